@@ -1,0 +1,40 @@
+/* Small things from OpenSSL: digests, randomness, encodings, identifiers, SCRAM verifiers. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena;
+
+enum { SHA256_BYTES = 32, SHA256_HEX_BYTES = 65 };
+
+void crypto_sha256(const void *bytes, size_t count, unsigned char out[SHA256_BYTES]);
+void crypto_sha256_hex(const void *bytes, size_t count, char out[SHA256_HEX_BYTES]);
+/* Aborts when the system has no randomness. */
+void crypto_random(void *out, size_t bytes);
+/* Constant time. */
+bool crypto_equal(const void *a, const void *b, size_t bytes);
+void crypto_wipe(void *bytes, size_t count);
+
+/* `length` characters of [a-z2-7], each 5 random bits (RFC 4648 base32, lower case). */
+char *crypto_random_base32(struct arena *arena, size_t length);
+/* The first `length` characters of the base32 form of SHA-256(text). */
+char *crypto_base32_of(struct arena *arena, const char *text, size_t length);
+/*
+ * "<prefix>_" + 26 characters of [0-9a-v]: the 128 bits of a UUIDv7 (RFC 9562 section 5.7) in
+ * base32hex, so that ids sort by the time they were made. Valid inside a DNS label without prefix.
+ */
+char *crypto_id(struct arena *arena, const char *prefix);
+
+char *crypto_base64(struct arena *arena, const void *bytes, size_t count);
+/* NULL when the text is not base64. The result is NUL-terminated behind *ret_count bytes. */
+char *crypto_unbase64(struct arena *arena, const char *text, size_t *ret_count);
+
+/*
+ * PostgreSQL's SCRAM-SHA-256 verifier (RFC 5803 form, 4096 iterations) of an ASCII password:
+ * the server stores it as it is and never sees the password.
+ * `salt` makes the verifier repeatable: 16 bytes.
+ */
+char *crypto_scram_verifier(struct arena *arena, const char *password,
+                            const unsigned char salt[16]);

@@ -1,0 +1,79 @@
+#include "tests/unit/test.h"
+
+#include "server/base/json.h"
+
+#include <string.h>
+
+static int parse(struct ctx *ctx, const char *text, json_t **ret)
+{
+    return json_parse(ctx, text, strlen(text), 1000, ret);
+}
+
+static void parse__refuses_what_is_dangerous(void **state)
+{
+    struct ctx *ctx = *state;
+    static const struct {
+        const char *text;
+        int rc;
+    } cases[] = {
+        {"{\"a\":1,\"a\":2}", -ERR_INVALID},
+        {"{\"a\":\"\\u0000\"}", -ERR_INVALID},
+        {"{\"a\":1} x", -ERR_INVALID},
+        {"{'a':1}", -ERR_INVALID},
+        {"", -ERR_INVALID},
+        {"{\"a\":\"\xff\"}", -ERR_INVALID},
+        {"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]", -ERR_INVALID},
+        {"{\"a\":\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"}", 0},
+    };
+    for (size_t at = 0; at < sizeof cases / sizeof *cases; at++) {
+        json_t *value = NULL;
+        assert_int_equal(parse(ctx, cases[at].text, &value), cases[at].rc);
+    }
+    json_t *value = NULL;
+    assert_int_equal(json_parse(ctx, "\"12345678\"", 10, 9, &value), -ERR_TOO_LARGE);
+}
+
+static void at__walks_objects_and_arrays(void **state)
+{
+    struct ctx *ctx = *state;
+    json_t *root = NULL;
+    assert_int_equal(parse(ctx, "{\"a\":{\"b\":[{\"c\":\"x\"},{\"c\":7}]},\"t\":true}", &root), 0);
+    assert_string_equal(json_str(root, "a.b.0.c"), "x");
+    assert_int_equal(json_int_or(root, "a.b.1.c", -1), 7);
+    assert_null(json_str(root, "a.b.1.c"));
+    assert_null(json_at(root, "a.b.2.c"));
+    assert_null(json_at(root, "a.nothing.deeper"));
+    assert_true(json_bool_or(root, "t", false));
+    assert_ptr_equal(json_find(root, "a.b", "c", "x"), json_at(root, "a.b.0"));
+}
+
+static void put__makes_the_objects_on_the_way(void **state)
+{
+    struct ctx *ctx = *state;
+    json_t *root = arena_json(ctx->arena, json_object());
+    json_put(root, "a.b.c", json_integer(1));
+    json_put(root, "a.d", json_string("x"));
+    assert_string_equal(json_text(ctx->arena, root), "{\"a\":{\"b\":{\"c\":1},\"d\":\"x\"}}");
+}
+
+static void hash__depends_on_content_not_on_order(void **state)
+{
+    struct ctx *ctx = *state;
+    json_t *one = NULL, *two = NULL, *three = NULL;
+    parse(ctx, "{\"a\":1,\"b\":2}", &one);
+    parse(ctx, "{\"b\":2,\"a\":1}", &two);
+    parse(ctx, "{\"b\":2,\"a\":2}", &three);
+    assert_true(json_hash(one) == json_hash(two));
+    assert_true(json_hash(one) != json_hash(three));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(parse__refuses_what_is_dangerous),
+        TEST(at__walks_objects_and_arrays),
+        TEST(put__makes_the_objects_on_the_way),
+        TEST(hash__depends_on_content_not_on_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
