@@ -1,0 +1,20 @@
+/* The commands of flotillad. Each returns the process' exit status. */
+#pragma once
+
+struct config;
+
+int cmd_serve(const struct config *config, int argc, char **argv);
+int cmd_fleet(const struct config *config, int argc, char **argv);
+int cmd_operate(const struct config *config, int argc, char **argv);
+int cmd_all(const struct config *config, int argc, char **argv);
+int cmd_migrate(const struct config *config, int argc, char **argv);
+int cmd_bootstrap_key(const struct config *config, int argc, char **argv);
+int cmd_audit(const struct config *config, int argc, char **argv);
+int cmd_do(const struct config *config, int argc, char **argv);
+
+/*
+ * For the long-running ones: blocks SIGTERM and SIGINT in this thread and all that it starts later
+ * (call it first), and waits for one of them.
+ */
+void signals_block(void);
+int signals_wait(void);

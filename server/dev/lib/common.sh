@@ -1,0 +1,41 @@
+# shellcheck shell=bash
+# What every command of server/dev and tests/run needs: messages, paths, small checks. Sourced, never run.
+
+dev_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+repo_dir=$(cd "$dev_dir/../.." && pwd)
+
+say() { printf '%s\n' "$*" >&2; }
+die() {
+    say "error: $*"
+    exit 1
+}
+
+now_ms() {
+    local t=${EPOCHREALTIME/[.,]/} # microseconds; the separator follows the locale
+    echo $((t / 1000))
+}
+
+# Runs a command until it succeeds or $1 seconds have passed; the wait is 50 ms, so that start-up is not rounded up.
+retry_for() {
+    local deadline=$(($(now_ms) + $1 * 1000))
+    shift
+    until "$@"; do
+        (($(now_ms) < deadline)) || return 1
+        sleep 0.05
+    done
+}
+
+# Writes stdin to a file that only its owner can read, whole or not at all.
+write_private() {
+    local temp
+    temp=$(mktemp "$1.XXXXXX") # mktemp makes it 0600
+    cat >"$temp"
+    mv "$temp" "$1"
+}
+
+random_hex() { openssl rand -hex "$1"; }
+
+# The directory of the built servers (kube-apiserver, kubectl, …); builds them when they are missing.
+tools_bin() {
+    "$repo_dir/tests/tools/build"
+}

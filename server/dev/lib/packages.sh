@@ -1,0 +1,60 @@
+# shellcheck shell=bash
+# Debian packages by name: which are missing, and installing them. Needs root or sudo for the second only.
+
+run_packages=(
+    build-essential cmake ninja-build pkg-config
+    libmicrohttpd-dev libpq-dev libhiredis-dev libcurl4-openssl-dev libjansson-dev libssl-dev libyaml-dev uthash-dev
+    postgresql openssl curl ca-certificates jq
+)
+test_packages=(
+    git libcmocka-dev clang-format-14 clang-tidy-14 shellcheck
+    python3-pytest python3-yaml python3-psycopg2 python3-jsonschema
+)
+
+packages_missing() {
+    local name
+    for name in "$@"; do
+        [[ $(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null) == installed ]] || echo "$name"
+    done
+}
+
+as_root() {
+    if ((EUID == 0)); then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        die "root or sudo is needed for: $*"
+    fi
+}
+
+# PostgreSQL's package makes and starts a server of its own. We need the programs only, so the packager's own
+# switch turns that off while we install, and is taken back afterwards unless it was set before.
+packages_install() {
+    local switch=/etc/postgresql-common/createcluster.d/flotilla-no-cluster.conf ours=no result=0
+    if [[ ! -e $switch ]]; then
+        ours=yes
+        as_root mkdir -p "$(dirname "$switch")"
+        echo "create_main_cluster = false" | as_root tee "$switch" >/dev/null
+    fi
+    as_root apt-get update -q || result=$?
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" || result=$?
+    if [[ $ours == yes ]]; then
+        as_root rm -f "$switch"
+        as_root rmdir --ignore-fail-on-non-empty "$(dirname "$switch")"
+    fi
+    return "$result"
+}
+
+# packages_ensure install|list PACKAGE…: installs what is missing, or prints it and returns 3.
+packages_ensure() {
+    local mode=$1 missing=()
+    shift
+    mapfile -t missing < <(packages_missing "$@")
+    ((${#missing[@]})) || return 0
+    if [[ $mode == list ]]; then
+        say "missing packages: ${missing[*]}"
+        return 3
+    fi
+    packages_install "${missing[@]}"
+}

@@ -1,0 +1,49 @@
+# shellcheck shell=bash
+# Free ports on loopback. A port stays the same for the life of the state directory, so that a restarted server
+# is found again; it is taken below the kernel's range for outgoing connections, which could grab it while the
+# server is down. Needs $state.
+
+port_claims=${TMPDIR:-/tmp}/flotilla-ports-$(id -u)
+
+port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# Two stacks that start together must not pick the same number before either listens: the link is the claim. A
+# claim whose state directory is gone counts for nothing.
+port_claim() {
+    local claim=$port_claims/$1
+    mkdir -p -m 700 "$port_claims"
+    if [[ -L $claim && ! -d $(readlink "$claim") ]]; then
+        rm -f "$claim"
+    fi
+    ln -s "$state" "$claim" 2>/dev/null
+}
+
+port_pick() {
+    local port _try
+    for _try in {1..200}; do
+        port=$((20000 + RANDOM % 12000))
+        if port_is_free "$port" && port_claim "$port"; then
+            echo "$port"
+            return
+        fi
+    done
+    die "no free port on loopback between 20000 and 32000"
+}
+
+# port_of NAME: the port of NAME, picked at the first call.
+port_of() {
+    local file=$state/ports/$1
+    if [[ ! -s $file ]]; then
+        mkdir -p "$state/ports"
+        port_pick >"$file.new"
+        mv "$file.new" "$file"
+    fi
+    cat "$file"
+}
+
+ports_release() {
+    local file
+    for file in "$state"/ports/*; do
+        [[ ! -s $file ]] || rm -f "$port_claims/$(<"$file")"
+    done
+}

@@ -1,0 +1,133 @@
+# shellcheck shell=bash
+# The steps of `up` that use Flotilla itself, through its public interfaces only: its command line, its HTTP API
+# and kubectl. Needs $state, the stack's environment, common.sh, proc.sh, ports.sh.
+
+product_cell_name=dev
+product_pool_name=dev-postgres
+product_tenant_name=acme
+product_registry_name=demo
+
+product_dir() { echo "$state/product"; }
+product_fact() { cat "$(product_dir)/$1"; }
+product_binary() { echo "$repo_dir/build/release/flotillad"; }
+
+# The configuration of every flotillad that is started here.
+product_load() {
+    mkdir -p -m 700 "$(product_dir)/cells"
+    product_url=http://127.0.0.1:$(port_of flotillad)
+    ln -sfn "$KUBECONFIG_FLEET" "$(product_dir)/cells/$product_cell_name.kubeconfig"
+    export FLOTILLA_DATABASE_OWNER=$FLEET_PG_OWNER
+    export FLOTILLA_DATABASE_SERVE=$FLEET_PG_SERVE
+    export FLOTILLA_DATABASE_FLEET=$FLEET_PG_FLEET
+    export FLOTILLA_KUBECONFIG=$KUBECONFIG_OPERATE
+    FLOTILLA_CELLS_DIR=$(product_dir)/cells
+    export FLOTILLA_CELLS_DIR
+}
+
+product_migrate() { "$(product_binary)" migrate; }
+
+product_serves() { curl -fsS --max-time 2 "$product_url/readyz"; }
+
+# A new build replaces the running one.
+product_start() {
+    local hash
+    hash=$(sha256sum <"$(product_binary)" | cut -d' ' -f1)
+    if proc_alive flotillad && [[ $(product_fact running 2>/dev/null) != "$hash" ]]; then
+        proc_stop flotillad TERM 25
+    fi
+    proc_start flotillad "$(product_binary)" all --listen "${product_url#http://}"
+    echo "$hash" >"$(product_dir)/running"
+    proc_wait_ready flotillad 30 product_serves
+}
+
+# The key goes to curl in a file of headers: a command line can be read by every user of the machine.
+product_key() {
+    if [[ -s $(product_dir)/headers ]] && api GET /v1/tenants >/dev/null; then
+        return
+    fi
+    "$(product_binary)" bootstrap-key | tail -n 1 | write_private "$(product_dir)/api-key"
+    echo "Authorization: Bearer $(product_fact api-key)" | write_private "$(product_dir)/headers"
+    api GET /v1/tenants >/dev/null
+}
+
+# api METHOD PATH [BODY]: prints the answer's body; fails, and shows it, when the status is not 2xx.
+api() {
+    local body=() answer status
+    [[ -z ${3-} ]] || body=(-H 'Content-Type: application/json' --data-binary "$3")
+    answer=$(curl -sS --max-time 30 -X "$1" -H "@$(product_dir)/headers" "${body[@]}" -w '\n%{http_code}' \
+        "$product_url$2") || return
+    status=${answer##*$'\n'}
+    printf '%s\n' "${answer%$'\n'*}"
+    [[ $status == 2* ]] || {
+        say "$1 $2: HTTP $status: ${answer%$'\n'*}"
+        return 1
+    }
+}
+
+# api_ensure PATH NAME BODY: the id (of a cell: the name) of what has that name in the list, made if it is not there.
+api_ensure() {
+    local id
+    id=$(api GET "$1" | jq -r --arg name "$2" 'first(.items[]? | select(.name == $name) | .id // .name) // empty')
+    [[ -n $id ]] || id=$(api POST "$1" "$3" | jq -er '.id // .registry.id // .name')
+    echo "$id"
+}
+
+# The pool's admin Secret stands beside the operators; BackendPool names it.
+product_pool() {
+    KUBECONFIG=$KUBECONFIG_ADMIN "$KUBECTL" create secret generic "$product_pool_name" -n flotilla-system \
+        --from-literal=username="$POOL_PG_ADMIN_USER" --from-file=password="$POOL_PG_ADMIN_PASSWORD_FILE" \
+        --dry-run=client -o yaml |
+        KUBECONFIG=$KUBECONFIG_ADMIN "$KUBECTL" apply --server-side --force-conflicts --field-manager flotilla-dev -f -
+    KUBECONFIG=$KUBECONFIG_ADMIN "$KUBECTL" apply --server-side --field-manager flotilla-dev -f - <<YAML
+apiVersion: registry.flotilla.dev/v1alpha1
+kind: BackendPool
+metadata: {name: $product_pool_name}
+spec:
+  type: PostgreSQL
+  endpoint: {host: $POOL_PG_HOST, port: $POOL_PG_PORT, sslMode: disable} # loopback
+  adminSecretRef: {name: $product_pool_name}
+  maintenanceDatabase: $POOL_PG_MAINTENANCE_DATABASE
+  slots: 100
+YAML
+}
+
+product_tenant() {
+    api_ensure /v1/cells "$product_cell_name" \
+        "{\"name\": \"$product_cell_name\", \"kubeconfig\": \"$product_cell_name.kubeconfig\", \"capacity\": 100}" >/dev/null
+    api_ensure /v1/tenants "$product_tenant_name" "{\"name\": \"$product_tenant_name\"}" >"$(product_dir)/tenant"
+}
+
+product_registries() { echo "/v1/tenants/$(product_fact tenant)/registries"; }
+
+product_registry() {
+    api_ensure "$(product_registries)" "$product_registry_name" \
+        "{\"name\": \"$product_registry_name\", \"plan\": \"s\"}" >"$(product_dir)/registry"
+}
+
+product_is_ready() {
+    api GET "$(product_registries)/$(product_fact registry)" | jq -e '.status.phase == "ready"' >/dev/null
+}
+
+product_wait_ready() {
+    retry_for 120 product_is_ready || {
+        api GET "$(product_registries)/$(product_fact registry)" | jq .
+        die "the registry is not ready after 120 s"
+    }
+}
+
+product_summary() {
+    cat <<TEXT
+
+Flotilla runs (ready after $1).
+  API      $product_url
+  key      $(product_fact api-key)   (kept in $(product_dir)/api-key)
+  kubectl  export KUBECONFIG=$KUBECONFIG_ADMIN PATH=$TOOLS_BIN:\$PATH; kubectl get flotilla -A
+
+Try next:
+  curl -H @$(product_dir)/headers $product_url$(product_registries)
+  curl -H @$(product_dir)/headers $product_url/v1/status
+  kubectl describe registries -A          events and conditions of the registry
+  tail -f $state/log/flotillad.log        what the three roles do
+  server/dev/down [--purge]               stop; with --purge forget everything
+TEXT
+}

@@ -1,0 +1,92 @@
+"""The private servers of one test session, by the same command that developers use (server/dev/stack)."""
+
+import json
+import os
+import pathlib
+import shlex
+import subprocess
+
+from . import REPO
+
+COMMAND = REPO / "server/dev/stack"
+
+
+class Stack:
+    """Servers under one directory. `env` holds what `stack env` says."""
+
+    def __init__(self, directory, without=()):
+        self.directory = str(directory)
+        self.without = tuple(without)
+        self.env = {}
+
+    def _run(self, command, *args):
+        done = subprocess.run([COMMAND, command, self.directory, *args], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"stack {command} {' '.join(args)}: {done.stderr or done.stdout}"
+        return done.stdout
+
+    def up(self):
+        options = [word for name in self.without for word in ("--without", name)]
+        self._run("up", "--fast", *options)
+        for line in self._run("env").splitlines():
+            key, _, value = line.partition("=")
+            self.env[key] = shlex.split(value)[0] if value else ""
+        return self
+
+    def down(self):
+        self._run("down", "--purge")
+
+    def start(self, name):
+        self._run("start", name)
+
+    def stop(self, name):
+        self._run("stop", name)
+
+    def restart(self, name):
+        self._run("restart", name)
+
+    def kill(self, name):
+        """As a crash would: SIGKILL."""
+        self._run("kill", name)
+
+    def signal(self, name, signal):
+        """STOP makes a server hang, CONT ends that."""
+        self._run("signal", name, signal)
+
+    def log(self, name):
+        with open(f"{self.directory}/log/{name}.log", encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def kubectl(self, *args, stdin=None, kubeconfig="admin", check=True):
+        """Runs kubectl; returns its output. With check=False: the finished process."""
+        env = {
+            "PATH": os.environ["PATH"],
+            "HOME": self.directory,
+            "KUBECONFIG": self.env[f"KUBECONFIG_{kubeconfig.upper()}"],
+            "KUBECACHEDIR": self.env["KUBECACHEDIR"],
+        }
+        command = [self.env["KUBECTL"], *map(str, args)]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, env=env, check=False)
+        if not check:
+            return done
+        assert done.returncode == 0, f"kubectl {' '.join(map(str, args))}: {done.stderr}"
+        return done.stdout
+
+    def get(self, *args):
+        """kubectl get … -o json, parsed."""
+        return json.loads(self.kubectl("get", *args, "-o", "json"))
+
+    def cell_env(self, directory, cell="dev"):
+        """How flotillad is told about this cluster: as the operators' own, and as a cell of the fleet."""
+        cells = pathlib.Path(directory) / "cells"
+        cells.mkdir(exist_ok=True)
+        link = cells / f"{cell}.kubeconfig"
+        if not link.is_symlink():
+            link.symlink_to(self.env["KUBECONFIG_FLEET"])
+        return {"FLOTILLA_KUBECONFIG": self.env["KUBECONFIG_OPERATE"], "FLOTILLA_CELLS_DIR": str(cells)}
+
+    def audit_events(self):
+        """The API server's audit log: one dict per finished request."""
+        with open(self.env["KUBE_AUDIT_LOG"], encoding="utf-8") as file:
+            for line in file:
+                if line.endswith("\n"):  # the last line may be half written
+                    yield json.loads(line)

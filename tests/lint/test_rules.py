@@ -1,0 +1,52 @@
+"""Every rule finds what is planted, and lets pass what is allowed: a linter that finds nothing proves nothing."""
+
+import pytest
+import rules
+
+LONG_FUNCTION = "int f(void)\n{\n" + "    x();\n" * 90 + "}\n"
+
+PLANTED = [
+    (rules.includes, "server/base/x.c", '#include "server/adapters/pg.h"\n', "may not include"),
+    (rules.includes, "server/handlers/x.c", '#include "reconcilers/kube/client.h"\n', "may not include"),
+    (rules.includes, "server/store/x.c", '#include "server/http/route.h"\n', "may not include"),
+    (rules.includes, "reconcilers/registry/x.c", '#include "server/store/rows.h"\n', "may not include"),
+    (rules.includes, "reconcilers/engine/x.c", '#include "reconcilers/registry/plan.h"\n', "may not include"),
+    (rules.includes, "reconcilers/loadbalancer/agent/x.c", '#include "reconcilers/kube/client.h"\n', "may not include"),
+    (rules.includes, "server/http/x.c", '#include "../store/rows.h"\n', "from the root"),
+    (rules.includes, "reconcilers/registry/x.c", "#include <libpq-fe.h>\n", "belongs to server/adapters"),
+    (rules.includes, "reconcilers/kube/x.c", "#include <curl/curl.h>\n", "belongs to"),
+    (rules.banned, "api/x.c", "    strcpy(a, b);\n", "strcpy"),
+    (rules.banned, "api/x.c", "    return atoi (a);\n", "atoi"),
+    (rules.lengths, "api/x.c", LONG_FUNCTION, "f has 92 lines"),
+    (rules.lengths, "api/x.c", "int a;\n" * 601, "601 lines"),
+    (rules.lengths, "api/x.h", "int a;\n" * 201, "201 lines"),
+    (rules.ascii_only, "api/x.c", "/* caf\u00e9 */\n", "not ASCII"),
+    (rules.readme_length, "api/README.md", "line\n" * 26, "26 lines"),
+]
+
+ALLOWED = [
+    (rules.includes, "server/handlers/x.c", '#include "server/adapters/pg.h"\n'),
+    (rules.includes, "reconcilers/registry/x.c", '#include "reconcilers/kube/client.h"\n#include <jansson.h>\n'),
+    (rules.includes, "reconcilers/fleet/x.c", '#include "server/store/rows.h"\n'),
+    (rules.includes, "server/main.c", '#include "reconcilers/registry/registry.h"\n#include <curl/curl.h>\n'),
+    (rules.includes, "server/adapters/x.c", "#include <libpq-fe.h>\n"),
+    (rules.includes, "tests/unit/x.c", '#include "reconcilers/registry/plan.h"\n'),
+    (rules.banned, "api/x.c", '/* strcpy(a) */ say("system(1)"); table->system(1); my_atoi(2);\n'),
+    (rules.lengths, "api/x.c", "int f(void)\n{\n" + "    x();\n" * 78 + "}\n"),
+    (rules.readme_length, "api/README.md", "line\n" * 25),
+]
+
+
+@pytest.mark.parametrize("rule,path,text,complaint", PLANTED)
+def test_finds(rule, path, text, complaint):
+    found = list(rule(path, text))
+    assert len(found) == 1 and complaint in found[0]
+
+
+@pytest.mark.parametrize("rule,path,text", ALLOWED)
+def test_lets_pass(rule, path, text):
+    assert not list(rule(path, text))
+
+
+def test_counts_json_calls():
+    assert rules.json_calls('json_object_set_new(a, "b", json_pack("{}")); /* json_pack() */ json_get(a);') == 2
