@@ -87,7 +87,7 @@ class World:
         """(tenant id, its own Api)"""
         tenant = self.api.ok("POST", "/v1/tenants", {"name": name})["id"]
         key = self.api.ok("POST", f"/v1/tenants/{tenant}/api-keys", {"name": "test"})
-        return tenant, Api(self.port, key["secret"])
+        return tenant, Api(self.port, key["key"])
 
     def apply(self, item):
         return self.stack.kubectl("apply", "--server-side", "--field-manager", "test", "-f", "-", stdin=json.dumps(item))
@@ -155,8 +155,20 @@ class World:
         base = f"/v1/tenants/{tenant or self.tenant}/registries"
         return f"{base}/{registry}" if registry else base
 
-    def create(self, name, plan="s", api=None, **more):
-        return (api or self.tenant_api).ok("POST", self.path(), {"name": name, "plan": plan, **more})["id"]
+    def create(self, name, plan="s", **spec):
+        body = {"name": name, "spec": {"plan": plan, "host": f"{name}.example.com", **spec}}
+        return self.tenant_api.ok("POST", self.path(), body)["id"]
+
+    def patch(self, registry, **spec):
+        return self.tenant_api.ok("PATCH", self.path(registry), {"spec": spec})
+
+    def close(self, registry, grace_seconds=None):
+        """DELETE; a grace period of 0 is the provider's right only."""
+        query = "" if grace_seconds is None else f"?graceSeconds={grace_seconds}"
+        return (self.tenant_api if grace_seconds is None else self.api).ok("DELETE", self.path(registry) + query)
+
+    def undo(self, registry):
+        return self.tenant_api.ok("POST", self.path(registry) + ":undo")
 
     def phase(self, registry):
         return self.tenant_api.get(self.path(registry))["status"]["phase"]

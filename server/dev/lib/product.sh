@@ -101,7 +101,7 @@ product_registries() { echo "/v1/tenants/$(product_fact tenant)/registries"; }
 
 product_registry() {
     api_ensure "$(product_registries)" "$product_registry_name" \
-        "{\"name\": \"$product_registry_name\", \"plan\": \"s\"}" >"$(product_dir)/registry"
+        "{\"name\": \"$product_registry_name\", \"spec\": {\"plan\": \"s\", \"host\": \"$product_registry_name.example.com\"}}" >"$(product_dir)/registry"
 }
 
 product_is_ready() {

@@ -1,0 +1,39 @@
+#include "api/account_request.h"
+
+#define EVERYBODY (AUDIENCE_TENANT | AUDIENCE_PROVIDER)
+
+static const struct field name_fields[] = {
+    {"name", FIELD_STRING, EVERYBODY, true, offsetof(struct name_request, name), 1, 40,
+     schema_is_title, "a name for people: 1 to 40 bytes, printable, no blank at either end"},
+    {.path = "id", .type = FIELD_READ_ONLY, .doc = "ids are given by the server"},
+    {.path = "tenantId", .type = FIELD_READ_ONLY, .doc = "the path names the tenant"},
+    {.path = "createdAt", .type = FIELD_READ_ONLY, .doc = "the server sets it"},
+    {0},
+};
+
+static const struct field cell_fields[] = {
+    {"name", FIELD_STRING, AUDIENCE_PROVIDER, true, offsetof(struct cell_request, name), 1, 40,
+     schema_is_dns_label, "a DNS label of at most 40 characters"},
+    {"kubeconfig", FIELD_STRING, AUDIENCE_PROVIDER, true, offsetof(struct cell_request, kubeconfig),
+     1, 100, schema_is_file_name,
+     "the name of a file in the fleet's directory of kubeconfigs; no slash"},
+    {"capacity", FIELD_INTEGER, AUDIENCE_PROVIDER, false, offsetof(struct cell_request, capacity),
+     0, 10000, NULL, "how many registries the cell may hold"},
+    {.path = "state", .type = FIELD_READ_ONLY, .doc = "a new cell is open"},
+    {.path = "createdAt", .type = FIELD_READ_ONLY, .doc = "the server sets it"},
+    {0},
+};
+
+int name_request_bind(struct ctx *ctx, enum audience audience, const json_t *body,
+                      struct name_request *ret, struct field_errors *errors)
+{
+    *ret = (struct name_request){0};
+    return schema_bind(ctx, name_fields, BIND_WHOLE, audience, body, ret, errors);
+}
+
+int cell_request_bind(struct ctx *ctx, enum audience audience, const json_t *body,
+                      struct cell_request *ret, struct field_errors *errors)
+{
+    *ret = (struct cell_request){.capacity = 1000};
+    return schema_bind(ctx, cell_fields, BIND_WHOLE, audience, body, ret, errors);
+}

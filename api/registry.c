@@ -1,0 +1,189 @@
+/*
+ * Registry and its three companions in C: the bind of the spec, and for each kind the rules that
+ * its CRD states in CEL. The structural part of the checks comes from the CRD itself (api/crd.c).
+ */
+#include "api/registry.h"
+
+#include "api/crd.h"
+#include "server/base/cleanup.h"
+#include "server/base/ctx.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+#include <string.h>
+
+#define ALNUM_LOWER "abcdefghijklmnopqrstuvwxyz0123456789"
+
+const struct registry_field registry_fields[] = {
+    {"identity", AUDIENCE_SYSTEM, "names every external thing; immutable"},
+    {"revision", AUDIENCE_SYSTEM, "generation of the fleet's row"},
+    {"version", AUDIENCE_TENANT | AUDIENCE_PROVIDER, "Harbor version"},
+    {"size", AUDIENCE_TENANT | AUDIENCE_PROVIDER, "the plan sets it"},
+    {"host", AUDIENCE_TENANT | AUDIENCE_PROVIDER, "DNS name of the registry"},
+    {"lifecycle", AUDIENCE_PROVIDER | AUDIENCE_SYSTEM, "DELETE and undelete set it"},
+    {"purgeAfter", AUDIENCE_SYSTEM, "end of the grace period"},
+    {"deletionPolicy", AUDIENCE_PROVIDER, "ignored on a resource that the fleet owns"},
+    {"backends.postgresql.pool", AUDIENCE_PROVIDER, "pins a pool"},
+    {0},
+};
+
+struct registry_spec registry_spec_bind(const json_t *object)
+{
+    const json_t *spec = json_at(object, "spec");
+    return (struct registry_spec){
+        .identity = json_str(spec, "identity"),
+        .revision = json_int_or(spec, "revision", -1),
+        .version = json_str_or(spec, "version", "2.15"),
+        .size = json_str_or(spec, "size", "S"),
+        .host = json_str_or(spec, "host", ""),
+        .lifecycle =
+            str_equal(json_str(spec, "lifecycle"), "Closed") ? REGISTRY_CLOSED : REGISTRY_ACTIVE,
+        .purge_after = json_str(spec, "purgeAfter"),
+        .deletion = str_equal(json_str(spec, "deletionPolicy"), "Delete") ? REGISTRY_DELETE
+                                                                          : REGISTRY_RETAIN,
+        .postgresql_pool = json_str(spec, "backends.postgresql.pool"),
+    };
+}
+
+bool registry_identity_valid(const char *identity)
+{
+    return identity && str_matches(identity, "abcdefghijklmnopqrstuvwxyz234567", 16, 16);
+}
+
+/* ---- the rules in CEL, one function each; true = holds ---- */
+
+struct rule_input {
+    const json_t *object, *old; /* old is never NULL for a transition rule */
+    struct ctx *ctx;
+};
+
+static bool dns_label(const char *name, bool letter_first)
+{
+    size_t last = name ? strlen(name) : 0;
+    return last && str_matches(name, ALNUM_LOWER "-", 1, 50) && name[0] != '-' &&
+           name[last - 1] != '-' && !(letter_first && name[0] >= '0' && name[0] <= '9');
+}
+
+static bool registry_name(const struct rule_input *in)
+{
+    return dns_label(json_str(in->object, "metadata.name"), true);
+}
+
+static bool identity_kept(const struct rule_input *in)
+{
+    const char *before = json_str(in->old, "spec.identity");
+    return !before || str_equal(before, json_str(in->object, "spec.identity"));
+}
+
+static bool revision_forward(const struct rule_input *in)
+{
+    return json_int_or(in->object, "spec.revision", -1) >=
+           json_int_or(in->old, "spec.revision", -1);
+}
+
+static bool pool_name(const struct rule_input *in)
+{
+    return dns_label(json_str(in->object, "metadata.name"), false);
+}
+
+static bool pool_type_kept(const struct rule_input *in)
+{
+    return str_equal(json_str(in->object, "spec.type"), json_str(in->old, "spec.type"));
+}
+
+static bool claim_name(const struct rule_input *in)
+{
+    const char *want =
+        arena_printf(in->ctx->arena, "%s.%lld", json_str_or(in->object, "spec.pool", ""),
+                     (long long)json_int_or(in->object, "spec.slot", -1));
+    return str_equal(json_str(in->object, "metadata.name"), want);
+}
+
+static bool claim_kept(const struct rule_input *in)
+{
+    static const char *const fields[] = {"spec.pool", "spec.slot", "spec.identity"};
+    for (size_t at = 0; at < ARRAY_SIZE(fields); at++)
+        if (!json_equal(json_at(in->object, fields[at]), json_at(in->old, fields[at])))
+            return false;
+    return true;
+}
+
+static bool identity_name(const struct rule_input *in)
+{
+    return registry_identity_valid(json_str(in->object, "metadata.name"));
+}
+
+static bool retained_has_end(const struct rule_input *in)
+{
+    return !str_equal(json_str(in->object, "spec.state"), "Retained") ||
+           json_str(in->object, "spec.purgeAfter");
+}
+
+static bool owner_kept(const struct rule_input *in)
+{
+    return str_equal(json_str(in->old, "spec.state"), "Retained") ||
+           json_equal(json_at(in->object, "spec.owner"), json_at(in->old, "spec.owner"));
+}
+
+static bool purge_is_final(const struct rule_input *in)
+{
+    return !str_equal(json_str(in->old, "spec.state"), "Purging") ||
+           str_equal(json_str(in->object, "spec.state"), "Purging");
+}
+
+static const struct rule {
+    const char *kind;
+    bool transition; /* only where there is an old object */
+    bool (*holds)(const struct rule_input *in);
+    const char *pointer, *message;
+} rules[] = {
+    {"Registry", false, registry_name, "",
+     "metadata.name must be a DNS label of at most 50 characters that begins with a letter"},
+    {"Registry", true, identity_kept, "/spec/identity", "identity is immutable"},
+    {"Registry", true, revision_forward, "/spec/revision", "revision must not go back"},
+    {"BackendPool", false, pool_name, "",
+     "metadata.name must be a DNS label of at most 50 characters, for claims are named POOL.SLOT"},
+    {"BackendPool", true, pool_type_kept, "/spec/type", "type is immutable"},
+    {"BackendClaim", false, claim_name, "", "metadata.name must be POOL.SLOT"},
+    {"BackendClaim", true, claim_kept, "/spec/identity", "pool, slot and identity are immutable"},
+    {"RegistryIdentity", false, identity_name, "",
+     "metadata.name must be the identity, 16 characters of a-z2-7"},
+    {"RegistryIdentity", false, retained_has_end, "/spec/purgeAfter",
+     "a retained identity needs purgeAfter"},
+    {"RegistryIdentity", true, owner_kept, "/spec/owner",
+     "only a retained identity changes its owner"},
+    {"RegistryIdentity", true, purge_is_final, "/spec/state",
+     "a purge that began cannot be taken back"},
+};
+
+static const struct {
+    const char *kind, *crd;
+} crds[] = {
+    {"Registry", "crds/registries.yaml"},
+    {"BackendPool", "crds/backendpools.yaml"},
+    {"BackendClaim", "crds/backendclaims.yaml"},
+    {"RegistryIdentity", "crds/registryidentities.yaml"},
+};
+
+int registry_object_check(struct ctx *ctx, const json_t *object, const json_t *old,
+                          json_t **ret_problems)
+{
+    const char *kind = json_str_or(object, "kind", "");
+    const char *crd = NULL;
+    for (size_t at = 0; at < ARRAY_SIZE(crds); at++)
+        if (str_equal(crds[at].kind, kind))
+            crd = crds[at].crd;
+    if (!crd)
+        return err_set(ctx, ERR_INVALID, NULL, "kind '%.63s' is not known here", kind);
+    json_t *problems = arena_json(ctx->arena, json_array());
+    TRY(crd_check(ctx, crd, object, problems));
+    /* As the API server does: rules speak only about what is structurally right. */
+    for (size_t at = 0; at < ARRAY_SIZE(rules) && json_array_size(problems) == 0; at++) {
+        const struct rule *rule = &rules[at];
+        const struct rule_input in = {object, old, ctx};
+        if (str_equal(rule->kind, kind) && (old || !rule->transition) && !rule->holds(&in))
+            crd_problem(problems, rule->pointer, rule->message);
+    }
+    *ret_problems = problems;
+    return 0;
+}

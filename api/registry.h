@@ -1,0 +1,57 @@
+/*
+ * The kinds of registry.flotilla.dev as C: the spec as a struct, who may set which field, and
+ * checks that agree with the CRDs (tests/kube/crd_inputs.yaml runs one table through both). No I/O.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ctx;
+
+enum audience {
+    AUDIENCE_TENANT = 1,   /* the customer, through the provider API */
+    AUDIENCE_PROVIDER = 2, /* the provider's own staff */
+    AUDIENCE_SYSTEM = 4,   /* Flotilla itself */
+};
+
+enum registry_lifecycle { REGISTRY_ACTIVE, REGISTRY_CLOSED };
+enum registry_deletion { REGISTRY_RETAIN, REGISTRY_DELETE };
+
+/* Strings are borrowed from the JSON that was bound. */
+struct registry_spec {
+    const char *identity; /* NULL = not made yet */
+    int64_t revision;     /* -1 = none */
+    const char *version;
+    const char *size;
+    const char *host;
+    enum registry_lifecycle lifecycle;
+    const char *purge_after; /* NULL = none */
+    enum registry_deletion deletion;
+    const char *postgresql_pool; /* NULL = any */
+};
+
+/* One row per field of Registry.spec. */
+struct registry_field {
+    const char *path; /* "backends.postgresql.pool" */
+    unsigned audience;
+    const char *doc;
+};
+/* Ends at a row without path. */
+extern const struct registry_field registry_fields[];
+
+/* The spec of a Registry object; what is missing gets the CRD's default. Checks nothing. */
+struct registry_spec registry_spec_bind(const json_t *object);
+
+/*
+ * Checks a whole object of one of the four kinds as the API server would: the structural schema of
+ * its CRD, then the rules that the CRD has in CEL. `old` is NULL for a create. *ret_problems is an
+ * array of {"pointer", "message"} in ctx->arena, empty when there is none. -ERR_INVALID when the
+ * object is of no kind known here.
+ */
+int registry_object_check(struct ctx *ctx, const json_t *object, const json_t *old,
+                          json_t **ret_problems);
+
+/* 16 characters of [a-z2-7]. */
+bool registry_identity_valid(const char *identity);

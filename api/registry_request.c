@@ -1,0 +1,112 @@
+#include "api/registry_request.h"
+
+#include "server/base/cleanup.h"
+#include "server/base/ctx.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+#include <string.h>
+
+static const char *const versions[] = {
+#define VERSION(version, why) version,
+#include "api/versions.def"
+#undef VERSION
+};
+
+#define EVERYBODY (AUDIENCE_TENANT | AUDIENCE_PROVIDER)
+#define AT(member) offsetof(struct registry_request, member)
+
+static const struct field fields[] = {
+    {"name", FIELD_STRING, EVERYBODY, true, AT(name), 1, 40, schema_is_dns_label,
+     "a DNS label of at most 40 characters: lower case letters, digits, inner hyphens"},
+    {"spec.plan", FIELD_STRING, EVERYBODY, true, AT(plan), 1, 20, NULL, "the name of a plan"},
+    {"spec.version", FIELD_STRING, EVERYBODY, false, AT(version), 1, 16, NULL, "a Harbor version"},
+    {"spec.host", FIELD_STRING, EVERYBODY, true, AT(host), 1, 253, schema_is_dns_name,
+     "a DNS name of two labels or more, lower case"},
+    {.path = "spec.lifecycle", .type = FIELD_READ_ONLY, .doc = "DELETE closes, :undo opens again"},
+    {.path = "spec.purgeAfter", .type = FIELD_READ_ONLY, .doc = "DELETE sets it"},
+    {.path = "id", .type = FIELD_READ_ONLY, .doc = "ids are given by the server"},
+    {.path = "tenantId", .type = FIELD_READ_ONLY, .doc = "the path names the tenant"},
+    {.path = "createdAt", .type = FIELD_READ_ONLY, .doc = "the server sets it"},
+    {.path = "updatedAt", .type = FIELD_READ_ONLY, .doc = "the server sets it"},
+    {.path = "generation", .type = FIELD_READ_ONLY, .doc = "use If-Match"},
+    {.path = "status", .type = FIELD_READ_ONLY, .doc = "status is observed, not set"},
+    {.path = "currentOperations",
+     .type = FIELD_READ_ONLY,
+     .doc = "operations are started by changes"},
+    {.path = "placement", .type = FIELD_READ_ONLY, .doc = "the fleet decides"},
+    {0},
+};
+
+static int version_index(const char *version)
+{
+    for (int at = 0; at < (int)ARRAY_SIZE(versions); at++)
+        if (str_equal(versions[at], version))
+            return at;
+    return -1;
+}
+
+static int version_unknown(struct ctx *ctx, struct field_errors *errors)
+{
+    _cleanup_str_ struct str list;
+    str_init(&list, 256);
+    for (size_t at = 0; at < ARRAY_SIZE(versions); at++)
+        str_printf(&list, "%s%s", at ? ", " : "one of ", versions[at]);
+    const char *detail = arena_strdup(ctx->arena, str_text(&list));
+    field_errors_add(errors, "/spec/version", "UnsupportedVersion", detail);
+    return err_set(ctx, ERR_INVALID, "InvalidFields", "/spec/version: %s", detail);
+}
+
+int registry_request_create(struct ctx *ctx, enum audience audience, const json_t *body,
+                            struct registry_request *ret, struct field_errors *errors)
+{
+    *ret = (struct registry_request){.version = versions[ARRAY_SIZE(versions) - 1]};
+    TRY(schema_bind(ctx, fields, BIND_WHOLE, audience, body, ret, errors));
+    return version_index(ret->version) < 0 ? version_unknown(ctx, errors) : 0;
+}
+
+static int refuse(struct ctx *ctx, struct field_errors *errors, const char *pointer,
+                  const char *code, const char *detail)
+{
+    field_errors_add(errors, pointer, code, detail);
+    return err_set(ctx, ERR_INVALID, "InvalidFields", "%s: %s", pointer, detail);
+}
+
+int registry_request_patch(struct ctx *ctx, enum audience audience, const json_t *body,
+                           const struct registry_request *current, struct registry_request *ret,
+                           struct field_errors *errors)
+{
+    *ret = *current;
+    TRY(schema_bind(ctx, fields, BIND_PATCH, audience, body, ret, errors));
+    if (!str_equal(ret->name, current->name))
+        return refuse(ctx, errors, "/name", "Immutable", "a registry keeps its name");
+    if (!str_equal(ret->host, current->host))
+        return refuse(ctx, errors, "/spec/host", "Immutable", "a registry keeps its host");
+    if (str_equal(ret->version, current->version))
+        return 0;
+    if (version_index(ret->version) < 0)
+        return version_unknown(ctx, errors);
+    if (version_index(ret->version) < version_index(current->version))
+        return refuse(ctx, errors, "/spec/version", "VersionDowngrade",
+                      "a registry cannot go back to an older version");
+    return 0;
+}
+
+const char *registry_request_spec(struct ctx *ctx, const struct registry_request *request)
+{
+    _cleanup_json_ json_t *spec = json_pack("{s:s, s:s, s:s}", "plan", request->plan, "version",
+                                            request->version, "host", request->host);
+    return json_text(ctx->arena, spec);
+}
+
+int registry_request_of(struct ctx *ctx, const char *spec, const char *name,
+                        struct registry_request *ret)
+{
+    json_t *json;
+    TRY(json_parse(ctx, spec, strlen(spec), JSON_TEXT_MAX_BYTES, &json));
+    *ret = (struct registry_request){.name = name,
+                                     .plan = json_str_or(json, "plan", ""),
+                                     .version = json_str_or(json, "version", ""),
+                                     .host = json_str_or(json, "host", "")};
+    return 0;
+}

@@ -1,0 +1,25 @@
+/*
+ * What keeps one dead backend from holding all workers: per pool a bounded number of workers at a
+ * time, and a breaker that opens for a while after connects failed in a row, then lets one probe
+ * through. Kept in memory only: it protects this process and decides nothing else. Thread-safe.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+struct ctx;
+struct backend_gates;
+
+enum { BACKEND_POOLS_MAX = 256, BREAKER_FAILURES = 3, BREAKER_OPEN_MS = 5000 };
+
+/* At most `per_pool` workers (at least 1) inside one pool. */
+struct backend_gates *backend_gates_new(int per_pool);
+void backend_gates_free(struct backend_gates *gates);
+
+/*
+ * -ERR_OVERLOADED (PoolBusy) when enough workers are inside, -ERR_UNAVAILABLE (BreakerOpen, with
+ * err.retry_after_ms) while the breaker is open. After 0 the caller must leave.
+ */
+int backend_gate_enter(struct ctx *ctx, struct backend_gates *gates, const char *pool);
+/* connected = false: the server could not be reached. */
+void backend_gate_leave(struct backend_gates *gates, const char *pool, bool connected);

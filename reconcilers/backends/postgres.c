@@ -1,0 +1,390 @@
+/*
+ * Create, update and remove a registry's role and database. A database is made closed (no
+ * connections, limit 0) and opened only when its rights are set and read back; the role is made
+ * without LOGIN and gets it last. Closing is one flag: NOLOGIN, then its sessions are ended. What a
+ * step needs is read from the state that observe() found, so that a converged pair costs no write.
+ */
+#include "reconcilers/backends/session.h"
+
+#include "server/adapters/crypto.h"
+#include "server/base/cleanup.h"
+#include "server/base/clock.h"
+#include "server/base/ctx.h"
+#include "server/base/str.h"
+
+#include <string.h>
+
+enum {
+    ADMIN_CONNECTIONS = 5, /* of the database's limit, above the role's: ours */
+    END_SESSIONS_MS = 5000,
+    END_SESSIONS_POLL_MS = 50,
+};
+
+/* Repeatable, so that a retry sends the same bytes: the salt comes from the (random) password. */
+static char *verifier_of(struct ctx *ctx, const struct postgres_want *want)
+{
+    unsigned char digest[SHA256_BYTES];
+    const char *text = arena_printf(ctx->arena, "%s:%s", want->identity, want->password);
+    crypto_sha256(text, strlen(text), digest);
+    return crypto_scram_verifier(ctx->arena, want->password, digest);
+}
+
+static int change(struct ctx *ctx, struct postgres *pg, enum call call, const char *sql)
+{
+    pg->changes++;
+    return session_change(ctx, call, pg->admin, sql);
+}
+
+/* ---- steps: what is not as wanted, and the statement that makes it so ---- */
+
+struct step_input {
+    struct ctx *ctx;
+    struct postgres *pg;
+    const struct postgres_want *want;
+    const struct postgres_state *state;
+    const char *name; /* quoted */
+    const char *mark; /* quoted */
+};
+
+struct step {
+    enum call call;
+    /* SQL, or NULL when there is nothing to do. */
+    const char *(*sql)(const struct step_input *in);
+    const char *why;
+};
+
+static const char *make_role(const struct step_input *in)
+{
+    if (in->state->role)
+        return NULL;
+    return arena_printf(in->ctx->arena,
+                        "CREATE ROLE %s NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION"
+                        " CONNECTION LIMIT %d PASSWORD %s; COMMENT ON ROLE %s IS %s",
+                        in->name, in->want->connection_limit,
+                        pg_literal(in->ctx, in->pg->admin, verifier_of(in->ctx, in->want)),
+                        in->name, in->mark);
+}
+
+static const char *join_role(const struct step_input *in)
+{
+    if (in->state->member)
+        return NULL;
+    return arena_printf(in->ctx->arena, "GRANT %s TO CURRENT_USER", in->name);
+}
+
+static const char *make_database(const struct step_input *in)
+{
+    if (in->state->database)
+        return NULL;
+    return arena_printf(in->ctx->arena,
+                        "CREATE DATABASE %s TEMPLATE template0 ALLOW_CONNECTIONS false"
+                        " CONNECTION LIMIT 0",
+                        in->name);
+}
+
+static const char *mark_database(const struct step_input *in)
+{
+    if (in->state->marked)
+        return NULL;
+    return arena_printf(in->ctx->arena, "COMMENT ON DATABASE %s IS %s", in->name, in->mark);
+}
+
+static const char *shut_strangers_out(const struct step_input *in)
+{
+    if (!in->state->strangers)
+        return NULL;
+    return arena_printf(in->ctx->arena, "REVOKE ALL ON DATABASE %s FROM %s", in->name,
+                        in->state->strangers);
+}
+
+static const char *grant_connect(const struct step_input *in)
+{
+    if (in->state->granted)
+        return NULL;
+    return arena_printf(in->ctx->arena,
+                        "REVOKE ALL ON DATABASE %s FROM %s; GRANT CONNECT ON DATABASE %s TO %s",
+                        in->name, in->name, in->name, in->name);
+}
+
+static int database_limit(const struct postgres_want *want)
+{
+    return want->connection_limit + ADMIN_CONNECTIONS;
+}
+
+static const char *open_database(const struct step_input *in)
+{
+    if (in->state->allows_connections && in->state->database_limit == database_limit(in->want))
+        return NULL;
+    return arena_printf(in->ctx->arena,
+                        "ALTER DATABASE %s WITH ALLOW_CONNECTIONS true CONNECTION LIMIT %d",
+                        in->name, database_limit(in->want));
+}
+
+static const char *set_role(const struct step_input *in)
+{
+    const struct postgres_state *state = in->state;
+    if (state->can_login == in->want->open && state->role_limit == in->want->connection_limit &&
+        !state->powers)
+        return NULL;
+    return arena_printf(in->ctx->arena, "ALTER ROLE %s %s%s CONNECTION LIMIT %d", in->name,
+                        in->want->open ? "LOGIN" : "NOLOGIN",
+                        state->powers ? " NOCREATEDB NOCREATEROLE" : "",
+                        in->want->connection_limit);
+}
+
+/* Each list ends at a row without sql. */
+static const struct step create_steps[] = {
+    {CALL_PG_ROLE_CREATE, make_role, "the role and its mark, in one transaction, without LOGIN"},
+    {CALL_PG_ROLE_ALTER, join_role,
+     "to end the role's sessions the administrator must be a member"},
+    {CALL_PG_DATABASE_CREATE, make_database, "closed: rights are not copied from a template"},
+    {CALL_PG_DATABASE_ALTER, mark_database, "the mark; see adoptable() for a crash before it"},
+    {0},
+};
+static const struct step right_steps[] = {
+    {CALL_PG_DATABASE_ALTER, shut_strangers_out, "PUBLIC may connect by default"},
+    {CALL_PG_DATABASE_ALTER, grant_connect, "the role may connect, and nothing else"},
+    {0},
+};
+static const struct step open_steps[] = {
+    {CALL_PG_DATABASE_ALTER, open_database, "its rights are set: let sessions in"},
+    {0},
+};
+static const struct step role_steps[] = {
+    {CALL_PG_ROLE_ALTER, set_role, "LOGIN or NOLOGIN, the limit, no more powers than needed"},
+    {0},
+};
+static const struct step join_steps[] = {
+    {CALL_PG_ROLE_ALTER, join_role,
+     "to end the role's sessions the administrator must be a member"},
+    {0},
+};
+
+/* Runs what is needed; the state is read again after each change. */
+static int run_steps(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
+                     struct postgres_state *state, const struct step *steps)
+{
+    const struct step_input in = {
+        .ctx = ctx,
+        .pg = pg,
+        .want = want,
+        .state = state,
+        .name = pg_identifier(ctx, pg->admin, pg->name),
+        .mark = pg_literal(ctx, pg->admin, pg->mark),
+    };
+    for (const struct step *step = steps; step->sql; step++) {
+        const char *sql = step->sql(&in);
+        if (!sql)
+            continue;
+        TRY(change(ctx, pg, step->call, sql));
+        TRY(postgres_observe(ctx, pg, state));
+    }
+    return 0;
+}
+
+int postgres_create(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
+                    struct postgres_state *state)
+{
+    return run_steps(ctx, pg, want, state, create_steps);
+}
+
+/* ---- inside the registry's database ---- */
+
+/* What the role itself sees after it logged in. */
+struct inside {
+    bool granted;          /* USAGE and CREATE on the schema */
+    const char *strangers; /* others with rights on it */
+};
+
+static const char inside_sql[] =
+    "SELECT has_schema_privilege('public', 'USAGE') AND has_schema_privilege('public', 'CREATE')"
+    "  AS granted,"
+    " (SELECT string_agg(DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC'"
+    "   ELSE a.grantee::regrole::text END, ', ')"
+    "  FROM pg_namespace n,"
+    "   aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a"
+    "  WHERE n.nspname = 'public' AND a.grantee <> n.nspowner"
+    "   AND pg_get_userbyid(a.grantee) <> current_user) AS strangers";
+
+/*
+ * Sessions to the registry's database are second ones: they do not hold the lock. Before each
+ * statement there the lock's session is asked whether it lives; when it does not, somebody else may
+ * be at work already.
+ */
+static int lock_lives(struct ctx *ctx, struct postgres *pg)
+{
+    struct pg_rows rows;
+    return session_query(ctx, CALL_PG_LOCK, pg->admin, "SELECT 1", 0, NULL, &rows);
+}
+
+static int grant_schema(struct ctx *ctx, struct postgres *pg, const char *strangers)
+{
+    const struct postgres_pool *pool = pg->pool;
+    struct pg *session = NULL;
+    TRY(session_open(ctx, CALL_PG_CONNECT,
+                     session_conninfo(ctx, pool, pg->name, pool->user, pool->password), &session));
+    pg->changes++;
+    int rc = lock_lives(ctx, pg);
+    if (rc == 0)
+        rc = session_change(ctx, CALL_PG_SCHEMA_GRANT, session,
+                            arena_printf(ctx->arena,
+                                         "REVOKE ALL ON SCHEMA public FROM %s;"
+                                         " GRANT USAGE, CREATE ON SCHEMA public TO %s",
+                                         strangers ? strangers : "PUBLIC",
+                                         pg_identifier(ctx, pg->admin, pg->name)));
+    pg_close(session);
+    return rc;
+}
+
+/*
+ * A role at its connection limit is refused after its password was found right: for us that is a
+ * login. What it would have seen inside cannot be told then and is taken as it should be.
+ */
+static bool refused_for_limit(const struct ctx *ctx)
+{
+    return strstr(ctx->err.message, "too many connections for ") != NULL;
+}
+
+static int look_inside(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
+                       struct inside *ret)
+{
+    struct pg *session = NULL;
+    struct pg_rows rows;
+    int rc =
+        session_open(ctx, CALL_PG_LOGIN,
+                     session_conninfo(ctx, pg->pool, pg->name, pg->name, want->password), &session);
+    if (rc < 0 && refused_for_limit(ctx)) {
+        err_clear(ctx);
+        *ret = (struct inside){.granted = true};
+        return 0;
+    }
+    TRY(rc);
+    rc = pg_query(ctx, session, inside_sql, 0, NULL, &rows);
+    pg_close(session);
+    TRY(rc);
+    ret->granted = str_equal(pg_field(&rows, 0, "granted"), "t");
+    ret->strangers = pg_field(&rows, 0, "strangers");
+    return 0;
+}
+
+/* Logs in as the registry does; repairs password and schema rights once each. */
+static int prove_login(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want)
+{
+    struct inside inside = {0};
+    int rc = look_inside(ctx, pg, want, &inside);
+    if (rc == -ERR_DENIED) {
+        err_clear(ctx);
+        TRY(change(ctx, pg, CALL_PG_ROLE_ALTER,
+                   arena_printf(ctx->arena, "ALTER ROLE %s PASSWORD %s",
+                                pg_identifier(ctx, pg->admin, pg->name),
+                                pg_literal(ctx, pg->admin, verifier_of(ctx, want)))));
+        rc = look_inside(ctx, pg, want, &inside);
+    }
+    if (rc == 0 && (!inside.granted || inside.strangers)) {
+        TRY(grant_schema(ctx, pg, inside.strangers));
+        rc = look_inside(ctx, pg, want, &inside);
+    }
+    if (rc < 0)
+        return err_wrap(ctx, rc, "log in to '%s' as itself", pg->name);
+    if (!inside.granted || inside.strangers)
+        return err_set(ctx, ERR_REFUSED, "ReadBack",
+                       "the rights on schema public of '%s' are not as granted", pg->name);
+    return 0;
+}
+
+/* ---- update ---- */
+
+/* What was set must be what is read: a GRANT without effect is only a warning to PostgreSQL. */
+static int read_back(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
+                     const struct postgres_state *state)
+{
+    const struct {
+        bool holds;
+        const char *what;
+    } facts[] = {
+        {state->can_login == want->open, "LOGIN"},
+        {!state->powers, "the role's attributes"},
+        {state->role_limit == want->connection_limit, "the role's connection limit"},
+        {state->granted, "the right to connect"},
+        {!state->strangers, "rights of others on the database"},
+        {state->allows_connections, "ALLOW_CONNECTIONS"},
+        {state->database_limit == database_limit(want), "the database's connection limit"},
+    };
+    for (size_t at = 0; at < ARRAY_SIZE(facts); at++)
+        if (!facts[at].holds)
+            return err_set(ctx, ERR_REFUSED, "ReadBack", "%s of '%s' read back otherwise than set",
+                           facts[at].what, pg->name);
+    return 0;
+}
+
+static int end_sessions(struct ctx *ctx, struct postgres *pg, struct postgres_state *state)
+{
+    int64_t until = clock_boottime_ms() + END_SESSIONS_MS;
+    while (state->sessions > 0) {
+        struct pg_rows rows;
+        if (clock_boottime_ms() >= until)
+            return err_set(ctx, ERR_UNAVAILABLE, "SessionsRemain", "%d sessions of '%s' do not end",
+                           state->sessions, pg->name);
+        pg->changes++;
+        TRY(ctx_may_write(ctx));
+        TRY(session_query(ctx, CALL_PG_TERMINATE, pg->admin,
+                          "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                          " WHERE usename = $1",
+                          1, &pg->name, &rows));
+        clock_sleep_ms(END_SESSIONS_POLL_MS);
+        TRY(postgres_observe(ctx, pg, state));
+    }
+    return 0;
+}
+
+/* NOLOGIN first, so that no session comes back; nothing is removed. */
+static int lock_out(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
+                    struct postgres_state *state)
+{
+    if (!state->role)
+        return 0;
+    TRY(run_steps(ctx, pg, want, state, role_steps));
+    if (state->sessions > 0)
+        TRY(run_steps(ctx, pg, want, state, join_steps));
+    TRY(end_sessions(ctx, pg, state));
+    if (state->can_login)
+        return err_set(ctx, ERR_REFUSED, "ReadBack", "'%s' may still log in", pg->name);
+    return 0;
+}
+
+int postgres_update(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
+                    struct postgres_state *state)
+{
+    if (!want->open)
+        return lock_out(ctx, pg, want, state);
+    bool opened_before = state->allows_connections;
+    TRY(run_steps(ctx, pg, want, state, right_steps));
+    TRY(run_steps(ctx, pg, want, state, open_steps));
+    if (!opened_before)
+        TRY(grant_schema(ctx, pg, NULL));
+    TRY(run_steps(ctx, pg, want, state, role_steps));
+    TRY(prove_login(ctx, pg, want));
+    return read_back(ctx, pg, want, state);
+}
+
+/* ---- remove ---- */
+
+int postgres_remove(struct ctx *ctx, struct postgres *pg)
+{
+    struct postgres_state state;
+    const struct postgres_want want = {.identity = pg->identity};
+    const char *name = pg_identifier(ctx, pg->admin, pg->name);
+    TRY(postgres_observe(ctx, pg, &state));
+    if (state.role)
+        TRY(run_steps(ctx, pg, &want, &state, join_steps));
+    if (state.database)
+        TRY(change(ctx, pg, CALL_PG_DATABASE_DROP,
+                   arena_printf(ctx->arena, "DROP DATABASE %s WITH (FORCE)", name)));
+    if (state.role)
+        TRY(change(ctx, pg, CALL_PG_ROLE_DROP, arena_printf(ctx->arena, "DROP ROLE %s", name)));
+    TRY(postgres_observe(ctx, pg, &state));
+    if (state.role || state.database)
+        return err_set(ctx, ERR_REFUSED, "ReadBack", "'%s' is still there after it was dropped",
+                       pg->name);
+    return 0;
+}

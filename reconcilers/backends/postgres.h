@@ -1,0 +1,90 @@
+/*
+ * A registry's database and role on a shared PostgreSQL, both named t_<identity>. All calls are
+ * idempotent; all but login and list run while an advisory lock on the identity is held on one
+ * session to the pool's maintenance database. The owner mark is a comment on role and database,
+ * "flotilla:<cell>:<identity>": what carries another, or none, is never adopted, changed or removed
+ * (-ERR_TAKEN); the one exception and its reason stand at `adoptable` in postgres_observe.c.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ctx;
+struct backend_gates;
+struct postgres;
+
+/* Strings live as long as the pass. */
+struct postgres_pool {
+    const char *name; /* of the BackendPool */
+    const char *host;
+    int port;
+    const char *ssl_mode;
+    const char *user, *password; /* the administrator's */
+    const char *maintenance;     /* database */
+    const char *cell;            /* uid of this cluster's kube-system */
+    struct backend_gates *gates;
+};
+
+struct postgres_want {
+    const char *identity;
+    const char *password;
+    int connection_limit;
+    bool open; /* false: the role may not log in; nothing is removed */
+};
+
+/* What observe found. Only what is ours gets this far. */
+struct postgres_state {
+    bool role, database; /* are there */
+    bool marked;         /* the database carries our mark */
+    bool member;         /* the administrator may act for the role */
+    bool can_login;
+    bool powers; /* the role may do more than a registry's should */
+    int role_limit, database_limit;
+    bool allows_connections;
+    bool granted;          /* CONNECT, and nothing else */
+    const char *strangers; /* "PUBLIC, x": others with rights on the database; NULL = none */
+    int sessions;          /* of the role */
+    int64_t now_ms;        /* by the server's clock */
+};
+
+/* "t_<identity>" */
+char *postgres_name(struct ctx *ctx, const char *identity);
+
+/* Passes the pool's gate, logs in as its administrator and locks the identity. */
+int postgres_begin(struct ctx *ctx, const struct postgres_pool *pool, const char *identity,
+                   struct postgres **ret);
+void postgres_end(struct postgres *pg);
+static inline void cleanup_postgres_(struct postgres **pg)
+{
+    postgres_end(*pg);
+}
+#define _cleanup_postgres_ __attribute__((cleanup(cleanup_postgres_)))
+
+int postgres_observe(struct ctx *ctx, struct postgres *pg, struct postgres_state *ret);
+/* Makes what is missing, closed: nobody can log in until update() opens it. */
+int postgres_create(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
+                    struct postgres_state *state);
+/* Brings limits, rights, password and lock to `want` and reads them back; with open also logs in.
+ */
+int postgres_update(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
+                    struct postgres_state *state);
+/* Drops database, then role, and reads back that both are gone. */
+int postgres_remove(struct ctx *ctx, struct postgres *pg);
+/* How many changes were sent on this lock; 0 = everything was as wanted. */
+int postgres_changes(const struct postgres *pg);
+
+struct postgres_health {
+    const char *version; /* "15.8" */
+    const char *owner;   /* the pool's mark */
+    bool ours;
+    bool superuser, reaches_all; /* reaches_all: CREATEROLE of PostgreSQL <= 15 */
+};
+
+/* Logs in, sets the pool's owner mark if it has none, and tells whose it is. */
+int postgres_check(struct ctx *ctx, const struct postgres_pool *pool, struct postgres_health *ret);
+
+/* Every role and database with a mark of this cell: [{"kind": "Role"|"Database", "name",
+ * "identity"}], by mark and never by name. */
+int postgres_list(struct ctx *ctx, const struct postgres_pool *pool, json_t **ret);

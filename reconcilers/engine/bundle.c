@@ -1,0 +1,253 @@
+/*
+ * Loading a bundle from embedded files: rows are checked once, at start, so that a mistake in YAML
+ * stops the program and never a pass. Rows end up in apply order (a stable topological sort).
+ */
+#include "reconcilers/engine/bundle.h"
+
+#include "reconcilers/engine/bundle_internal.h"
+#include "server/base/cleanup.h"
+#include "server/base/ctx.h"
+#include "server/base/embed.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+#include "server/base/yaml.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const row_keys[] = {"id", "file", "when", "after", "ready", "disruption"};
+static const char *const ready_words[] = {"kstatus", "exists"};
+
+static bool one_of(const char *word, const char *const *words, size_t count)
+{
+    for (size_t at = 0; at < count; at++)
+        if (str_equal(word, words[at]))
+            return true;
+    return false;
+}
+
+static int bad(struct ctx *ctx, const struct bundle *bundle, const char *file, const char *what,
+               const char *which)
+{
+    return err_set(ctx, ERR_CONFIG, NULL, "%s/%s: %s '%s'", bundle->folder, file, what,
+                   which ? which : "");
+}
+
+static int read_yaml(struct ctx *ctx, const struct bundle *bundle, const char *file, json_t **ret)
+{
+    const char *path = arena_printf(ctx->arena, "%s/%s", bundle->folder, file);
+    const struct embed_file *embedded = embed_find(path);
+    if (!embedded)
+        return bad(ctx, bundle, file, "there is no embedded file", path);
+    int rc = yaml_parse(ctx, embedded->data, embedded->bytes, ret);
+    return rc < 0 ? err_wrap(ctx, rc, "%s", path) : 0;
+}
+
+static int check_object(struct ctx *ctx, const struct bundle *bundle, struct bundle_row *row)
+{
+    const char *kind = json_str(row->object, "kind");
+    row->kind = kube_kind_of(json_str_or(row->object, "apiVersion", ""), kind ? kind : "");
+    if (row->kind == KIND_MAX)
+        return bad(ctx, bundle, row->file, "unknown apiVersion or kind", kind);
+    if (kube_kind_row(row->kind)->scope != NAMESPACED)
+        return bad(ctx, bundle, row->file, "a cluster-scoped object has no owner", kind);
+    if (!json_str(row->object, "metadata.name"))
+        return bad(ctx, bundle, row->file, "metadata.name is missing", NULL);
+    if (json_at(row->object, "metadata.namespace"))
+        return bad(ctx, bundle, row->file, "metadata.namespace is the root's", NULL);
+    return template_check(ctx, row->file, row->object);
+}
+
+static int read_after(struct ctx *ctx, const struct bundle *bundle, const json_t *list,
+                      struct bundle_row *row)
+{
+    size_t index;
+    json_t *id;
+    if (json_array_size(list) > BUNDLE_AFTER_MAX)
+        return bad(ctx, bundle, "bundle.yaml", "too many after: in row", row->id);
+    json_array_foreach(list, index, id) {
+        row->after[index] = json_string_value(id);
+        if (!row->after[index])
+            return bad(ctx, bundle, "bundle.yaml", "after: holds no id in row", row->id);
+    }
+    return 0;
+}
+
+static int read_row(struct ctx *ctx, const struct bundle *bundle, const json_t *yaml,
+                    struct bundle_row *row)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)yaml, key, value)
+        if (!one_of(key, row_keys, ARRAY_SIZE(row_keys)))
+            return bad(ctx, bundle, "bundle.yaml", "unknown key", key);
+    row->id = json_str(yaml, "id");
+    row->file = json_str(yaml, "file");
+    row->when = json_str(yaml, "when");
+    row->ready = json_str_or(yaml, "ready", "kstatus");
+    row->disruption = json_str_or(yaml, "disruption", "");
+    if (!row->id || !row->file)
+        return bad(ctx, bundle, "bundle.yaml", "a row without id or file", row->id);
+    if (!one_of(row->ready, ready_words, ARRAY_SIZE(ready_words)))
+        return bad(ctx, bundle, "bundle.yaml", "unknown ready:", row->ready);
+    json_t *object;
+    TRY(read_after(ctx, bundle, json_at(yaml, "after"), row));
+    TRY(read_yaml(ctx, bundle, row->file, &object));
+    row->object = object;
+    return check_object(ctx, bundle, row);
+}
+
+static int find_row(const struct bundle_row *rows, int count, const char *id)
+{
+    for (int at = 0; at < count; at++)
+        if (str_equal(rows[at].id, id))
+            return at;
+    return -1;
+}
+
+static int check_ids(struct ctx *ctx, const struct bundle *bundle, const struct bundle_row *rows,
+                     int count)
+{
+    for (int at = 0; at < count; at++) {
+        if (find_row(rows, count, rows[at].id) != at)
+            return bad(ctx, bundle, "bundle.yaml", "two rows have the id", rows[at].id);
+        for (int after = 0; rows[at].after[after]; after++)
+            if (find_row(rows, count, rows[at].after[after]) < 0)
+                return bad(ctx, bundle, "bundle.yaml", "after: names no row",
+                           rows[at].after[after]);
+    }
+    return 0;
+}
+
+static bool may_follow(const struct bundle *bundle, const struct bundle_row *row)
+{
+    for (int after = 0; row->after[after]; after++)
+        if (find_row(bundle->rows, bundle->count, row->after[after]) < 0)
+            return false;
+    return true;
+}
+
+/* Each turn moves the first row whose predecessors are all placed; no such row = a cycle. */
+static int sort_rows(struct ctx *ctx, struct bundle *bundle, const struct bundle_row *rows,
+                     int count)
+{
+    bool placed[BUNDLE_ROWS_MAX] = {false};
+    while (bundle->count < count) {
+        int next = 0;
+        while (next < count && (placed[next] || !may_follow(bundle, &rows[next])))
+            next++;
+        if (next == count)
+            return bad(ctx, bundle, "bundle.yaml", "after: goes round in a cycle", NULL);
+        placed[next] = true;
+        bundle->rows[bundle->count++] = rows[next];
+    }
+    return 0;
+}
+
+static int load(struct ctx *ctx, struct bundle *bundle)
+{
+    json_t *yaml, *row;
+    size_t index;
+    TRY(read_yaml(ctx, bundle, "bundle.yaml", &yaml));
+    size_t count = json_array_size(yaml);
+    if (count == 0 || count > BUNDLE_ROWS_MAX)
+        return bad(ctx, bundle, "bundle.yaml", "it must be a list of 1 to 64 rows", NULL);
+    struct bundle_row *rows = arena_alloc(bundle->arena, count * sizeof *rows);
+    json_array_foreach(yaml, index, row)
+        TRY(read_row(ctx, bundle, row, &rows[index]));
+    TRY(check_ids(ctx, bundle, rows, (int)count));
+    return sort_rows(ctx, bundle, rows, (int)count);
+}
+
+int bundle_load(struct ctx *ctx, const char *folder, struct bundle **ret)
+{
+    struct arena *arena = arena_new();
+    struct bundle *bundle = arena_alloc(arena, sizeof *bundle);
+    bundle->arena = arena;
+    bundle->folder = arena_strdup(arena, folder);
+    struct ctx own = ctx_make(arena, ctx->actor); /* what is parsed lives as long as the bundle */
+    int rc = load(&own, bundle);
+    if (rc < 0) {
+        ctx->err = own.err;
+        arena_free(arena);
+        return rc;
+    }
+    *ret = bundle;
+    return 0;
+}
+
+void bundle_free(struct bundle *bundle)
+{
+    if (bundle)
+        arena_free(bundle->arena);
+}
+
+/* ---- comparing ---- */
+
+static bool value_differs(const json_t *desired, const json_t *live);
+
+/* What the server drops because it is empty. */
+static bool is_empty(const json_t *value)
+{
+    return json_is_null(value) || (json_is_array(value) && json_array_size(value) == 0) ||
+           (json_is_object(value) && json_object_size(value) == 0);
+}
+
+static bool map_differs(const json_t *desired, const json_t *live)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)desired, key, value)
+        if (value_differs(value, json_object_get(live, key)))
+            return true;
+    return false;
+}
+
+static bool is_named(const json_t *list)
+{
+    size_t index;
+    json_t *item;
+    json_array_foreach(list, index, item)
+        if (!json_str(item, "name"))
+            return false;
+    return json_array_size(list) > 0;
+}
+
+/* Named items may stand among others that somebody else added; the rest is ordered and complete. */
+static bool list_differs(const json_t *desired, const json_t *live)
+{
+    size_t index;
+    json_t *item;
+    bool named = is_named(desired);
+    if (!named && json_array_size(desired) != json_array_size(live))
+        return true;
+    json_array_foreach(desired, index, item) {
+        const json_t *other = named ? json_find(live, "", "name", json_str(item, "name"))
+                                    : json_array_get(live, index);
+        if (value_differs(item, other))
+            return true;
+    }
+    return false;
+}
+
+static bool value_differs(const json_t *desired, const json_t *live)
+{
+    if (!live)
+        return !is_empty(desired);
+    if (json_is_number(desired) && json_is_number(live))
+        return json_number_value(desired) < json_number_value(live) ||
+               json_number_value(desired) > json_number_value(live);
+    if (json_typeof(desired) != json_typeof(live))
+        return true;
+    if (json_is_object(desired))
+        return map_differs(desired, live);
+    if (json_is_array(desired))
+        return list_differs(desired, live);
+    return !json_equal(desired, live);
+}
+
+bool bundle_differs(const json_t *desired, const json_t *live)
+{
+    /* The hash is one of the annotations, and so compared like every other value. */
+    return value_differs(desired, live);
+}

@@ -1,0 +1,82 @@
+/* Conditions: see conditions.h. They are changed in place, so that what is equal stays equal. */
+#include "reconcilers/engine/conditions.h"
+
+#include "server/base/clock.h"
+#include "server/base/ctx.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+enum { CONDITION_MESSAGE_BYTES = 1024 };
+
+/* Cuts at a whole UTF-8 character, or jansson would refuse the text. */
+static json_t *bounded_text(const char *text)
+{
+    size_t length = strnlen(text, CONDITION_MESSAGE_BYTES + 1);
+    if (length > CONDITION_MESSAGE_BYTES) {
+        length = CONDITION_MESSAGE_BYTES;
+        while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
+            length--;
+    }
+    json_t *value = json_stringn(text, length);
+    return value ? value : json_string("(message is not UTF-8)");
+}
+
+static json_t *list_of(json_t *status_object)
+{
+    json_t *list = json_object_get(status_object, "conditions");
+    if (!json_is_array(list)) {
+        list = json_array();
+        json_put(status_object, "conditions", list);
+    }
+    return list;
+}
+
+void condition_set(struct ctx *ctx, json_t *status_object, const char *type, const char *status,
+                   const char *reason, int64_t generation, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const char *message = arena_vprintf(ctx->arena, format, args);
+    va_end(args);
+
+    json_t *condition = json_find(status_object, "conditions", "type", type);
+    if (!condition) {
+        condition = json_object();
+        json_put(condition, "type", json_string(type));
+        json_array_append_new(list_of(status_object), condition);
+    }
+    if (!str_equal(json_str(condition, "status"), status)) {
+        char now[CLOCK_RFC3339_BYTES];
+        clock_rfc3339(now, clock_wall_ms(), 0);
+        json_put(condition, "lastTransitionTime", json_string(now));
+    }
+    json_put(condition, "status", json_string(status));
+    json_put(condition, "reason", json_string(reason));
+    json_put(condition, "message", bounded_text(message));
+    json_put(condition, "observedGeneration", json_integer(generation));
+}
+
+void condition_remove(json_t *status_object, const char *type)
+{
+    size_t index;
+    json_t *condition, *list = json_object_get(status_object, "conditions");
+    json_array_foreach(list, index, condition) {
+        if (str_equal(json_str(condition, "type"), type)) {
+            json_array_remove(list, index);
+            return;
+        }
+    }
+}
+
+const json_t *condition_get(const json_t *object_status, const char *type)
+{
+    return json_find(object_status, "conditions", "type", type);
+}
+
+bool condition_is(const json_t *object_status, const char *type, const char *status)
+{
+    return str_equal(json_str(condition_get(object_status, type), "status"), status);
+}

@@ -1,0 +1,116 @@
+/*
+ * Events on roots. An event's name is made of what it says and of the ten minutes it falls in, so
+ * that nobody can send it twice; a small memory of this process saves even the attempt.
+ */
+#include "reconcilers/engine/engine_internal.h"
+
+#include "server/adapters/crypto.h"
+#include "server/base/clock.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    SAME_FOR_MS = 600000,
+    NOTE_BYTES = 1024,
+    MEMORY_SLOTS = 4096, /* older ones are overwritten: then the server answers AlreadyExists */
+    NAME_PART_MAX = 200,
+};
+
+struct event_memory {
+    pthread_mutex_t mutex;
+    uint64_t sent[MEMORY_SLOTS]; /* hashes of names, placed by their low bits */
+};
+
+struct event_memory *event_memory_new(void)
+{
+    struct event_memory *memory = calloc(1, sizeof *memory);
+    if (!memory)
+        abort();
+    pthread_mutex_init(&memory->mutex, NULL);
+    return memory;
+}
+
+void event_memory_free(struct event_memory *memory)
+{
+    if (!memory)
+        return;
+    pthread_mutex_destroy(&memory->mutex);
+    free(memory);
+}
+
+/* True when it was there already. */
+static bool remember(struct event_memory *memory, const char *name)
+{
+    uint64_t hash = str_hash(name);
+    uint64_t *slot = &memory->sent[hash % MEMORY_SLOTS];
+    pthread_mutex_lock(&memory->mutex);
+    bool known = *slot == hash;
+    *slot = hash;
+    pthread_mutex_unlock(&memory->mutex);
+    return known;
+}
+
+/* Cuts the note at a whole UTF-8 character. */
+static char *note_of(struct ctx *ctx, const char *format, va_list args)
+{
+    char *note = arena_vprintf(ctx->arena, format, args);
+    size_t length = strlen(note);
+    if (length > NOTE_BYTES)
+        length = NOTE_BYTES;
+    while (length > 0 && ((unsigned char)note[length] & 0xc0) == 0x80)
+        length--;
+    note[length] = '\0';
+    return note;
+}
+
+static json_t *make_event(struct ctx *ctx, struct pass *pass, const char *name, const char *type,
+                          const char *reason, const char *action, const char *note)
+{
+    char now[CLOCK_RFC3339_BYTES];
+    clock_rfc3339(now, clock_wall_ms(), 6);
+    const struct kube_kind_row *kind = kube_kind_row(pass->reconciler->kind);
+    const char *namespace = *pass->key.namespace ? pass->key.namespace : "default";
+    json_t *regarding =
+        json_pack("{s:s, s:s, s:s*, s:s, s:s*, s:s*}", "apiVersion", kind->api_version, "kind",
+                  kind->kind, "namespace", *pass->key.namespace ? pass->key.namespace : NULL,
+                  "name", pass->key.name, "uid", json_str(pass->root, "metadata.uid"),
+                  "resourceVersion", json_str(pass->root, "metadata.resourceVersion"));
+    json_t *event =
+        json_pack("{s:{s:s, s:s}, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s}", "metadata", "name",
+                  name, "namespace", namespace, "eventTime", now, "type", type, "reason", reason,
+                  "action", action, "note", note, "regarding", regarding, "reportingController",
+                  pass_manager(pass), "reportingInstance", pass->engine->options.identity);
+    return arena_json(ctx->arena, event);
+}
+
+static const char *name_of(struct ctx *ctx, const struct pass *pass, const char *reason,
+                           const char *note)
+{
+    const char *what = arena_printf(ctx->arena, "%s/%s/%s/%lld",
+                                    json_str_or(pass->root, "metadata.uid", pass->key.name), reason,
+                                    note, (long long)(clock_wall_ms() / SAME_FOR_MS));
+    return arena_printf(ctx->arena, "%.*s.%s", NAME_PART_MAX, pass->key.name,
+                        crypto_base32_of(ctx->arena, what, 16));
+}
+
+void pass_event(struct ctx *ctx, struct pass *pass, const char *type, const char *reason,
+                const char *action, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const char *note = note_of(ctx, format, args);
+    va_end(args);
+    const char *name = name_of(ctx, pass, reason, note);
+    if (remember(pass->engine->events, name))
+        return;
+    json_t *event = make_event(ctx, pass, name, type, reason, action, note);
+    struct err before = ctx->err; /* an event tells of an error: it must not replace it */
+    int rc = kube_create(ctx, CALL_KUBE_EVENT_CREATE, pass_kube(pass), KIND_EVENT, event,
+                         pass_manager(pass), NULL);
+    if (rc < 0 && rc != -ERR_ALREADY_EXISTS)
+        log_warn(ctx, "event %s was not sent, ignoring: %s", reason, ctx->err.message);
+    ctx->err = before;
+}

@@ -1,0 +1,373 @@
+/*
+ * The lease thread: one round a fifth of the renewal time. A round lists all Leases (one read),
+ * renews our own member Lease, and does for each shard what lease_decide() says. A call that fails
+ * because the server does not answer ends the round: the others would only wait as long, and the
+ * next round begins behind it.
+ */
+#include "reconcilers/engine/shards_internal.h"
+
+#include "server/base/clock.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+#include "server/net/metrics.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LABEL_LEASE "flotilla.dev/lease" /* "shard" or "member" */
+#define SHARD_PREFIX "flotilla-shard-"
+#define MEMBER_PREFIX "flotilla-member-"
+#define MANAGER "flotilla-lease"
+
+enum {
+    ROUNDS_PER_RENEWAL = 5,
+    RELEASE_TIMEOUT_MS = 3000,
+    /* A dead process leaves its member Lease behind; who sees it unchanged this long sweeps it. */
+    MEMBER_FORGET_DURATIONS = 40,
+};
+
+/* ---- what is there ---- */
+
+static void note_record(struct lease_record *record, const json_t *lease, int64_t now_ms)
+{
+    const char *version = json_str_or(lease, "metadata.resourceVersion", "");
+    record->exists = true;
+    if (str_equal(record->version, version))
+        return;
+    snprintf(record->version, sizeof record->version, "%s", version);
+    snprintf(record->holder, sizeof record->holder, "%s",
+             json_str_or(lease, "spec.holderIdentity", ""));
+    record->duration_ms = json_int_or(lease, "spec.leaseDurationSeconds", 0) * 1000;
+    record->transitions = json_int_or(lease, "spec.leaseTransitions", 0);
+    record->changed_ms = now_ms;
+}
+
+static struct lease_record *find_shard(struct shards *shards, const char *name)
+{
+    int64_t number;
+    if (str_equal(name, "cluster"))
+        return &shards->record[SHARD_OF_CLUSTER];
+    return str_to_int(name, 0, SHARD_ROOTS - 1, &number) ? &shards->record[number] : NULL;
+}
+
+static struct lease_record *find_member(struct shards *shards, const char *name)
+{
+    struct shard_member *member = NULL;
+    for (int at = 0; at < shards->member_count && !member; at++)
+        if (str_equal(shards->members[at].name, name))
+            member = &shards->members[at];
+    if (!member && shards->member_count < SHARD_MEMBERS_MAX) {
+        member = &shards->members[shards->member_count++];
+        *member = (struct shard_member){0};
+        snprintf(member->name, sizeof member->name, "%s", name);
+    }
+    if (!member)
+        return NULL;
+    member->seen = true;
+    return &member->record;
+}
+
+static void drop_unseen_members(struct shards *shards)
+{
+    int kept = 0;
+    for (int at = 0; at < shards->member_count; at++)
+        if (shards->members[at].seen)
+            shards->members[kept++] = shards->members[at];
+    shards->member_count = kept;
+}
+
+static void forget_lost(struct shards *shards)
+{
+    pthread_mutex_lock(&shards->mutex);
+    for (int shard = 0; shard < SHARDS_ALL; shard++)
+        if (!shards->record[shard].exists ||
+            !str_equal(shards->record[shard].holder, shards->options.identity))
+            shards->hold[shard].held = false;
+    pthread_mutex_unlock(&shards->mutex);
+}
+
+static int list_leases(struct ctx *ctx, struct shards *shards)
+{
+    json_t *list, *lease;
+    size_t index;
+    TRY(kube_list(ctx, CALL_LEASE_LIST, shards->options.kube, KIND_LEASE, shards->options.namespace,
+                  LABEL_LEASE, &list));
+    int64_t now_ms = clock_boottime_ms();
+    for (int shard = 0; shard < SHARDS_ALL; shard++)
+        shards->record[shard].exists = false;
+    for (int at = 0; at < shards->member_count; at++)
+        shards->members[at].seen = false;
+    json_array_foreach(list, index, lease) {
+        const char *name = json_str_or(lease, "metadata.name", "");
+        struct lease_record *record = NULL;
+        if (str_starts(name, SHARD_PREFIX))
+            record = find_shard(shards, name + strlen(SHARD_PREFIX));
+        else if (str_starts(name, MEMBER_PREFIX))
+            record = find_member(shards, name + strlen(MEMBER_PREFIX));
+        if (record)
+            note_record(record, lease, now_ms);
+    }
+    drop_unseen_members(shards);
+    forget_lost(shards);
+    return 0;
+}
+
+/* ---- writing one Lease ---- */
+
+struct lease_write {
+    const char *name, *label;
+    const char *holder; /* NULL = give it back */
+    bool take;          /* its holder changes */
+    const struct lease_record *record;
+};
+
+static json_t *make_spec(const struct shards *shards, const struct lease_write *write)
+{
+    char now[CLOCK_RFC3339_BYTES];
+    clock_rfc3339(now, clock_wall_ms(), 6);
+    int seconds = write->holder ? (shards->options.duration_ms + 999) / 1000 : 1;
+    json_int_t transitions = write->record->transitions + (write->take && write->record->exists);
+    return json_pack("{s:s?, s:i, s:s, s:I, s:s*}", "holderIdentity", write->holder,
+                     "leaseDurationSeconds", seconds, "renewTime", now, "leaseTransitions",
+                     transitions, "acquireTime", write->take ? now : NULL);
+}
+
+/* Fenced by the version we saw; the record then is what the server answered. */
+static int write_lease(struct ctx *ctx, struct shards *shards, const struct lease_write *write,
+                       struct lease_record *record)
+{
+    json_t *written;
+    json_t *spec = make_spec(shards, write);
+    const struct shards_options *options = &shards->options;
+    if (!record->exists) {
+        json_t *lease =
+            arena_json(ctx->arena, json_pack("{s:{s:s, s:s, s:{s:s}}, s:o}", "metadata", "name",
+                                             write->name, "namespace", options->namespace, "labels",
+                                             LABEL_LEASE, write->label, "spec", spec));
+        TRY(kube_create(ctx, CALL_LEASE_CREATE, options->kube, KIND_LEASE, lease, MANAGER,
+                        &written));
+    } else {
+        json_t *patch =
+            arena_json(ctx->arena, json_pack("{s:{s:s}, s:o}", "metadata", "resourceVersion",
+                                             record->version, "spec", spec));
+        TRY(kube_patch(ctx, CALL_LEASE_RENEW, options->kube, KIND_LEASE, options->namespace,
+                       write->name, NULL, patch, MANAGER, &written));
+    }
+    note_record(record, written, clock_boottime_ms());
+    return 0;
+}
+
+/* Somebody was faster: the next round sees who. */
+static bool is_race(int rc)
+{
+    return rc == -ERR_CONFLICT || rc == -ERR_ALREADY_EXISTS || rc == -ERR_NOT_FOUND;
+}
+
+/* ---- one shard ---- */
+
+static void note_held(struct shards *shards, int shard, int64_t sent_ms, uint64_t *acquired)
+{
+    pthread_mutex_lock(&shards->mutex);
+    struct lease_hold *hold = &shards->hold[shard];
+    if (!hold->held || sent_ms - hold->sent_ms >= shards->options.deadline_ms) {
+        hold->epoch++;
+        hold->draining = false;
+        *acquired |= UINT64_C(1) << shard;
+    }
+    hold->held = true;
+    hold->sent_ms = sent_ms;
+    pthread_mutex_unlock(&shards->mutex);
+}
+
+static void note_released(struct shards *shards, int shard)
+{
+    pthread_mutex_lock(&shards->mutex);
+    shards->hold[shard].held = false;
+    shards->hold[shard].draining = false;
+    pthread_mutex_unlock(&shards->mutex);
+}
+
+/* Sets draining by what is wanted now, and tells whether a pass is inside. */
+static struct lease_hold look_at_hold(struct shards *shards, int shard, bool wanted, bool *ret_busy,
+                                      uint64_t *acquired)
+{
+    bool busy = false;
+    pthread_mutex_lock(&shards->mutex);
+    struct lease_hold *hold = &shards->hold[shard];
+    for (const struct shard_visit *visit = shards->visits; visit; visit = visit->next)
+        busy |= visit->shard == shard;
+    if (hold->held && hold->draining && wanted)
+        *acquired |= UINT64_C(1) << shard; /* keys were dropped meanwhile */
+    hold->draining = hold->held && !wanted;
+    struct lease_hold copy = *hold;
+    pthread_mutex_unlock(&shards->mutex);
+    *ret_busy = busy && shards->options.gate;
+    return copy;
+}
+
+static int do_shard(struct ctx *ctx, struct shards *shards, int shard, bool wanted,
+                    uint64_t *acquired)
+{
+    char name[8];
+    struct lease_record *record = &shards->record[shard];
+    struct lease_view view = {.record = record,
+                              .identity = shards->options.identity,
+                              .wanted = wanted,
+                              .renew_ms = shards->options.renew_ms,
+                              .now_ms = clock_boottime_ms()};
+    struct lease_hold hold = look_at_hold(shards, shard, wanted, &view.busy, acquired);
+    view.hold = &hold;
+    enum lease_action action = lease_decide(&view);
+    if (action == LEASE_NOTHING)
+        return 0;
+    struct lease_write write = {
+        .name = arena_printf(ctx->arena, SHARD_PREFIX "%s", shard_name(shard, name)),
+        .label = "shard",
+        .holder = action == LEASE_RELEASE ? NULL : shards->options.identity,
+        .take = action == LEASE_TAKE || action == LEASE_CREATE,
+        .record = record,
+    };
+    if (action == LEASE_RELEASE)
+        note_released(shards, shard); /* before it is sent: then another may begin */
+    int rc = write_lease(ctx, shards, &write, record);
+    if (rc == 0 && action != LEASE_RELEASE)
+        note_held(shards, shard, view.now_ms, acquired);
+    return is_race(rc) ? 0 : rc;
+}
+
+/* ---- members ---- */
+
+static int renew_member(struct ctx *ctx, struct shards *shards)
+{
+    int64_t now_ms = clock_boottime_ms();
+    struct lease_record *record = find_member(shards, shards->options.identity);
+    if (!record)
+        return err_set(ctx, ERR_OVERLOADED, "TooManyMembers",
+                       "more than %d member Leases in namespace %s", SHARD_MEMBERS_MAX,
+                       shards->options.namespace);
+    if (record->exists && shards->own.held &&
+        now_ms - shards->own.sent_ms < shards->options.renew_ms)
+        return 0;
+    struct lease_write write = {
+        .name = arena_printf(ctx->arena, MEMBER_PREFIX "%s", shards->options.identity),
+        .label = "member",
+        .holder = shards->options.identity,
+        .take = !shards->own.held,
+        .record = record,
+    };
+    int rc = write_lease(ctx, shards, &write, record);
+    if (rc == 0)
+        shards->own = (struct lease_hold){.held = true, .sent_ms = now_ms};
+    return is_race(rc) ? 0 : rc;
+}
+
+static int remove_member(struct ctx *ctx, struct shards *shards, const char *identity,
+                         const char *version)
+{
+    const char *name = arena_printf(ctx->arena, MEMBER_PREFIX "%s", identity);
+    int rc = kube_delete(ctx, CALL_LEASE_DELETE, shards->options.kube, KIND_LEASE,
+                         shards->options.namespace, name, NULL, version);
+    return is_race(rc) ? 0 : rc;
+}
+
+static int sweep_members(struct ctx *ctx, struct shards *shards)
+{
+    int64_t now_ms = clock_boottime_ms();
+    for (int at = 0; at < shards->member_count; at++) {
+        const struct shard_member *member = &shards->members[at];
+        int64_t forget_ms = member->record.duration_ms * MEMBER_FORGET_DURATIONS;
+        if (member->record.exists && now_ms - member->record.changed_ms > forget_ms &&
+            !str_equal(member->name, shards->options.identity))
+            TRY(remove_member(ctx, shards, member->name, member->record.version));
+    }
+    return 0;
+}
+
+static int live_members(const struct shards *shards, const char *live[SHARD_MEMBERS_MAX + 1])
+{
+    int count = 0;
+    int64_t now_ms = clock_boottime_ms();
+    live[count++] = shards->options.identity;
+    for (int at = 0; at < shards->member_count; at++)
+        if (!str_equal(shards->members[at].name, shards->options.identity) &&
+            !lease_expired(&shards->members[at].record, now_ms))
+            live[count++] = shards->members[at].name;
+    return count;
+}
+
+/* ---- rounds ---- */
+
+static void show_metrics(struct shards *shards)
+{
+    int held = 0;
+    bool leads = false;
+    pthread_mutex_lock(&shards->mutex);
+    for (int shard = 0; shard < SHARDS_ALL; shard++)
+        held += shards->hold[shard].held;
+    leads = shards->hold[SHARD_OF_CLUSTER].held;
+    pthread_mutex_unlock(&shards->mutex);
+    metric_set(METRIC_LEASES_HELD, held);
+    metric_set(METRIC_LEADER, leads, SHARD_PREFIX "cluster");
+}
+
+static int round_of(struct ctx *ctx, struct shards *shards, uint64_t *acquired)
+{
+    const char *live[SHARD_MEMBERS_MAX + 1];
+    char name[8];
+    TRY(list_leases(ctx, shards));
+    TRY(renew_member(ctx, shards));
+    TRY(sweep_members(ctx, shards));
+    int count = live_members(shards, live);
+    int first = shards->first;
+    for (int step = 0; step < SHARDS_ALL; step++) {
+        int shard = (first + step) % SHARDS_ALL;
+        /* One slow call leaves the others their time. */
+        ctx->deadline_ms =
+            clock_boottime_ms() + shards->options.deadline_ms - shards->options.renew_ms;
+        shards->first = (shard + 1) % SHARDS_ALL;
+        bool wanted = lease_winner(live, count, shard_name(shard, name)) == 0;
+        TRY(do_shard(ctx, shards, shard, wanted, acquired));
+    }
+    return 0;
+}
+
+void *shard_leases_main(void *arg)
+{
+    struct shards *shards = arg;
+    const struct shards_options *options = &shards->options;
+    struct arena *arena = arena_new();
+    bool failing = false;
+    do {
+        arena_reset(arena);
+        struct ctx ctx = ctx_make(arena, "operate");
+        ctx.deadline_ms = clock_boottime_ms() + options->deadline_ms - options->renew_ms;
+        uint64_t acquired = 0;
+        int rc = round_of(&ctx, shards, &acquired);
+        if (rc < 0 && !failing)
+            log_failure(&ctx, "renewing the Leases");
+        failing = rc < 0;
+        if (rc == 0)
+            atomic_store(&shards->spoken, true);
+        show_metrics(shards);
+        if (acquired)
+            options->acquired(options->arg, acquired);
+    } while (!shards_wait_stop(shards, options->renew_ms / ROUNDS_PER_RENEWAL + 1));
+    arena_free(arena);
+    return NULL;
+}
+
+void shard_leases_release(struct shards *shards)
+{
+    struct arena *arena = arena_new();
+    struct ctx ctx = ctx_make(arena, "operate");
+    ctx.deadline_ms = clock_boottime_ms() + RELEASE_TIMEOUT_MS;
+    uint64_t acquired = 0;
+    int rc = 0;
+    for (int shard = 0; shard < SHARDS_ALL && rc == 0; shard++)
+        rc = do_shard(&ctx, shards, shard, false, &acquired);
+    if (rc == 0 && shards->own.held)
+        rc = remove_member(&ctx, shards, shards->options.identity, NULL);
+    if (rc < 0)
+        log_failure(&ctx, "giving the Leases back"); /* they run out by themselves */
+    arena_free(arena);
+}

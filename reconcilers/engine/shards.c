@@ -1,0 +1,205 @@
+/* The gate of passes and the watchdog; shard_leases.c speaks with the server. */
+#include "reconcilers/engine/shards.h"
+
+#include "reconcilers/engine/shards_internal.h"
+#include "server/base/clock.h"
+#include "server/base/str.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <utlist.h>
+
+enum { EXIT_LEASE_LOST = 70, WATCHDOG_ROUNDS_PER_LEASE = 60 };
+
+static const char identity_characters[] = "abcdefghijklmnopqrstuvwxyz0123456789.-";
+
+int shard_of_label(const char *root_label)
+{
+    char digit = root_label[0];
+    return digit >= 'a' ? digit - 'a' : digit - '2' + 26;
+}
+
+const char *shard_name(int shard, char out[8])
+{
+    if (shard == SHARD_OF_CLUSTER)
+        return "cluster";
+    snprintf(out, 8, "%02d", shard);
+    return out;
+}
+
+/* ---- visits; `holds` with the mutex held ---- */
+
+static bool holds(const struct shards *shards, int shard, int64_t within_ms)
+{
+    const struct lease_hold *hold = &shards->hold[shard];
+    return hold->held && clock_boottime_ms() - hold->sent_ms < within_ms;
+}
+
+static int check_gate(struct ctx *ctx, const struct gate *gate)
+{
+    const struct shard_visit *visit = gate->owner;
+    struct shards *shards = visit->shards;
+    if (!shards->options.gate)
+        return 0;
+    pthread_mutex_lock(&shards->mutex);
+    bool open = holds(shards, visit->shard, shards->options.deadline_ms) &&
+                shards->hold[visit->shard].epoch == visit->epoch;
+    pthread_mutex_unlock(&shards->mutex);
+    if (open)
+        return 0;
+    char name[8];
+    return err_set(ctx, ERR_LEASE_LOST, NULL, "the Lease of shard %s has run out",
+                   shard_name(visit->shard, name));
+}
+
+bool shards_enter(struct shards *shards, int shard, struct shard_visit *visit)
+{
+    pthread_mutex_lock(&shards->mutex);
+    const struct lease_hold *hold = &shards->hold[shard];
+    bool may = !shards->options.gate ||
+               (holds(shards, shard, shards->options.deadline_ms) && !hold->draining);
+    if (may) {
+        *visit = (struct shard_visit){.gate = {.check = check_gate, .owner = visit},
+                                      .shards = shards,
+                                      .shard = shard,
+                                      .epoch = hold->epoch};
+        DL_APPEND(shards->visits, visit);
+    }
+    pthread_mutex_unlock(&shards->mutex);
+    return may;
+}
+
+void shards_leave(struct shard_visit *visit)
+{
+    struct shards *shards = visit->shards;
+    pthread_mutex_lock(&shards->mutex);
+    DL_DELETE(shards->visits, visit);
+    pthread_mutex_unlock(&shards->mutex);
+}
+
+/* ---- watchdog ---- */
+
+bool shards_wait_stop(struct shards *shards, int64_t ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += ms % 1000 * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&shards->mutex);
+    int rc = 0;
+    while (!shards->stopping && rc == 0)
+        rc = pthread_cond_timedwait(&shards->stop, &shards->mutex, &until);
+    bool stopping = shards->stopping;
+    pthread_mutex_unlock(&shards->mutex);
+    return stopping;
+}
+
+/* -1 when every pass inside is within its time. */
+static int find_overstayed(struct shards *shards)
+{
+    int64_t limit_ms = (int64_t)shards->options.duration_ms * 13 / 15;
+    int overstayed = -1;
+    struct shard_visit *visit;
+    pthread_mutex_lock(&shards->mutex);
+    DL_FOREACH(shards->visits, visit)
+        if (clock_boottime_ms() - shards->hold[visit->shard].sent_ms >= limit_ms)
+            overstayed = visit->shard;
+    pthread_mutex_unlock(&shards->mutex);
+    return overstayed;
+}
+
+/*
+ * A call of a lost shard that is still under way may take effect when another process owns the
+ * shard. Ending the process cuts its connections before that can be.
+ */
+static void *watchdog_main(void *arg)
+{
+    struct shards *shards = arg;
+    int64_t period_ms = shards->options.duration_ms / WATCHDOG_ROUNDS_PER_LEASE + 1;
+    while (!shards_wait_stop(shards, period_ms)) {
+        int overstayed = find_overstayed(shards);
+        char name[8];
+        if (overstayed < 0)
+            continue;
+        log_error(NULL, "a pass is still inside shard %s, whose Lease has run out: exiting",
+                  shard_name(overstayed, name));
+        _exit(EXIT_LEASE_LOST);
+    }
+    return NULL;
+}
+
+/* ---- life ---- */
+
+struct shards *shards_new(const struct shards_options *options)
+{
+    struct shards *shards = calloc(1, sizeof *shards);
+    if (!shards)
+        abort();
+    shards->options = *options;
+    pthread_mutex_init(&shards->mutex, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&shards->stop, &attributes);
+    pthread_condattr_destroy(&attributes);
+    return shards;
+}
+
+static int check_options(struct ctx *ctx, const struct shards_options *options)
+{
+    if (!str_matches(options->identity, identity_characters, 1, LEASE_HOLDER_BYTES - 1))
+        return err_set(ctx, ERR_CONFIG, NULL, "identity '%s' is not made of [a-z0-9.-]",
+                       options->identity ? options->identity : "");
+    bool in_order = options->renew_ms > 0 && options->renew_ms < options->deadline_ms &&
+                    options->deadline_ms < (int64_t)options->duration_ms * 13 / 15;
+    if (!in_order)
+        return err_set(
+            ctx, ERR_CONFIG, NULL,
+            "lease times must rise: renew %d ms, deadline %d ms, 13/15 of duration %d ms",
+            options->renew_ms, options->deadline_ms, options->duration_ms);
+    return 0;
+}
+
+int shards_start(struct ctx *ctx, struct shards *shards)
+{
+    TRY(check_options(ctx, &shards->options));
+    if (pthread_create(&shards->lease_thread, NULL, shard_leases_main, shards) != 0)
+        return err_set(ctx, ERR_INTERNAL, NULL, "cannot start the lease thread");
+    /* Without the gate passes may be inside any shard: there is nothing to watch. */
+    if (shards->options.gate &&
+        pthread_create(&shards->watchdog_thread, NULL, watchdog_main, shards) != 0)
+        abort(); /* a process without watchdog must not run passes */
+    shards->started = true;
+    return 0;
+}
+
+bool shards_spoken(struct shards *shards)
+{
+    return atomic_load(&shards->spoken);
+}
+
+void shards_stop(struct shards *shards)
+{
+    if (!shards)
+        return;
+    pthread_mutex_lock(&shards->mutex);
+    shards->stopping = true;
+    pthread_cond_broadcast(&shards->stop);
+    pthread_mutex_unlock(&shards->mutex);
+    if (shards->started) {
+        pthread_join(shards->lease_thread, NULL);
+        if (shards->options.gate)
+            pthread_join(shards->watchdog_thread, NULL);
+        shard_leases_release(shards);
+    }
+    pthread_cond_destroy(&shards->stop);
+    pthread_mutex_destroy(&shards->mutex);
+    free(shards);
+}

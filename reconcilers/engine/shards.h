@@ -1,0 +1,55 @@
+/*
+ * Shards: which roots this process may act on. 32 shards by the hash of the root and one called
+ * "cluster", a coordination Lease each, and one Lease per process by which the processes know of
+ * each other. Leases only keep double work away: what is written is fenced by resourceVersion.
+ *
+ * Three times count from the moment the last renewal that succeeded was *sent*: past `deadline` the
+ * gate of every pass inside is closed, past 13/15 of `duration` a pass that is still inside makes
+ * the process end, and past `duration` another process may take the Lease.
+ */
+#pragma once
+
+#include "reconcilers/engine/lease.h"
+#include "reconcilers/kube/kube.h"
+#include "server/base/ctx.h"
+
+#include <pthread.h>
+
+enum { SHARD_ROOTS = 32, SHARD_OF_CLUSTER = SHARD_ROOTS, SHARDS_ALL };
+
+struct shards;
+
+struct shards_options {
+    struct kube *kube; /* best with connections of its own */
+    const char *identity, *namespace;
+    int duration_ms, renew_ms, deadline_ms;
+    bool gate; /* false: every shard is ours, always */
+    /* Shards that became ours (bit = number): whatever was dropped before must be looked at. */
+    void (*acquired)(void *arg, uint64_t shards);
+    void *arg;
+};
+
+struct shards *shards_new(const struct shards_options *options);
+int shards_start(struct ctx *ctx, struct shards *shards);
+/* The first round with the server is over. */
+bool shards_spoken(struct shards *shards);
+/* Gives all Leases back, ends the threads and frees. No pass may be inside. */
+void shards_stop(struct shards *shards);
+
+/* The shard of a root by its label: the label's first character is 5 bits of its hash. */
+int shard_of_label(const char *root_label);
+/* "00" to "31", "cluster". */
+const char *shard_name(int shard, char out[8]);
+
+/* One pass inside a shard; lives on the worker's stack. */
+struct shard_visit {
+    struct gate gate; /* first: the gate's address is the visit's */
+    struct shards *shards;
+    int shard;
+    uint64_t epoch;
+    struct shard_visit *prev, *next;
+};
+
+/* False when the shard is not ours: the pass must not begin. */
+bool shards_enter(struct shards *shards, int shard, struct shard_visit *visit);
+void shards_leave(struct shard_visit *visit);

@@ -1,0 +1,40 @@
+/*
+ * Work queue of keys: an item is never in it twice and never processed by two workers at once; an
+ * add during processing marks it dirty and it comes again. Failures back off per item,
+ * 5 ms * 2^n up to the cap. Thread-safe.
+ *
+ * A key that becomes ready forgets the time it waited for: whoever works on it looks at everything
+ * and sets the next time anew.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct workqueue;
+
+enum { WORKQUEUE_KEY_BYTES = 400 };
+
+/* Name for the metrics (workqueue_depth{name=...}), a literal or longer-lived than the queue. */
+struct workqueue *workqueue_new(const char *name, int64_t backoff_cap_ms);
+void workqueue_free(struct workqueue *queue);
+/* Wakes all waiting workers, which then get false. */
+void workqueue_close(struct workqueue *queue);
+
+void workqueue_add(struct workqueue *queue, const char *key);
+/* Keeps the soonest time if it waits already. */
+void workqueue_add_after(struct workqueue *queue, const char *key, int64_t delay_ms);
+/* After a failure; returns the delay that was chosen, at least `at_least_ms`. */
+int64_t workqueue_add_backoff(struct workqueue *queue, const char *key, int64_t at_least_ms);
+/* After a success: forgets the failures. */
+void workqueue_forget(struct workqueue *queue, const char *key);
+
+/* Failures in a row. */
+unsigned workqueue_failures(struct workqueue *queue, const char *key);
+
+/* Blocks; false when closed. The worker must call workqueue_done(). */
+bool workqueue_take(struct workqueue *queue, char key[WORKQUEUE_KEY_BYTES]);
+void workqueue_done(struct workqueue *queue, const char *key);
+/* Keys that are ready; those that wait for a time do not count. */
+size_t workqueue_depth(struct workqueue *queue);

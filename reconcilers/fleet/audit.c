@@ -1,0 +1,246 @@
+/*
+ * The fleet's half of `flotillad audit`: rows against custom resources, read live, with the same
+ * verdicts as publish.c; and the two ways in which a person ends a divergence.
+ */
+#include "reconcilers/engine/engine.h"
+#include "reconcilers/fleet/fleet.h"
+#include "reconcilers/fleet/resource.h"
+#include "server/adapters/pg.h"
+#include "server/base/ctx.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+#include "server/store/fleet.h"
+
+#include <inttypes.h>
+
+/* What is compared: all rows by id, and custom resources by id and by cell. */
+struct audit {
+    struct pg_pool *pool;
+    const char *cells_dir;
+    json_t *rows;    /* id -> row */
+    json_t *cells;   /* name -> true, those that were read */
+    json_t *objects; /* array of {cell, object} */
+    json_t *found;   /* id -> object, in the cell that its row names */
+    json_t *findings;
+};
+
+static void pool_free(void *pool)
+{
+    pg_pool_free(pool);
+}
+
+static void kube_free(void *kube)
+{
+    kube_close(kube);
+}
+
+static struct pg_pool *open_pool(struct ctx *ctx, const struct fleet_options *options)
+{
+    struct pg_pool *pool = pg_pool_new(options->conninfo, 1, NULL);
+    arena_defer(ctx->arena, pool_free, pool);
+    return pool;
+}
+
+static int open_kube(struct ctx *ctx, const char *cells_dir, const json_t *cell, struct kube **ret)
+{
+    const char *path = arena_printf(ctx->arena, "%s/%s", cells_dir, json_str(cell, "kubeconfig"));
+    TRY(kube_open(ctx, path, "flotillad-audit/" FLOTILLA_VERSION, ret));
+    arena_defer(ctx->arena, kube_free, *ret);
+    return 0;
+}
+
+/* ---- read ---- */
+
+static int read_rows(struct ctx *ctx, struct audit *audit)
+{
+    const char *after = "";
+    json_t *rows;
+    do {
+        TRY(store_fleet_rows(ctx, audit->pool, NULL, after, &rows));
+        size_t index;
+        json_t *row;
+        json_array_foreach(rows, index, row) {
+            after = json_str_or(row, "id", "");
+            json_object_set(audit->rows, after, row);
+        }
+    } while (json_array_size(rows) > 0);
+    return 0;
+}
+
+static void add_objects(struct audit *audit, const char *cell, const json_t *objects)
+{
+    json_object_set_new(audit->cells, cell, json_true());
+    size_t index;
+    json_t *object;
+    json_array_foreach(objects, index, object) {
+        if (!resource_id(object))
+            continue;
+        json_array_append_new(audit->objects,
+                              json_pack("{s:s, s:O}", "cell", cell, "object", object));
+        const json_t *row = json_object_get(audit->rows, resource_id(object));
+        if (str_equal(json_str(row, "cell"), cell) &&
+            str_equal(json_str(row, "namespace"), json_str(object, "metadata.namespace")) &&
+            str_equal(json_str(row, "name"), json_str(object, "metadata.name")))
+            json_object_set(audit->found, resource_id(object), object);
+    }
+}
+
+static int read_cells(struct ctx *ctx, struct audit *audit)
+{
+    json_t *cells;
+    TRY(store_fleet_cells(ctx, audit->pool, &cells));
+    size_t index;
+    json_t *cell;
+    json_array_foreach(cells, index, cell) {
+        struct kube *kube;
+        json_t *objects;
+        TRY(open_kube(ctx, audit->cells_dir, cell, &kube));
+        TRY(kube_list(ctx, CALL_FLEET_REGISTRY_LIST, kube, KIND_REGISTRY, NULL, LABEL_FLEET "=true",
+                      &objects));
+        add_objects(audit, json_str(cell, "name"), objects);
+    }
+    return 0;
+}
+
+/* ---- compare ---- */
+
+static void report(struct ctx *ctx, struct audit *audit, const json_t *row, const char *what,
+                   const char *message)
+{
+    (void)ctx;
+    json_array_append_new(audit->findings,
+                          json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "what", what, "kind",
+                                    "Registry", "cell", json_str_or(row, "cell", ""), "namespace",
+                                    json_str_or(row, "namespace", ""), "name",
+                                    json_str_or(row, "name", ""), "id", json_str_or(row, "id", ""),
+                                    "message", message));
+}
+
+static void judge_row(struct ctx *ctx, struct audit *audit, const json_t *row)
+{
+    const json_t *live = json_object_get(audit->found, json_str(row, "id"));
+    if (json_bool_or(row, "tombstone", false)) {
+        if (live)
+            report(ctx, audit, row, "Tombstone", "the row is a tombstone, its resource is there");
+        return;
+    }
+    if (!json_str(row, "cell")) {
+        report(ctx, audit, row, "Unpublished", "the row has no cell yet");
+        return;
+    }
+    if (!json_object_get(audit->cells, json_str(row, "cell"))) {
+        report(ctx, audit, row, "CellUnknown", "the row's cell could not be read");
+        return;
+    }
+    enum verdict verdict = resource_judge(row, live);
+    bool is_diverged = json_bool_or(row, "diverged", false);
+    if (verdict == VERDICT_CURRENT && !is_diverged)
+        return;
+    const char *message = arena_printf(
+        ctx->arena, "row generation %" PRId64 ", live revision %" PRId64 ": %s",
+        json_int_or(row, "generation", 0), resource_revision(live), verdict_row(verdict)->doc);
+    report(ctx, audit, row, is_diverged ? "Diverged" : verdict_row(verdict)->reason, message);
+}
+
+/* Custom resources that no row stands for, or that are not where their row says. */
+static void judge_objects(struct ctx *ctx, struct audit *audit)
+{
+    size_t index;
+    json_t *entry;
+    json_array_foreach(audit->objects, index, entry) {
+        const json_t *object = json_object_get(entry, "object");
+        const char *id = resource_id(object);
+        if (json_object_get(audit->found, id) == object)
+            continue;
+        json_t *place =
+            arena_json(ctx->arena, json_pack("{s:s, s:s, s:s, s:s}", "id", id, "cell",
+                                             json_str_or(entry, "cell", ""), "namespace",
+                                             json_str_or(object, "metadata.namespace", ""), "name",
+                                             json_str_or(object, "metadata.name", "")));
+        bool has_row = json_object_get(audit->rows, id) != NULL;
+        report(ctx, audit, place, "Unclaimed",
+               has_row ? "the row of this id is in another place" : "no row has this id");
+    }
+}
+
+static json_t *new_object(struct ctx *ctx)
+{
+    return arena_json(ctx->arena, json_object());
+}
+
+int fleet_audit(struct ctx *ctx, const struct fleet_options *options, const json_t *registries,
+                json_t *findings)
+{
+    struct audit audit = {
+        .pool = open_pool(ctx, options),
+        .cells_dir = options->cells_dir,
+        .rows = new_object(ctx),
+        .cells = new_object(ctx),
+        .found = new_object(ctx),
+        .objects = arena_json(ctx->arena, json_array()),
+        .findings = findings,
+    };
+    /* Rows first: a resource that is published meanwhile has its row, not the other way round. */
+    if (!registries) {
+        TRY(read_rows(ctx, &audit));
+        TRY(read_cells(ctx, &audit));
+    } else {
+        TRY(read_rows(ctx, &audit));
+        size_t index;
+        json_t *cell;
+        json_array_foreach(registries, index, cell) {
+            add_objects(&audit, json_str_or(cell, "cell", ""), json_object_get(cell, "objects"));
+        }
+    }
+    const char *id;
+    json_t *row;
+    json_object_foreach(audit.rows, id, row) {
+        judge_row(ctx, &audit, row);
+    }
+    judge_objects(ctx, &audit);
+    return 0;
+}
+
+/* ---- resolve ---- */
+
+/* The one live custom resource with this id, wherever it is; NULL = none. */
+static int find_live(struct ctx *ctx, struct pg_pool *pool, const char *cells_dir, const char *id,
+                     const char **ret_cell, json_t **ret)
+{
+    struct audit audit = {.pool = pool,
+                          .cells_dir = cells_dir,
+                          .rows = new_object(ctx),
+                          .cells = new_object(ctx),
+                          .found = new_object(ctx),
+                          .objects = arena_json(ctx->arena, json_array())};
+    TRY(read_cells(ctx, &audit));
+    size_t index;
+    json_t *entry;
+    *ret = NULL;
+    json_array_foreach(audit.objects, index, entry) {
+        json_t *object = json_object_get(entry, "object");
+        if (!str_equal(resource_id(object), id))
+            continue;
+        if (*ret)
+            return err_set(ctx, ERR_TAKEN, "TwoResources",
+                           "two custom resources carry id %s: remove the wrong one's label", id);
+        *ret = object;
+        *ret_cell = json_str(entry, "cell");
+    }
+    return 0;
+}
+
+int fleet_resolve(struct ctx *ctx, const struct fleet_options *options, const char *id,
+                  bool take_cluster)
+{
+    struct pg_pool *pool = open_pool(ctx, options);
+    const char *cell = NULL;
+    json_t *live;
+    bool is_changed;
+    TRY(find_live(ctx, pool, options->cells_dir, id, &cell, &live));
+    TRY(store_fleet_resolve(ctx, pool, id, cell, live, take_cluster, &is_changed));
+    if (!is_changed)
+        return err_set(ctx, ERR_PRECONDITION, "NotDiverged",
+                       "registry %s is neither Diverged nor Unclaimed, or is a tombstone", id);
+    return 0;
+}

@@ -1,0 +1,54 @@
+/*
+ * cells: the clusters that this process talks to. Each has a client, one cache of the fleet's
+ * registries, and the set of registries where something happened that was not collected yet.
+ * A cell that was opened stays until the process ends, so pointers to it are stable. Thread-safe.
+ */
+#pragma once
+
+#include "reconcilers/kube/kube.h"
+
+#include <jansson.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ctx;
+struct cells;
+struct cell_dirt;
+
+enum { CELLS_MAX = 1000, CELLS_PER_IO = 32, CELL_NAME_BYTES = 41, CELL_KUBECONFIG_BYTES = 128 };
+
+struct cell {
+    char name[CELL_NAME_BYTES];
+    char kubeconfig[CELL_KUBECONFIG_BYTES];
+    struct kube *kube;
+    struct kube_cache *cache;
+    _Atomic int64_t epoch; /* of our lease to collect; 0 = it is not ours */
+    _Atomic bool rescan;   /* look at every registry, not only at those where something happened */
+    atomic_int busy;       /* workers that work for it now */
+    _Atomic bool failing;  /* the last call did not reach it */
+    struct cell_dirt *dirt;
+};
+
+/* A registry where something happened; strings in the arena of cell_drain(). */
+struct cell_key {
+    const char *namespace;
+    const char *name;
+    const char *id;
+};
+
+struct cells *cells_new(const char *directory);
+void cells_free(struct cells *cells);
+
+/* Opens what `rows` (store_fleet_cells) has and we do not. A cell that cannot be opened is logged
+ * once and tried again next time; it keeps no other from working. */
+void cells_refresh(struct ctx *ctx, struct cells *cells, const json_t *rows);
+
+size_t cells_count(struct cells *cells);
+/* Only what is open; NULL behind the last. */
+struct cell *cells_at(struct cells *cells, size_t index);
+struct cell *cells_find(struct cells *cells, const char *name);
+
+void cell_mark(struct cell *cell, const struct cell_key *key);
+/* Takes up to `max` keys out; returns how many. */
+size_t cell_drain(struct ctx *ctx, struct cell *cell, size_t max, struct cell_key **ret);

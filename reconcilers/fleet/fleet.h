@@ -1,0 +1,46 @@
+/*
+ * The fleet layer's process: `flotillad fleet`. Takes changes from the outbox of the fleet's
+ * database to the cells (place, publish, purge) and brings their statuses back (collect).
+ * Read publish.c first. Any number of these may run; all are active (design section 1).
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+
+struct ctx;
+struct fleet;
+
+struct fleet_options {
+    const char *conninfo;  /* of the role flotilla_fleet */
+    const char *cells_dir; /* where the kubeconfig files are that the cells' rows name */
+    const char *identity;  /* unique per process */
+    int workers;           /* default 8 */
+    int poll_ms;           /* how often the outbox is asked, default 200 */
+    int lease_duration_ms; /* of the right to collect from a cell, default 15000 */
+    int lease_renew_ms;    /* default 5000 */
+    bool lease_gate;       /* false: takes what others hold (fault proofs only) */
+};
+
+/* Strings are copied. Returns once the threads run; the database may still be away. */
+int fleet_start(struct ctx *ctx, const struct fleet_options *options, struct fleet **ret);
+/* The database has answered and the cells' rows were read. A cell that is down does not count. */
+bool fleet_ready(const struct fleet *fleet);
+/* Lets running work end (at most its deadline), gives everything back. */
+void fleet_stop(struct fleet *fleet);
+
+/* ---- for people ---- */
+
+/*
+ * Compares every row with every cell's custom resources, read live. Appends to `findings` (array)
+ *   {what, kind: "Registry", cell, namespace, name, id, message}
+ * what: Unclaimed, Missing, Behind, Drifted, RevisionRaised, Diverged, NotOurs, Tombstone,
+ * Unpublished, CellUnknown.
+ * `registries` NULL, or an array of {cell, objects} that the caller has read already.
+ */
+int fleet_audit(struct ctx *ctx, const struct fleet_options *options, const json_t *registries,
+                json_t *findings);
+
+/* Ends a divergence, or makes the row of an unclaimed custom resource again (take_cluster). */
+int fleet_resolve(struct ctx *ctx, const struct fleet_options *options, const char *id,
+                  bool take_cluster);

@@ -1,0 +1,120 @@
+#include "reconcilers/fleet/project.h"
+
+#include "reconcilers/engine/conditions.h"
+#include "reconcilers/fleet/resource.h"
+#include "server/base/ctx.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* The first row that holds gives the phase; the last one always does. */
+struct phase_rule {
+    bool (*holds)(const json_t *object);
+    const char *phase;
+};
+
+static const json_t *status_of(const json_t *object)
+{
+    return json_object_get(object, "status");
+}
+
+static bool is_leaving(const json_t *object)
+{
+    return json_at(object, "metadata.deletionTimestamp") != NULL;
+}
+
+static bool is_stalled(const json_t *object)
+{
+    return condition_is(status_of(object), "Stalled", "True");
+}
+
+/* The operator has not spoken about the revision that stands in spec. */
+static bool is_unobserved(const json_t *object)
+{
+    return json_int_or(object, "status.observedRevision", 0) < resource_revision(object);
+}
+
+static bool is_closed(const json_t *object)
+{
+    const json_t *ready = condition_get(status_of(object), "Ready");
+    return str_equal(json_str(object, "spec.lifecycle"), "Closed") &&
+           str_equal(json_str(ready, "reason"), "Closed");
+}
+
+static bool is_ready(const json_t *object)
+{
+    return !str_equal(json_str(object, "spec.lifecycle"), "Closed") &&
+           condition_is(status_of(object), "Ready", "True");
+}
+
+static bool always(const json_t *object)
+{
+    (void)object;
+    return true;
+}
+
+static const struct phase_rule phase_rules[] = {
+    {is_leaving, "deleting"}, {is_stalled, "error"}, {is_unobserved, "updating"},
+    {is_closed, "closed"},    {is_ready, "ready"},   {always, "updating"},
+};
+
+static const char *phase_of(const json_t *object)
+{
+    size_t row = 0;
+    while (!phase_rules[row].holds(object))
+        row++;
+    return phase_rules[row].phase;
+}
+
+static const char *health_of(const json_t *object)
+{
+    const json_t *status = status_of(object);
+    if (condition_is(status, "Available", "False"))
+        return "down";
+    if (!condition_is(status, "Available", "True"))
+        return "unknown";
+    return condition_is(status, "Ready", "True") ? "healthy" : "degraded";
+}
+
+/* At most `bytes`, never in the middle of a UTF-8 character. */
+static char *cut(struct ctx *ctx, const char *text, size_t bytes)
+{
+    size_t length = strnlen(text, bytes);
+    if (text[length])
+        while (length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80)
+            length--;
+    return arena_strndup(ctx->arena, text, length);
+}
+
+static json_t *with_hash(struct ctx *ctx, json_t *projection)
+{
+    const char *hash = arena_printf(ctx->arena, "%016" PRIx64, json_hash(projection));
+    json_object_set_new(projection, "hash", json_string(hash));
+    return arena_json(ctx->arena, projection);
+}
+
+json_t *project(struct ctx *ctx, const json_t *object, bool drifted)
+{
+    const json_t *summary =
+        condition_get(status_of(object), is_stalled(object) ? "Stalled" : "Ready");
+    json_t *conditions = json_deep_copy(json_at(object, "status.conditions"));
+    return with_hash(
+        ctx,
+        json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:o}", "id", resource_id(object), "phase",
+                  phase_of(object), "health", health_of(object), "drift",
+                  drifted ? "drifted" : "in_sync", "observed",
+                  (json_int_t)json_int_or(object, "status.observedRevision", 0), "reason",
+                  cut(ctx, json_str_or(summary, "reason", ""), PROJECT_REASON_BYTES), "message",
+                  cut(ctx, json_str_or(summary, "message", ""), PROJECT_MESSAGE_BYTES),
+                  "conditions", conditions ? conditions : json_array()));
+}
+
+json_t *project_gone(struct ctx *ctx, const char *id)
+{
+    return with_hash(ctx, json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:[]}", "id", id, "phase",
+                                    "updating", "health", "unknown", "drift", "drifted", "observed",
+                                    (json_int_t)0, "reason", "Missing", "message",
+                                    "the custom resource is gone from its cell", "conditions"));
+}

@@ -1,0 +1,165 @@
+#include "reconcilers/fleet/resource.h"
+
+#include "reconcilers/engine/engine.h"
+#include "server/base/cleanup.h"
+#include "server/base/ctx.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { SEAL_BYTES = 48 };
+
+static const struct verdict_row rows[] = {
+#define VERDICT(id, reason, is_drift, doc) [VERDICT_##id] = {reason, is_drift, doc},
+    VERDICTS(VERDICT)
+#undef VERDICT
+};
+
+/* Members of spec that a row may lack and a custom resource may have, without a default in the CRD.
+ * A member with a default must be in the row's object: else it would look like an edit. */
+static const char *const optional_members[] = {"purgeAfter", "backends"};
+
+const struct verdict_row *verdict_row(enum verdict verdict)
+{
+    return &rows[verdict];
+}
+
+static json_t *member(const json_t *object, const char *parent, const char *key)
+{
+    return json_object_get(json_object_get(object, parent), key);
+}
+
+static const char *label(const json_t *object, const char *key)
+{
+    return json_string_value(member(json_object_get(object, "metadata"), "labels", key));
+}
+
+int64_t resource_revision(const json_t *object)
+{
+    return json_int_or(object, "spec.revision", 0);
+}
+
+const char *resource_id(const json_t *object)
+{
+    return str_equal(label(object, LABEL_FLEET), "true") ? label(object, LABEL_REGISTRY_ID) : NULL;
+}
+
+/* What we write beside a spec: which revision it is and a hash of it. Who edits by hand leaves it.
+ */
+static const char *seal_of(const json_t *spec, char out[SEAL_BYTES])
+{
+    snprintf(out, SEAL_BYTES, "%" PRId64 "-%016" PRIx64,
+             (int64_t)json_integer_value(json_object_get(spec, "revision")), json_hash(spec));
+    return out;
+}
+
+static const char *seal_on(const json_t *live)
+{
+    const json_t *metadata = json_object_get(live, "metadata");
+    const char *seal = json_string_value(member(metadata, "annotations", ANNOTATION_PUBLISHED));
+    return seal ? seal : "";
+}
+
+/* Is the live revision one that the fleet set? */
+static bool is_our_revision(const json_t *live)
+{
+    char prefix[SEAL_BYTES];
+    snprintf(prefix, sizeof prefix, "%" PRId64 "-", resource_revision(live));
+    return str_starts(seal_on(live), prefix);
+}
+
+static bool labels_differ(const json_t *desired, const json_t *live)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(json_at(desired, "metadata.labels"), key, value) {
+        if (!str_equal(label(live, key), json_string_value(value)))
+            return true;
+    }
+    return false;
+}
+
+static bool is_stray(const json_t *desired, const json_t *live, const char *key)
+{
+    return member(live, "spec", key) && !member(desired, "spec", key);
+}
+
+static bool specs_differ(const json_t *desired, const json_t *live)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(json_object_get(desired, "spec"), key, value) {
+        if (!json_equal(value, member(live, "spec", key)))
+            return true;
+    }
+    for (size_t row = 0; row < ARRAY_SIZE(optional_members); row++)
+        if (is_stray(desired, live, optional_members[row]))
+            return true;
+    return false;
+}
+
+/*
+ * The revisions are equal: compare the content. If we wrote other content under this revision, and
+ * this row's history does not know that the revision was published, it was another history: the
+ * database was restored and has since counted up to the same number.
+ */
+static enum verdict judge_equal(const json_t *row, const json_t *live)
+{
+    const json_t *desired = json_object_get(row, "object");
+    char wanted[SEAL_BYTES];
+    bool is_sealed = str_equal(seal_on(live), seal_of(json_object_get(desired, "spec"), wanted));
+    bool is_recorded = json_int_or(row, "published", 0) >= json_int_or(row, "generation", 0);
+    if (!is_sealed && !is_recorded && is_our_revision(live))
+        return VERDICT_AHEAD;
+    bool differs = !is_sealed || specs_differ(desired, live) || labels_differ(desired, live);
+    return differs ? VERDICT_DRIFTED : VERDICT_CURRENT;
+}
+
+enum verdict resource_judge(const json_t *row, const json_t *live)
+{
+    if (!live)
+        return VERDICT_ABSENT;
+    if (!str_equal(resource_id(live), json_str(row, "id")))
+        return VERDICT_FOREIGN;
+    if (json_at(live, "metadata.deletionTimestamp"))
+        return VERDICT_LEAVING;
+    int64_t revision = resource_revision(live);
+    int64_t generation = json_int_or(row, "generation", 0);
+    if (revision > generation)
+        return is_our_revision(live) ? VERDICT_AHEAD : VERDICT_RAISED;
+    return revision < generation ? VERDICT_STALE : judge_equal(row, live);
+}
+
+json_t *resource_desired(struct ctx *ctx, const json_t *row, const json_t *live)
+{
+    json_t *desired = arena_json(ctx->arena, json_deep_copy(json_object_get(row, "object")));
+    char seal[SEAL_BYTES];
+    seal_of(json_object_get(desired, "spec"), seal);
+    json_object_set_new(json_object_get(desired, "metadata"), "annotations",
+                        json_pack("{s:s}", ANNOTATION_PUBLISHED, seal));
+    if (live)
+        json_put(desired, "metadata.uid", json_string(json_str(live, "metadata.uid")));
+    json_put(desired, "metadata.resourceVersion",
+             json_string(json_str_or(live, "metadata.resourceVersion", "1")));
+    return desired;
+}
+
+json_t *resource_strays(struct ctx *ctx, const json_t *row, const json_t *live)
+{
+    const json_t *desired = json_object_get(row, "object");
+    json_t *patch = NULL;
+    for (size_t index = 0; index < ARRAY_SIZE(optional_members); index++) {
+        const char *key = optional_members[index];
+        if (!is_stray(desired, live, key))
+            continue;
+        if (!patch)
+            patch = arena_json(ctx->arena,
+                               json_pack("{s:{s:s, s:s}, s:{}}", "metadata", "resourceVersion",
+                                         json_str_or(live, "metadata.resourceVersion", ""), "uid",
+                                         json_str_or(live, "metadata.uid", ""), "spec"));
+        json_object_set_new(json_object_get(patch, "spec"), key, json_null());
+    }
+    return patch;
+}

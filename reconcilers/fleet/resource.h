@@ -1,0 +1,65 @@
+/*
+ * resource: what a row and the custom resource that was read in its cell say about each other.
+ * Pure; publish.c and purge.c act on the verdict, audit.c prints it.
+ *
+ * A row, as sql/queries/fleet_rows.sql builds it:
+ *   {id, tenant, cell, namespace, name, identity, generation, published, closed, due, diverged,
+ *    tombstone, object, fence}
+ * `object` is the custom resource as the cell shall have it, `fence` its namespace.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ctx;
+
+#define FLEET_MANAGER "flotilla-fleet" /* our field manager */
+#define LABEL_REGISTRY_ID "flotilla.dev/registry-id"
+/* On a custom resource: "<revision>-<hash of spec>", as the fleet last wrote it. It tells what the
+ * fleet wrote from what somebody else did, in a cached object too (caches keep no managedFields).
+ */
+#define ANNOTATION_PUBLISHED "flotilla.dev/published"
+
+/* X(id, reason, is it drift in the eyes of a customer, doc) */
+#define VERDICTS(X)                                                                                \
+    X(ABSENT, "Missing", true, "there is no custom resource")                                      \
+    X(CURRENT, "Current", false, "the custom resource is what the row says")                       \
+    X(STALE, "Behind", false, "the custom resource has an older revision than the row")            \
+    X(DRIFTED, "Drifted", true, "somebody changed the custom resource under our revision")         \
+    X(RAISED, "RevisionRaised", true, "somebody else set a revision above the row's generation")   \
+    X(AHEAD, "Diverged", true, "we published something that the row does not know")                \
+    X(LEAVING, "Terminating", false, "the custom resource is being deleted")                       \
+    X(FOREIGN, "NotOurs", true, "the custom resource does not carry this row's labels")
+
+enum verdict {
+#define VERDICT(id, reason, is_drift, doc) VERDICT_##id,
+    VERDICTS(VERDICT)
+#undef VERDICT
+};
+
+struct verdict_row {
+    const char *reason;
+    bool is_drift;
+    const char *doc;
+};
+
+const struct verdict_row *verdict_row(enum verdict verdict);
+
+/* `live` NULL = there is none. */
+enum verdict resource_judge(const json_t *row, const json_t *live);
+
+/*
+ * What has to be applied: the row's object, with uid and resourceVersion of `live`; without a live
+ * one the resourceVersion "1", which no live object can have, so that the apply can only create.
+ */
+json_t *resource_desired(struct ctx *ctx, const json_t *row, const json_t *live);
+
+/* Members of live's spec that the row does not have, as a merge patch that removes them, fenced by
+ * what was read; NULL = there are none. An apply cannot remove what we do not own. */
+json_t *resource_strays(struct ctx *ctx, const json_t *row, const json_t *live);
+
+int64_t resource_revision(const json_t *object);
+/* Value of LABEL_REGISTRY_ID, or NULL when it is no fleet's resource. */
+const char *resource_id(const json_t *object);

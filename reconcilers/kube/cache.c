@@ -1,0 +1,143 @@
+/* The cache that operators see: a store, the reflector that feeds it, and their wiring to the I/O
+ * thread. */
+#include "reconcilers/kube/client.h"
+#include "reconcilers/kube/reflector.h"
+#include "reconcilers/kube/store.h"
+#include "server/base/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { IDLE_TIMEOUT_MS = 90000 }; /* bookmarks come about every 60 s */
+
+struct kube_cache {
+    struct kube *kube;
+    struct http_io *io;
+    char *namespace, *label_selector;
+    struct store *store;
+    struct reflector reflector; /* the I/O thread's */
+    atomic_bool synced;
+};
+
+static char *copy_text(const char *text)
+{
+    char *copy = text ? strdup(text) : NULL;
+    if (text && !copy)
+        abort();
+    return copy;
+}
+
+static void connect_stream(void *arg, const char *path, int delay_ms)
+{
+    struct kube_cache *cache = arg;
+    struct http_stream_events events = {
+        .data = reflector_data, .end = reflector_end, .arg = &cache->reflector};
+    http_io_get(cache->io, &cache->kube->target, path, CLIENT_ACCEPT, delay_ms, IDLE_TIMEOUT_MS,
+                &events);
+}
+
+static void mark_synced(void *arg)
+{
+    struct kube_cache *cache = arg;
+    atomic_store(&cache->synced, true);
+}
+
+struct kube_cache *kube_cache_new(struct kube *kube, struct http_io *io,
+                                  const struct kube_cache_options *options)
+{
+    struct kube_cache *cache = calloc(1, sizeof *cache);
+    if (!cache)
+        abort();
+    cache->kube = kube;
+    cache->io = io;
+    cache->namespace = copy_text(options->namespace);
+    cache->label_selector = copy_text(options->label_selector);
+    cache->store = store_new();
+    struct reflector_options wiring = {
+        .kind = options->kind,
+        .namespace = cache->namespace,
+        .label_selector = cache->label_selector,
+        .store = cache->store,
+        .timing = &reflector_default_timing,
+        .on_event = options->on_event,
+        .on_event_arg = options->arg,
+        .connect = connect_stream,
+        .connect_arg = cache,
+        .on_synced = mark_synced,
+    };
+    reflector_init(&cache->reflector, &wiring);
+    reflector_start(&cache->reflector);
+    return cache;
+}
+
+void kube_cache_free(struct kube_cache *cache)
+{
+    if (!cache)
+        return;
+    http_io_cancel(cache->io, &cache->reflector);
+    reflector_done(&cache->reflector);
+    store_free(cache->store);
+    free(cache->namespace);
+    free(cache->label_selector);
+    free(cache);
+}
+
+bool kube_cache_synced(const struct kube_cache *cache)
+{
+    return atomic_load(&cache->synced);
+}
+
+/* The text is our own; it parses. */
+static json_t *parse_entry(struct ctx *ctx, const struct entry *entry)
+{
+    json_t *object = json_loadb(entry->text, entry->text_bytes, 0, NULL);
+    return arena_json(ctx->arena, object);
+}
+
+json_t *kube_cache_get(struct ctx *ctx, struct kube_cache *cache, const char *namespace,
+                       const char *name)
+{
+    struct entry *entry = store_find(cache->store, namespace, name);
+    json_t *object = entry ? parse_entry(ctx, entry) : NULL;
+    entry_release(entry);
+    return object;
+}
+
+/* How a label stands in the compact text of an object, to look before parsing. */
+static char *label_text(struct ctx *ctx, const char *label, const char *value)
+{
+    return label ? arena_printf(ctx->arena, "\"%s\":\"%s\"", label, value) : NULL;
+}
+
+json_t *kube_cache_list(struct ctx *ctx, struct kube_cache *cache, const char *namespace,
+                        const char *label, const char *value)
+{
+    struct entry **entries;
+    json_t *list = arena_json(ctx->arena, json_array());
+    size_t count = store_collect(cache->store, namespace, label_text(ctx, label, value), &entries);
+    for (size_t at = 0; at < count; at++) {
+        json_t *object = parse_entry(ctx, entries[at]);
+        const json_t *labels = json_at(object, "metadata.labels");
+        entry_release(entries[at]);
+        if (!label || str_equal(json_string_value(json_object_get(labels, label)), value))
+            json_array_append(list, object);
+    }
+    free(entries);
+    return list;
+}
+
+size_t kube_cache_count(const struct kube_cache *cache)
+{
+    return store_count(cache->store);
+}
+
+void kube_cache_put(struct kube_cache *cache, const json_t *object)
+{
+    store_put(cache->store, object);
+}
+
+void kube_cache_drop(struct kube_cache *cache, const char *namespace, const char *name,
+                     const char *uid)
+{
+    store_drop(cache->store, namespace, name, uid);
+}

@@ -1,0 +1,49 @@
+/* What the files of the client share: the cluster, and one way to send. Internal to this room. */
+#pragma once
+
+#include "reconcilers/kube/kube.h"
+#include "reconcilers/kube/token.h"
+#include "server/adapters/curl.h"
+
+struct arena;
+
+/*
+ * The server leaves managedFields out where it can (KEP-5958, alpha in 1.36: others ignore the
+ * parameter); client_strip() takes them off anyway.
+ */
+#define CLIENT_ACCEPT "application/json; drop=metadata.managedFields"
+
+struct kube {
+    struct arena *arena; /* owns the strings of target and the token's path */
+    struct http_target target;
+    struct http_pool *pool;
+    struct token token;
+};
+
+struct client_request {
+    const char *method;
+    const char *path; /* with query */
+    const char *content_type;
+    const json_t *body; /* NULL = none */
+    const char *what;   /* "apply Pod x/y", for messages */
+    enum call call;
+    bool is_write;     /* ask the gate; count a conflict as a stale write */
+    bool absent_is_ok; /* 404 is success with NULL */
+};
+
+/* One exchange, without failpoints. *ret is the parsed answer, stripped; owned by ctx->arena. */
+int client_exchange(struct ctx *ctx, struct kube *kube, const struct client_request *request,
+                    json_t **ret);
+/* The same between the failpoints of request->call. `ret` may be NULL. */
+int client_send(struct ctx *ctx, struct kube *kube, const struct client_request *request,
+                json_t **ret);
+
+/* "verb Kind namespace/name" */
+char *client_what(struct ctx *ctx, const char *verb, enum kube_kind kind, const char *namespace,
+                  const char *name);
+/* As json_text(), for bodies of writes: see text.c. */
+char *client_text(struct ctx *ctx, const json_t *value);
+/* Removes metadata.managedFields of one object. */
+void client_strip(json_t *object);
+/* Fills in apiVersion and kind, which items of a built-in list lack. */
+void client_name_kind(json_t *object, enum kube_kind kind);

@@ -1,0 +1,24 @@
+/* The table of kinds. */
+#include "reconcilers/kube/kube.h"
+#include "server/base/str.h"
+
+static const struct kube_kind_row rows[KIND_MAX] = {
+#define KIND(id, group, version, plural, kind, scope)                                              \
+    [KIND_##id] = {group, version, plural, kind, sizeof(group) == 1 ? version : group "/" version, \
+                   scope},
+#include "reconcilers/kube/kinds.def"
+#undef KIND
+};
+
+const struct kube_kind_row *kube_kind_row(enum kube_kind kind)
+{
+    return &rows[kind];
+}
+
+enum kube_kind kube_kind_of(const char *api_version, const char *kind)
+{
+    for (int at = 0; at < KIND_MAX; at++)
+        if (str_equal(rows[at].kind, kind) && str_equal(rows[at].api_version, api_version))
+            return (enum kube_kind)at;
+    return KIND_MAX;
+}

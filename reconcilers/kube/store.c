@@ -1,0 +1,284 @@
+/* Owns the table that readers see, the shadow that a full list fills, and the uids that are gone
+ * for good. */
+#include "reconcilers/kube/store.h"
+
+#include "reconcilers/kube/kube.h"
+#include "server/base/clock.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GONE_KEPT_MS = 600000 };
+
+/*
+ * A uid never comes back, so late events and late results of writes about it are ignored. The hash
+ * keeps the order of insertion: the oldest is first.
+ */
+struct gone {
+    UT_hash_handle hh;
+    int64_t until_ms;
+    struct entry *unannounced; /* we dropped it, and no watch or list has said so yet */
+    char uid[];
+};
+
+struct store {
+    pthread_mutex_t lock;
+    struct table live;
+    struct gone *gone;
+    struct table shadow; /* the I/O thread's */
+};
+
+static void *allocate(size_t bytes)
+{
+    void *memory = calloc(1, bytes);
+    if (!memory)
+        abort();
+    return memory;
+}
+
+/* ---- uids that are gone ---- */
+
+static void gone_free(struct store *store, struct gone *gone)
+{
+    HASH_DEL(store->gone, gone);
+    entry_release(gone->unannounced);
+    free(gone);
+}
+
+static struct gone *gone_find(const struct store *store, const char *uid)
+{
+    struct gone *gone;
+    HASH_FIND_STR(store->gone, uid, gone);
+    return gone;
+}
+
+static struct gone *gone_take(struct store *store, const char *uid)
+{
+    int64_t now = clock_boottime_ms();
+    while (store->gone && store->gone->until_ms < now)
+        gone_free(store, store->gone);
+    struct gone *gone = gone_find(store, uid);
+    if (!gone) {
+        size_t bytes = strlen(uid) + 1;
+        gone = allocate(sizeof *gone + bytes);
+        memcpy(gone->uid, uid, bytes);
+        gone->until_ms = now + GONE_KEPT_MS;
+        HASH_ADD_STR(store->gone, uid, gone);
+    }
+    return gone;
+}
+
+static void gone_clear(struct store *store)
+{
+    while (store->gone)
+        gone_free(store, store->gone);
+}
+
+/* ---- life and reading ---- */
+
+struct store *store_new(void)
+{
+    struct store *store = allocate(sizeof *store);
+    pthread_mutex_init(&store->lock, NULL);
+    return store;
+}
+
+void store_free(struct store *store)
+{
+    table_clear(&store->live);
+    table_clear(&store->shadow);
+    gone_clear(store);
+    pthread_mutex_destroy(&store->lock);
+    free(store);
+}
+
+struct entry *store_find(struct store *store, const char *namespace, const char *name)
+{
+    char key[ENTRY_KEY_MAX_BYTES];
+    entry_key(key, namespace, name);
+    pthread_mutex_lock(&store->lock);
+    struct entry *entry = entry_hold(table_find(&store->live, key));
+    pthread_mutex_unlock(&store->lock);
+    return entry;
+}
+
+size_t store_collect(struct store *store, const char *namespace, const char *needle,
+                     struct entry ***ret)
+{
+    pthread_mutex_lock(&store->lock);
+    *ret = allocate(sizeof **ret * (HASH_COUNT(store->live.entries) + 1));
+    size_t count = table_collect(&store->live, namespace, needle, *ret);
+    pthread_mutex_unlock(&store->lock);
+    return count;
+}
+
+size_t store_count(struct store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    size_t count = HASH_COUNT(store->live.entries);
+    pthread_mutex_unlock(&store->lock);
+    return count;
+}
+
+/* ---- events and own writes ---- */
+
+/* Puts it in unless the store has the same or a newer one, or knows that it is gone. */
+static bool admit(struct store *store, const json_t *object, bool echoed)
+{
+    char key[ENTRY_KEY_MAX_BYTES];
+    entry_key_of(key, object);
+    if (gone_find(store, json_str_or(object, "metadata.uid", "")))
+        return false;
+    struct entry *old = table_find(&store->live, key);
+    const char *version = json_str(object, "metadata.resourceVersion");
+    int order = old ? kube_version_compare(version, old->version) : 1;
+    if (order == 0)
+        old->echoed |= echoed;
+    if (order <= 0)
+        return order == 0;
+    table_remove(&store->live, old);
+    table_add(&store->live, entry_make(object, echoed));
+    return true;
+}
+
+static void forget(struct store *store, const json_t *object)
+{
+    char key[ENTRY_KEY_MAX_BYTES];
+    const char *uid = json_str_or(object, "metadata.uid", "");
+    entry_key_of(key, object);
+    struct gone *gone = gone_take(store, uid);
+    entry_release(gone->unannounced);
+    gone->unannounced = NULL;
+    struct entry *old = table_find(&store->live, key);
+    if (old &&
+        (str_equal(old->uid, uid) ||
+         kube_version_compare(json_str(object, "metadata.resourceVersion"), old->version) > 0))
+        table_remove(&store->live, old);
+}
+
+bool store_event(struct store *store, const json_t *object, bool deleted)
+{
+    bool news = true;
+    pthread_mutex_lock(&store->lock);
+    if (deleted)
+        forget(store, object);
+    else
+        news = admit(store, object, true);
+    pthread_mutex_unlock(&store->lock);
+    return news;
+}
+
+void store_put(struct store *store, const json_t *object)
+{
+    pthread_mutex_lock(&store->lock);
+    admit(store, object, false);
+    pthread_mutex_unlock(&store->lock);
+}
+
+void store_drop(struct store *store, const char *namespace, const char *name, const char *uid)
+{
+    char key[ENTRY_KEY_MAX_BYTES];
+    entry_key(key, namespace, name);
+    pthread_mutex_lock(&store->lock);
+    struct entry *old = table_find(&store->live, key);
+    if (!gone_find(store, uid) || (old && str_equal(old->uid, uid))) {
+        struct gone *gone = gone_take(store, uid);
+        if (old && str_equal(old->uid, uid))
+            gone->unannounced = table_take(&store->live, old);
+    }
+    pthread_mutex_unlock(&store->lock);
+}
+
+/* ---- full lists ---- */
+
+void store_shadow_clear(struct store *store)
+{
+    table_clear(&store->shadow);
+}
+
+void store_shadow_add(struct store *store, const json_t *object)
+{
+    store_shadow_remove(store, object);
+    struct entry *entry = entry_make(object, true);
+    entry->changed = true;
+    table_add(&store->shadow, entry);
+}
+
+void store_shadow_remove(struct store *store, const json_t *object)
+{
+    char key[ENTRY_KEY_MAX_BYTES];
+    entry_key_of(key, object);
+    table_remove(&store->shadow, table_find(&store->shadow, key));
+}
+
+/* What a swap collects; large enough for everything that could change. */
+struct changes {
+    struct store_change *list;
+    size_t count;
+};
+
+/* Takes a reference of its own. */
+static void note(struct changes *changes, struct entry *entry, bool deleted)
+{
+    changes->list[changes->count++] = (struct store_change){entry_hold(entry), deleted};
+}
+
+/* Decides about one object that the store held: it stays as it is, or the list's word counts. */
+static void settle(struct store *store, struct entry *old, const char *version, bool rollback,
+                   struct changes *changes)
+{
+    struct entry *listed = table_find(&store->shadow, old->key);
+    bool same =
+        listed && str_equal(old->version, listed->version) && str_equal(old->uid, listed->uid);
+    bool keep = same || (kube_version_compare(old->version, version) > 0 && !rollback);
+    table_take(&store->live, old);
+    if (!keep) {
+        if (!listed)
+            note(changes, old, true);
+        entry_release(old);
+        return;
+    }
+    table_remove(&store->shadow, listed);
+    old->changed = same && !old->echoed; /* nobody was told of our own write yet */
+    old->echoed |= same;
+    table_add(&store->shadow, old);
+}
+
+size_t store_swap(struct store *store, const char *version, bool rollback,
+                  struct store_change **ret)
+{
+    struct entry *entry, *next;
+    struct gone *gone, *next_gone;
+    pthread_mutex_lock(&store->lock);
+    size_t most = HASH_COUNT(store->live.entries) + HASH_COUNT(store->shadow.entries) +
+                  HASH_COUNT(store->gone) + 1;
+    struct changes changes = {.list = allocate(sizeof *changes.list * most)};
+
+    HASH_ITER(hh, store->gone, gone, next_gone) {
+        if (gone->unannounced)
+            note(&changes, gone->unannounced, true);
+        entry_release(gone->unannounced);
+        gone->unannounced = NULL;
+    }
+    if (rollback)
+        gone_clear(store);
+    HASH_ITER(hh, store->shadow.entries, entry, next)
+        if (gone_find(store, entry->uid))
+            table_remove(&store->shadow, entry);
+    HASH_ITER(hh, store->live.entries, entry, next)
+        settle(store, entry, version, rollback, &changes);
+
+    store->live = store->shadow;
+    store->shadow = (struct table){0};
+    for (entry = store->live.entries; entry; entry = entry->hh.next) {
+        if (entry->changed)
+            note(&changes, entry, false);
+        entry->changed = false;
+    }
+    pthread_mutex_unlock(&store->lock);
+    *ret = changes.list;
+    return changes.count;
+}

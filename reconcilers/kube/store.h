@@ -1,0 +1,48 @@
+/*
+ * The objects of a cache. Events, full lists and our own writes meet here, and the newer
+ * resourceVersion wins. Internal to this room. Thread-safe, but the shadow belongs to one thread.
+ */
+#pragma once
+
+#include "reconcilers/kube/table.h"
+
+struct store;
+
+struct store *store_new(void);
+void store_free(struct store *store);
+
+/* A reference, or NULL. */
+struct entry *store_find(struct store *store, const char *namespace, const char *name);
+/*
+ * References to all entries of a namespace (NULL = all) whose text contains `needle` (NULL = all);
+ * *ret is to be freed.
+ */
+size_t store_collect(struct store *store, const char *namespace, const char *needle,
+                     struct entry ***ret);
+size_t store_count(struct store *store);
+
+/* An event of the watch. True when people who listen should hear of it: not if it is outdated. */
+bool store_event(struct store *store, const json_t *object, bool deleted);
+
+/* Our own writes: see kube_cache_put and kube_cache_drop. */
+void store_put(struct store *store, const json_t *object);
+void store_drop(struct store *store, const char *namespace, const char *name, const char *uid);
+
+/* ---- a full list: fill the shadow, then swap ---- */
+
+void store_shadow_clear(struct store *store);
+void store_shadow_add(struct store *store, const json_t *object);
+void store_shadow_remove(struct store *store, const json_t *object);
+
+struct store_change {
+    struct entry *entry;
+    bool deleted;
+};
+
+/*
+ * Makes the shadow the content, at once. What is newer than the list, which is of `version`, stays,
+ * unless `rollback`: then the server's history was set back and only the list counts. Returns what
+ * changed in *ret, with references; to be freed.
+ */
+size_t store_swap(struct store *store, const char *version, bool rollback,
+                  struct store_change **ret);

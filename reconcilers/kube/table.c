@@ -1,0 +1,148 @@
+/* Entries, and a hash of them with a list per namespace. */
+#include "reconcilers/kube/table.h"
+
+#include "server/base/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+struct bucket {
+    UT_hash_handle hh;
+    struct entry *entries;
+    char namespace[];
+};
+
+static void *allocate(size_t bytes)
+{
+    void *memory = calloc(1, bytes);
+    if (!memory)
+        abort();
+    return memory;
+}
+
+void entry_key(char key[ENTRY_KEY_MAX_BYTES], const char *namespace, const char *name)
+{
+    snprintf(key, ENTRY_KEY_MAX_BYTES, "%s/%s", namespace ? namespace : "", name ? name : "");
+}
+
+/* The key of an object; API names are far shorter than ENTRY_KEY_MAX_BYTES. */
+void entry_key_of(char key[ENTRY_KEY_MAX_BYTES], const json_t *object)
+{
+    entry_key(key, json_str(object, "metadata.namespace"), json_str(object, "metadata.name"));
+}
+
+struct entry *entry_make(const json_t *object, bool echoed)
+{
+    char key[ENTRY_KEY_MAX_BYTES];
+    const char *uid = json_str_or(object, "metadata.uid", "");
+    const char *version = json_str_or(object, "metadata.resourceVersion", "");
+    entry_key_of(key, object);
+    size_t key_bytes = strlen(key) + 1, uid_bytes = strlen(uid) + 1;
+    size_t version_bytes = strlen(version) + 1;
+    struct entry *entry = allocate(sizeof *entry + key_bytes + uid_bytes + version_bytes);
+    memcpy(entry->key, key, key_bytes);
+    entry->uid = memcpy(entry->key + key_bytes, uid, uid_bytes);
+    entry->version = memcpy(entry->key + key_bytes + uid_bytes, version, version_bytes);
+    entry->text = json_dumps(object, JSON_COMPACT);
+    if (!entry->text)
+        abort();
+    entry->text_bytes = strlen(entry->text);
+    entry->references = 1;
+    entry->echoed = echoed;
+    return entry;
+}
+
+struct entry *entry_hold(struct entry *entry)
+{
+    if (entry)
+        atomic_fetch_add(&entry->references, 1);
+    return entry;
+}
+
+void entry_release(struct entry *entry)
+{
+    if (!entry || atomic_fetch_sub(&entry->references, 1) != 1)
+        return;
+    free(entry->text);
+    free(entry);
+}
+
+struct entry *table_find(const struct table *table, const char *key)
+{
+    struct entry *entry;
+    HASH_FIND_STR(table->entries, key, entry);
+    return entry;
+}
+
+static struct bucket *take_bucket(struct table *table, const char *key)
+{
+    struct bucket *bucket;
+    size_t length = strcspn(key, "/");
+    HASH_FIND(hh, table->buckets, key, length, bucket);
+    if (!bucket) {
+        bucket = allocate(sizeof *bucket + length + 1);
+        memcpy(bucket->namespace, key, length);
+        HASH_ADD_KEYPTR(hh, table->buckets, bucket->namespace, length, bucket);
+    }
+    return bucket;
+}
+
+/* Takes the reference of the caller. */
+void table_add(struct table *table, struct entry *entry)
+{
+    entry->bucket = take_bucket(table, entry->key);
+    DL_APPEND(entry->bucket->entries, entry);
+    HASH_ADD_STR(table->entries, key, entry);
+}
+
+/* Gives the table's reference to the caller. */
+struct entry *table_take(struct table *table, struct entry *entry)
+{
+    struct bucket *bucket = entry->bucket;
+    HASH_DEL(table->entries, entry);
+    DL_DELETE(bucket->entries, entry);
+    entry->bucket = NULL;
+    if (!bucket->entries) {
+        HASH_DEL(table->buckets, bucket);
+        free(bucket);
+    }
+    return entry;
+}
+
+void table_remove(struct table *table, struct entry *entry)
+{
+    if (entry)
+        entry_release(table_take(table, entry));
+}
+
+void table_clear(struct table *table)
+{
+    struct entry *entry, *next;
+    HASH_ITER(hh, table->entries, entry, next)
+        table_remove(table, entry);
+}
+
+static size_t collect_bucket(const struct bucket *bucket, const char *needle, struct entry **found)
+{
+    struct entry *entry;
+    size_t count = 0;
+    DL_FOREACH(bucket->entries, entry)
+        if (!needle || memmem(entry->text, entry->text_bytes, needle, strlen(needle)))
+            found[count++] = entry_hold(entry);
+    return count;
+}
+
+size_t table_collect(const struct table *table, const char *namespace, const char *needle,
+                     struct entry **found)
+{
+    const struct bucket *bucket;
+    size_t count = 0;
+    if (namespace) {
+        HASH_FIND_STR(table->buckets, namespace, bucket);
+        return bucket ? collect_bucket(bucket, needle, found) : 0;
+    }
+    for (bucket = table->buckets; bucket; bucket = bucket->hh.next)
+        count += collect_bucket(bucket, needle, found + count);
+    return count;
+}

@@ -1,0 +1,57 @@
+/*
+ * Cached objects as compact JSON text, and tables of them. Entries are immutable but for two marks,
+ * and counted, so readers parse outside the store's lock. Internal to this room; no locks here.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <uthash.h>
+
+enum { ENTRY_KEY_MAX_BYTES = 512 }; /* names of the API are far shorter */
+
+struct bucket;
+
+struct entry {
+    UT_hash_handle hh;         /* of its table, by key */
+    struct entry *prev, *next; /* of its bucket: the objects of one namespace */
+    struct bucket *bucket;
+    atomic_int references;
+    bool echoed;  /* a watch or list has shown it; false: only our own write has */
+    bool changed; /* in a shadow: not what the store holds */
+    char *text;
+    size_t text_bytes;
+    const char *uid, *version; /* behind the key */
+    char key[];                /* "namespace/name", "/name" */
+};
+
+void entry_key(char key[ENTRY_KEY_MAX_BYTES], const char *namespace, const char *name);
+void entry_key_of(char key[ENTRY_KEY_MAX_BYTES], const json_t *object);
+
+/* With one reference, the caller's. */
+struct entry *entry_make(const json_t *object, bool echoed);
+/* One more reference; NULL passes through both. */
+struct entry *entry_hold(struct entry *entry);
+void entry_release(struct entry *entry);
+
+struct table {
+    struct entry *entries;
+    struct bucket *buckets;
+};
+
+/* Borrowed, or NULL. */
+struct entry *table_find(const struct table *table, const char *key);
+/* Takes the caller's reference; the key must be free. */
+void table_add(struct table *table, struct entry *entry);
+/* Out of the table, its reference to the caller. */
+struct entry *table_take(struct table *table, struct entry *entry);
+/* Out of the table and released; NULL is nothing. */
+void table_remove(struct table *table, struct entry *entry);
+void table_clear(struct table *table);
+/*
+ * References to the entries of a namespace (NULL = all) whose text contains `needle` (NULL = all)
+ * into `found`, which has room for all; returns how many.
+ */
+size_t table_collect(const struct table *table, const char *namespace, const char *needle,
+                     struct entry **found);

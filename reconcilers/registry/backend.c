@@ -1,0 +1,184 @@
+/*
+ * Act, the half outside of the cluster: the registry's database. Under the identity's lock the wish
+ * is read live once more (Registry and RegistryIdentity): a pass that hung before it got the lock
+ * must not undo what a later one did. What was verified in this process for the same wish, not long
+ * ago, is not looked at again.
+ */
+#include "reconcilers/registry/identity.h"
+
+#include "server/adapters/crypto.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+#include <string.h>
+
+static struct postgres_want want_of(const struct registry_scope *scope)
+{
+    return (struct postgres_want){
+        .identity = scope->spec.identity,
+        .password = scope->password,
+        .connection_limit = (int)json_int_or(scope->size, "connections", 1),
+        .open = !registry_closed(scope),
+    };
+}
+
+/* A hash of everything that the verification depends on. */
+static uint64_t wish_of(struct ctx *ctx, const struct registry_scope *scope)
+{
+    return str_hash(arena_printf(
+        ctx->arena, "%lld %s %s %lld %s %d %s", (long long)scope->generation, scope->spec.identity,
+        json_str_or(scope->claim, "metadata.name", ""),
+        (long long)json_int_or(scope->pool, "metadata.generation", 0),
+        json_str_or(scope->pool, "metadata.uid", ""), registry_closed(scope), scope->password));
+}
+
+/* The interval, less up to a fifth of it by the identity: a thousand registries do not come at
+ * once. */
+static int64_t interval_of(const struct registry_operator *operator, const char * identity)
+{
+    int64_t fifth = operator->verify_interval_ms / 5 + 1;
+    return operator->verify_interval_ms -(int64_t)(str_hash(identity) % (uint64_t)fifth);
+}
+
+static const struct {
+    enum external_state state;
+    const char *name;
+} state_names[] = {
+    {EXTERNAL_PENDING, "Pending"},
+    {EXTERNAL_OPEN, "Open"},
+    {EXTERNAL_CLOSED, "Closed"},
+    {EXTERNAL_LOST, "Lost"},
+};
+
+const json_t *registry_external(const json_t *status, const char *type)
+{
+    return json_find(status, "externals", "type", type);
+}
+
+static enum external_state recorded(const struct pass *pass)
+{
+    const char *name = json_str(registry_external(pass->status, "PostgreSQL"), "state");
+    for (size_t at = 0; at < sizeof state_names / sizeof *state_names; at++)
+        if (str_equal(state_names[at].name, name))
+            return state_names[at].state;
+    return EXTERNAL_UNKNOWN;
+}
+
+/* ---- under the lock ---- */
+
+static int check_identity(struct ctx *ctx, struct pass *pass)
+{
+    const struct registry_scope *scope = pass->scope;
+    json_t *live = NULL;
+    TRY(kube_get(ctx, CALL_KUBE_IDENTITY_READ, pass_kube(pass), KIND_REGISTRY_IDENTITY, NULL,
+                 scope->spec.identity, &live));
+    if (identity_is_held_by(live, scope->uid))
+        return 0;
+    return err_set(ctx, ERR_CONFLICT, NULL, "the identity changed hands while this pass ran");
+}
+
+/*
+ * A database that was there and is gone is a loss of data. Making an empty one would hide that, so
+ * a person decides: restore it (with its mark), or accept the loss by annotation.
+ */
+static int check_lost(struct ctx *ctx, struct pass *pass, const struct postgres_state *state)
+{
+    struct registry_scope *scope = pass->scope;
+    enum external_state before = recorded(pass);
+    bool was_there = before != EXTERNAL_UNKNOWN && before != EXTERNAL_PENDING;
+    const json_t *annotations = json_at(pass->root, "metadata.annotations");
+    const char *accepted = json_string_value(json_object_get(annotations, ANNOTATION_ACCEPT_LOSS));
+    if (state->database || !was_there || str_equal(accepted, scope->spec.identity))
+        return 0;
+    scope->external = EXTERNAL_LOST;
+    return err_set(ctx, ERR_TAKEN, "DatabaseLost",
+                   "database '%s' is gone; restore it, or accept the loss with the "
+                   "annotation " ANNOTATION_ACCEPT_LOSS "=%s",
+                   postgres_name(ctx, scope->spec.identity), scope->spec.identity);
+}
+
+static int converge(struct ctx *ctx, struct pass *pass, struct postgres *pg)
+{
+    struct registry_scope *scope = pass->scope;
+    const struct postgres_want want = want_of(scope);
+    struct postgres_state state;
+    TRY(registry_still_wanted(ctx, pass));
+    TRY(check_identity(ctx, pass));
+    TRY(postgres_observe(ctx, pg, &state));
+    TRY(check_lost(ctx, pass, &state));
+    if (want.open)
+        TRY(postgres_create(ctx, pg, &want, &state));
+    TRY(postgres_update(ctx, pg, &want, &state));
+    if (want.open && recorded(pass) == EXTERNAL_OPEN && postgres_changes(pg) > 0)
+        pass_event(ctx, pass, "Normal", "BackendChanged", "Update",
+                   "role or database '%s' was not as wanted and was set right",
+                   postgres_name(ctx, want.identity));
+    scope->external = want.open        ? EXTERNAL_OPEN
+                      : state.database ? EXTERNAL_CLOSED
+                                       : EXTERNAL_PENDING;
+    return 0;
+}
+
+/* Enough workers are inside the pool: come again soon, that is no failure. */
+static int begin(struct ctx *ctx, struct pass *pass, const struct postgres_pool *pool,
+                 const char *identity, struct postgres **ret)
+{
+    int rc = postgres_begin(ctx, pool, identity, ret);
+    if (rc != -ERR_OVERLOADED)
+        return rc;
+    unsigned char jitter;
+    crypto_random(&jitter, sizeof jitter);
+    pass_requeue(pass, BUSY_MS + jitter % BUSY_MS);
+    return err_set(ctx, ERR_WAITING, "PoolBusy", "enough workers are inside pool '%s'", pool->name);
+}
+
+/* ---- the phase ---- */
+
+int registry_backend(struct ctx *ctx, struct pass *pass)
+{
+    struct registry_scope *scope = pass->scope;
+    const struct registry_operator *operator= pass->operator;
+    uint64_t wish = wish_of(ctx, scope);
+    int64_t interval = interval_of(operator, scope->spec.identity);
+    int64_t age = verify_age_ms(operator->verified, scope->uid, wish);
+    enum external_state before = recorded(pass);
+    if (age >= 0 && age < interval && before != EXTERNAL_UNKNOWN) {
+        scope->external = before;
+        pass_requeue(pass, interval - age);
+        return 0;
+    }
+    struct postgres_pool pool;
+    _cleanup_postgres_ struct postgres *pg = NULL;
+    verify_forget(operator->verified, scope->uid);
+    TRY(registry_pool_access(ctx, pass_kube(pass), operator, scope->pool, &pool));
+    TRY(begin(ctx, pass, &pool, scope->spec.identity, &pg));
+    int rc = converge(ctx, pass, pg);
+    if (rc == -ERR_TAKEN)
+        pass_requeue(pass, WAIT_FOR_OTHERS_MS); /* whoever mends the pool wakes nobody here */
+    TRY(rc);
+    verify_done(operator->verified, scope->uid, wish);
+    pass_requeue(pass, interval);
+    return 0;
+}
+
+int registry_backend_close(struct ctx *ctx, struct pass *pass, bool *ret_exists)
+{
+    struct registry_scope *scope = pass->scope;
+    const json_t *claim = NULL, *pool_object = NULL;
+    struct postgres_pool pool;
+    struct postgres_state state;
+    _cleanup_postgres_ struct postgres *pg = NULL;
+    const struct postgres_want want = {.identity = scope->spec.identity};
+    enum external_state before = recorded(pass);
+    *ret_exists = before == EXTERNAL_OPEN || before == EXTERNAL_CLOSED || before == EXTERNAL_LOST;
+    TRY(registry_claim_live(ctx, pass, scope->spec.identity, &claim));
+    if (!claim)
+        return 0;
+    TRY(registry_pool_of(ctx, pass, claim, &pool_object));
+    TRY(registry_pool_access(ctx, pass_kube(pass), pass->operator, pool_object, &pool));
+    TRY(begin(ctx, pass, &pool, scope->spec.identity, &pg));
+    TRY(check_identity(ctx, pass));
+    TRY(postgres_observe(ctx, pg, &state));
+    *ret_exists = *ret_exists || state.role || state.database;
+    return postgres_update(ctx, pg, &want, &state);
+}

@@ -1,0 +1,100 @@
+/*
+ * Gather: what the pass looks at, read once. Admit: may this Registry live here at all? Everything
+ * that is read live (identity, claims, kept Secret) is read by the phase that acts on it, close to
+ * the write that depends on it.
+ */
+#include "reconcilers/registry/scope.h"
+
+#include "server/base/clock.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+#include <string.h>
+
+/* Oldest first, then by name: every observer gives the same answer. */
+static bool is_older(const json_t *a, const json_t *b)
+{
+    int order = strcmp(json_str_or(a, "metadata.creationTimestamp", ""),
+                       json_str_or(b, "metadata.creationTimestamp", ""));
+    if (order == 0)
+        order = strcmp(json_str_or(a, "metadata.name", ""), json_str_or(b, "metadata.name", ""));
+    return order < 0;
+}
+
+static const json_t *find_elder(struct ctx *ctx, struct pass *pass)
+{
+    size_t at;
+    json_t *other;
+    json_array_foreach(pass_list(ctx, pass, KIND_REGISTRY, pass->key.namespace, NULL, NULL), at,
+                       other)
+        if (is_older(other, pass->root))
+            return other;
+    return NULL;
+}
+
+/* Pods that ran to their end do not count. */
+static bool pod_runs(const json_t *pod)
+{
+    const char *phase = json_str_or(pod, "status.phase", "");
+    return !str_equal(phase, "Succeeded") && !str_equal(phase, "Failed");
+}
+
+static bool pod_serves(const json_t *pod)
+{
+    const json_t *ready = json_find(pod, "status.conditions", "type", "Ready");
+    return pod_runs(pod) && str_equal(json_str(ready, "status"), "True");
+}
+
+static void count_pods(struct registry_scope *scope)
+{
+    size_t at;
+    json_t *pod;
+    json_array_foreach(scope->pods, at, pod) {
+        scope->pods_left += pod_runs(pod);
+        scope->pods_ready += pod_serves(pod);
+    }
+}
+
+int registry_gather(struct ctx *ctx, struct pass *pass)
+{
+    struct registry_scope *scope = pass->scope;
+    const json_t *root = pass->root;
+    scope->spec = registry_spec_bind(root);
+    scope->namespace = pass->key.namespace;
+    scope->name = pass->key.name;
+    scope->uid = json_str_or(root, "metadata.uid", "");
+    scope->generation = json_int_or(root, "metadata.generation", 0);
+    const json_t *labels = json_at(root, "metadata.labels");
+    scope->fleet = str_equal(json_string_value(json_object_get(labels, LABEL_FLEET)), "true");
+    scope->deleting = json_at(root, "metadata.deletionTimestamp") != NULL;
+    scope->elder = find_elder(ctx, pass);
+    scope->pods =
+        pass_list(ctx, pass, KIND_POD, pass->key.namespace, LABEL_REGISTRY, pass->key.name);
+    count_pods(scope);
+    return 0;
+}
+
+int registry_admit(struct ctx *ctx, struct pass *pass)
+{
+    const struct registry_scope *scope = pass->scope;
+    if (!scope->elder)
+        return 0;
+    pass_requeue(pass, WAIT_FOR_OTHERS_MS); /* its end wakes nobody here */
+    return err_set(ctx, ERR_TAKEN, "NamespaceTaken",
+                   "Registry '%s' lives in this namespace already; there is one per namespace",
+                   json_str_or(scope->elder, "metadata.name", ""));
+}
+
+int registry_pods_gone(struct ctx *ctx, const struct registry_scope *scope)
+{
+    if (scope->pods_left == 0)
+        return 0;
+    return err_set(ctx, ERR_WAITING, "PodsRemaining", "%d pods of the stack still run",
+                   scope->pods_left);
+}
+
+bool registry_time_passed(const char *time, int64_t now_ms)
+{
+    int64_t at_ms;
+    return time && clock_parse_rfc3339(time, &at_ms) == 0 && at_ms <= now_ms;
+}

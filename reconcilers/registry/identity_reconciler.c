@@ -1,0 +1,165 @@
+/*
+ * RegistryIdentity on the shard `cluster`: ends what was retained when its time has come, and
+ * removes what is Purging. Nothing else in the house drops data. Order: database and role (only
+ * with our mark, read back as gone), credential, claims, identity. Each step is idempotent; Purging
+ * is a state that the API server lets nobody leave, so that a crash at any point is only a pause.
+ */
+#include "reconcilers/registry/identity_reconciler.h"
+
+#include "reconcilers/engine/conditions.h"
+#include "reconcilers/registry/scope.h"
+#include "server/base/clock.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+enum { RECHECK_MS = 3600000, CLOCKS_DIFFER_MS = 10000 };
+
+struct identity_scope {
+    bool gone;
+};
+
+static bool in_state(const struct pass *pass, const char *state)
+{
+    return str_equal(json_str(pass->root, "spec.state"), state);
+}
+
+/* ---- Retained → Purging ---- */
+
+static int expire(struct ctx *ctx, struct pass *pass)
+{
+    int64_t end_ms;
+    if (!in_state(pass, "Retained") || json_at(pass->root, "metadata.deletionTimestamp"))
+        return 0;
+    const char *end = json_str_or(pass->root, "spec.purgeAfter", "");
+    if (clock_parse_rfc3339(end, &end_ms) < 0)
+        return err_set(ctx, ERR_INVALID, NULL, "purgeAfter '%.40s' is no time", end);
+    int64_t left_ms = end_ms - clock_wall_ms();
+    if (left_ms > 0) {
+        pass_requeue(pass, left_ms < RECHECK_MS ? left_ms : RECHECK_MS);
+        return 0;
+    }
+    json_t *patch = json_pack("{s:{s:s}}", "spec", "state", "Purging");
+    return pass_patch(ctx, pass, CALL_KUBE_IDENTITY_UPDATE, pass->root, NULL,
+                      arena_json(ctx->arena, patch), NULL);
+}
+
+/* ---- Purging → gone ---- */
+
+/* Under the lock: a pass that hung before it must not drop what a later registry made. */
+static int still_purging(struct ctx *ctx, struct pass *pass)
+{
+    json_t *live = NULL;
+    TRY(kube_get(ctx, CALL_KUBE_IDENTITY_READ, pass_kube(pass), KIND_REGISTRY_IDENTITY, NULL,
+                 pass->key.name, &live));
+    if (str_equal(json_str(live, "metadata.uid"), json_str(pass->root, "metadata.uid")) &&
+        str_equal(json_str(live, "spec.state"), "Purging"))
+        return 0;
+    return err_set(ctx, ERR_CONFLICT, NULL, "the identity changed while this pass ran");
+}
+
+/* Our own clock brought us here; a clock that jumped must not shorten anybody's grace period. */
+static int clocks_agree(struct ctx *ctx, struct pass *pass, struct postgres *pg)
+{
+    struct postgres_state state;
+    const char *end = json_str(pass->root, "spec.purgeAfter");
+    TRY(postgres_observe(ctx, pg, &state));
+    if (!end || registry_time_passed(end, state.now_ms))
+        return 0;
+    pass_requeue(pass, CLOCKS_DIFFER_MS);
+    return err_set(ctx, ERR_WAITING, "ClocksDiffer",
+                   "purgeAfter has not passed by the clock of the pool");
+}
+
+static int drop_external(struct ctx *ctx, struct pass *pass, const json_t *claim)
+{
+    const json_t *pool_object = NULL;
+    struct postgres_pool pool;
+    _cleanup_postgres_ struct postgres *pg = NULL;
+    TRY(registry_pool_of(ctx, pass, claim, &pool_object));
+    TRY(registry_pool_access(ctx, pass_kube(pass), pass->operator, pool_object, &pool));
+    TRY(postgres_begin(ctx, &pool, pass->key.name, &pg));
+    TRY(still_purging(ctx, pass));
+    TRY(clocks_agree(ctx, pass, pg));
+    return postgres_remove(ctx, pg);
+}
+
+static int drop_credential(struct ctx *ctx, struct pass *pass)
+{
+    const struct registry_operator *operator= pass->operator;
+    json_t *secret = NULL;
+    TRY(kube_get(ctx, CALL_KUBE_SECRET_READ, pass_kube(pass), KIND_SECRET, operator->namespace,
+                 registry_secret_name(ctx, pass->key.name), &secret));
+    const json_t *labels = json_at(secret, "metadata.labels");
+    if (!str_equal(json_string_value(json_object_get(labels, LABEL_IDENTITY)), pass->key.name))
+        return 0; /* gone, or not ours */
+    return pass_delete(ctx, pass, CALL_KUBE_SECRET_DELETE, secret);
+}
+
+static int purge(struct ctx *ctx, struct pass *pass)
+{
+    struct identity_scope *scope = pass->scope;
+    json_t *claims = NULL;
+    size_t at;
+    json_t *claim;
+    if (!in_state(pass, "Purging"))
+        return 0;
+    const char *selector = arena_printf(ctx->arena, LABEL_IDENTITY "=%s", pass->key.name);
+    TRY(kube_list(ctx, CALL_KUBE_CLAIM_LIST, pass_kube(pass), KIND_BACKEND_CLAIM, NULL, selector,
+                  &claims));
+    json_array_foreach(claims, at, claim)
+        TRY(drop_external(ctx, pass, claim));
+    TRY(drop_credential(ctx, pass));
+    json_array_foreach(claims, at, claim)
+        TRY(pass_delete(ctx, pass, CALL_KUBE_CLAIM_DELETE, claim));
+    TRY(pass_delete(ctx, pass, CALL_KUBE_IDENTITY_DELETE, pass->root));
+    scope->gone = true;
+    return 0;
+}
+
+/* ---- status: only where there is something to tell; a thousand held identities stay as they are
+ */
+
+static int status(struct ctx *ctx, struct pass *pass)
+{
+    const struct identity_scope *scope = pass->scope;
+    const char *state = json_str_or(pass->root, "spec.state", "");
+    int64_t generation = json_int_or(pass->root, "metadata.generation", 0);
+    bool held = str_equal(state, "Held");
+    if (scope->gone || pass->rc == -ERR_CONFLICT || (held && !condition_get(pass->status, "Ready")))
+        return 0;
+    json_put(pass->status, "observedGeneration", json_integer(generation));
+    condition_set(ctx, pass->status, "Ready", held ? "True" : "False", state, generation, "%s",
+                  pass->rc < 0                  ? pass->failure->message
+                  : held                        ? "a live registry holds the identity"
+                  : str_equal(state, "Purging") ? "the data is being removed"
+                                                : "the data is kept until purgeAfter");
+    return 0;
+}
+
+static bool claim_to_identity(const json_t *claim, struct key *ret)
+{
+    const char *identity = json_str(claim, "spec.identity");
+    if (!registry_identity_valid(identity))
+        return false;
+    snprintf(ret->name, sizeof ret->name, "%s", identity);
+    return true;
+}
+
+static const struct phase phases[] = {
+    {.name = "expire", .run = expire, .why = "the time of what was retained may have come"},
+    {.name = "purge", .run = purge, .why = "the one place that removes data"},
+    {.name = "status", .run = status, .flags = PHASE_ALWAYS, .why = "what is kept, what is left"},
+    {0},
+};
+
+const struct reconciler identity_reconciler = {
+    .name = "registryidentity",
+    .kind = KIND_REGISTRY_IDENTITY,
+    .shard = SHARD_CLUSTER,
+    .scope_bytes = sizeof(struct identity_scope),
+    .sources = {{.kind = KIND_BACKEND_CLAIM, .map = claim_to_identity},
+                {.kind = KIND_BACKEND_POOL, .map = source_wakes_nobody}},
+    .source_count = 2,
+    .phases = phases,
+    .resync_ms = 3600000,
+};

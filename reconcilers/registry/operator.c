@@ -1,0 +1,76 @@
+/* What the three reconcilers share: made once at start, read by all workers. */
+#include "reconcilers/registry/scope.h"
+
+#include "reconcilers/backends/gate.h"
+#include "server/base/embed.h"
+#include "server/base/json.h"
+#include "server/base/yaml.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FOLDER "reconcilers/registry/manifests"
+
+static int load(struct ctx *ctx, const char *path, json_t **ret)
+{
+    const struct embed_file *file = embed_find(path);
+    json_t *tree = NULL;
+    if (!file)
+        return err_set(ctx, ERR_INTERNAL, NULL, "%s is not embedded", path);
+    TRY(yaml_parse(ctx, file->data, file->bytes, &tree));
+    *ret = json_deep_copy(tree);
+    return 0;
+}
+
+/* The uid of kube-system: the one name of a cluster that nobody can choose. */
+static int read_cell(struct ctx *ctx, struct kube *kube, char **ret)
+{
+    json_t *namespace = NULL;
+    TRY(kube_get(ctx, CALL_KUBE_CELL_READ, kube, KIND_NAMESPACE, NULL, "kube-system", &namespace));
+    const char *uid = json_str(namespace, "metadata.uid");
+    if (!uid)
+        return err_set(ctx, ERR_CONFIG, "NoCellMark", "the namespace kube-system is not there");
+    *ret = strdup(uid);
+    return 0;
+}
+
+static int fill(struct ctx *ctx, struct kube *kube, struct registry_operator *operator)
+{
+    TRY(load(ctx, FOLDER "/sizes.yaml", &operator->sizes));
+    TRY(load(ctx, FOLDER "/versions.yaml", &operator->versions));
+    TRY(bundle_load(ctx, FOLDER, &operator->bundle));
+    return kube ? read_cell(ctx, kube, &operator->cell) : 0;
+}
+
+int registry_operator_new(struct ctx *ctx, struct kube *kube,
+                          const struct registry_options *options, struct registry_operator **ret)
+{
+    struct registry_operator *operator= calloc(1, sizeof *operator);
+    if (!operator)
+        abort();
+    operator->namespace = strdup(options->operator_namespace);
+    operator->verify_interval_ms = options->verify_interval_ms;
+    operator->gates = backend_gates_new(options->workers / 4);
+    operator->verified = verify_new();
+    int rc = fill(ctx, kube, operator);
+    if (rc < 0) {
+        registry_operator_free(operator);
+        return rc;
+    }
+    *ret = operator;
+    return 0;
+}
+
+void registry_operator_free(struct registry_operator *operator)
+{
+    if (!operator)
+        return;
+    bundle_free(operator->bundle);
+    json_decref(operator->sizes);
+    json_decref(operator->versions);
+    backend_gates_free(operator->gates);
+    verify_free(operator->verified);
+    free(operator->namespace);
+    free(operator->cell);
+    free(operator);
+}

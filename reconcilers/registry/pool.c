@@ -1,0 +1,114 @@
+/*
+ * BackendPool on the shard `cluster`: can its administrator log in, is the server ours, how many
+ * slots are used. Claims wake it (the number of used slots changes), but the server is asked only
+ * every POOL_CHECK_MS or when the spec changed.
+ */
+#include "reconcilers/engine/conditions.h"
+#include "reconcilers/registry/identity_reconciler.h"
+#include "reconcilers/registry/scope.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+struct pool_scope {
+    bool checked; /* in this pass */
+    struct postgres_health health;
+};
+
+static int check(struct ctx *ctx, struct pass *pass)
+{
+    struct pool_scope *scope = pass->scope;
+    const struct registry_operator *operator= pass->operator;
+    const char *uid = json_str_or(pass->root, "metadata.uid", "");
+    uint64_t wish = json_hash(json_at(pass->root, "spec"));
+    int64_t age = verify_age_ms(operator->verified, uid, wish);
+    if (age >= 0 && age < POOL_CHECK_MS && condition_get(pass->status, "Ready")) {
+        pass_requeue(pass, POOL_CHECK_MS - age);
+        return 0;
+    }
+    struct postgres_pool pool;
+    pass_requeue(pass, POOL_CHECK_MS);
+    TRY(registry_pool_access(ctx, pass_kube(pass), operator, pass->root, &pool));
+    TRY(postgres_check(ctx, &pool, &scope->health));
+    verify_done(operator->verified, uid, wish);
+    scope->checked = true;
+    return 0;
+}
+
+static void set_powers(struct ctx *ctx, const struct pass *pass, int64_t generation)
+{
+    const struct pool_scope *scope = pass->scope;
+    const struct postgres_health *health = &scope->health;
+    bool powerful = health->superuser || health->reaches_all;
+    condition_set(ctx, pass->status, "AdminTooPowerful", powerful ? "True" : "False",
+                  health->superuser     ? "Superuser"
+                  : health->reaches_all ? "CreateRole"
+                                        : "Bounded",
+                  generation, "%s",
+                  health->superuser     ? "the administrator is a superuser; CREATEDB and "
+                                          "CREATEROLE are enough"
+                  : health->reaches_all ? "CREATEROLE of PostgreSQL 15 and older reaches every "
+                                          "role: guard the Secret as a superuser's"
+                                        : "the administrator reaches only what it made");
+}
+
+static void set_health(struct ctx *ctx, const struct pass *pass, int64_t generation)
+{
+    const struct pool_scope *scope = pass->scope;
+    const struct postgres_health *health = &scope->health;
+    json_put(pass->status, "serverVersion", json_string(health->version));
+    json_put(pass->status, "ownerMark", json_string(health->owner));
+    condition_set(ctx, pass->status, "Ready", health->ours ? "True" : "False",
+                  health->ours ? "Healthy" : "OwnedByOtherCluster", generation, "%s",
+                  health->ours ? "the administrator logs in, and the server is ours"
+                               : "the server carries the mark of another cluster; no slot is used");
+    set_powers(ctx, pass, generation);
+}
+
+static int status(struct ctx *ctx, struct pass *pass)
+{
+    const struct pool_scope *scope = pass->scope;
+    int64_t generation = json_int_or(pass->root, "metadata.generation", 0);
+    if (pass->rc == -ERR_CONFLICT || (pass->rc < 0 && str_equal(pass->failure->reason, "PoolBusy")))
+        return 0;
+    size_t used =
+        json_array_size(pass_list(ctx, pass, KIND_BACKEND_CLAIM, NULL, LABEL_POOL, pass->key.name));
+    json_put(pass->status, "observedGeneration", json_integer(generation));
+    json_put(pass->status, "usedSlots", json_integer((json_int_t)used));
+    if (scope->checked) {
+        set_health(ctx, pass, generation);
+    } else if (pass->rc < 0) {
+        bool secret = str_equal(pass->failure->reason, "SecretMissing");
+        /* An open breaker tells less than the failure that opened it. */
+        if (!str_equal(pass->failure->reason, "BreakerOpen"))
+            condition_set(ctx, pass->status, "Ready", "False",
+                          secret ? "SecretMissing" : "Unreachable", generation, "%s",
+                          pass->failure->message);
+    }
+    return 0;
+}
+
+static bool claim_to_pool(const json_t *claim, struct key *ret)
+{
+    const char *pool = json_str(claim, "spec.pool");
+    if (!pool)
+        return false;
+    snprintf(ret->name, sizeof ret->name, "%s", pool);
+    return true;
+}
+
+static const struct phase phases[] = {
+    {.name = "check", .run = check, .why = "log in as administrator, read the owner mark"},
+    {.name = "status", .run = status, .flags = PHASE_ALWAYS, .why = "health and used slots"},
+    {0},
+};
+
+const struct reconciler pool_reconciler = {
+    .name = "backendpool",
+    .kind = KIND_BACKEND_POOL,
+    .shard = SHARD_CLUSTER,
+    .scope_bytes = sizeof(struct pool_scope),
+    .sources = {{.kind = KIND_BACKEND_CLAIM, .map = claim_to_pool}},
+    .source_count = 1,
+    .phases = phases,
+    .resync_ms = 600000,
+};

@@ -1,0 +1,46 @@
+/* How the operator gets into a pool: endpoint from the BackendPool, credential from its Secret. */
+#include "reconcilers/registry/scope.h"
+
+#include "server/base/json.h"
+
+#include <string.h>
+
+enum { POSTGRESQL_PORT = 5432 };
+
+/* A Secret made from a file ends in a newline that no password has. */
+static const char *credential(struct ctx *ctx, const json_t *secret, const char *key)
+{
+    char *value = registry_secret_value(ctx, secret, key);
+    if (value)
+        value[strcspn(value, "\r\n")] = '\0';
+    return value;
+}
+
+int registry_pool_access(struct ctx *ctx, struct kube *kube,
+                         const struct registry_operator *operator, const json_t * pool,
+                         struct postgres_pool *ret)
+{
+    const char *name = json_str_or(pool, "spec.adminSecretRef.name", "");
+    json_t *secret = NULL;
+    TRY(kube_get(ctx, CALL_KUBE_SECRET_READ, kube, KIND_SECRET, operator->namespace, name,
+                 &secret));
+    const char *user = credential(ctx, secret, "username");
+    const char *password = credential(ctx, secret, "password");
+    if (!user || !password)
+        return err_set(ctx, ERR_UNAVAILABLE, "SecretMissing",
+                       "Secret '%s/%s' of pool '%s' %s", operator->namespace, name,
+                       json_str_or(pool, "metadata.name", ""),
+                       secret ? "lacks username or password" : "is not there");
+    *ret = (struct postgres_pool){
+        .name = json_str_or(pool, "metadata.name", ""),
+        .host = json_str_or(pool, "spec.endpoint.host", ""),
+        .port = (int)json_int_or(pool, "spec.endpoint.port", POSTGRESQL_PORT),
+        .ssl_mode = json_str_or(pool, "spec.endpoint.sslMode", "verify-full"),
+        .user = user,
+        .password = password,
+        .maintenance = json_str_or(pool, "spec.maintenanceDatabase", "postgres"),
+        .cell = operator->cell,
+        .gates = operator->gates,
+    };
+    return 0;
+}

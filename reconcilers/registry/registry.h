@@ -1,0 +1,36 @@
+/*
+ * The registry operator as the rest of the house sees it: three reconcilers for engine_add(), the
+ * thing they share, and the audit. Read registry.c first.
+ */
+#pragma once
+
+#include "reconcilers/engine/engine.h"
+
+struct ctx;
+struct kube;
+struct registry_operator;
+
+struct registry_options {
+    const char *operator_namespace; /* Leases and kept credentials; copied */
+    int64_t verify_interval_ms;     /* time between two looks at a registry's externals */
+    int workers;                    /* at most a quarter of them inside one pool */
+};
+
+enum { REGISTRY_RECONCILERS = 3 };
+
+/* Registry, RegistryIdentity, BackendPool; add each with the same operator. */
+extern const struct reconciler *const registry_reconcilers[REGISTRY_RECONCILERS];
+
+/* Loads bundle, sizes and versions, and reads the cell's mark (uid of kube-system) live. */
+int registry_operator_new(struct ctx *ctx, struct kube *kube,
+                          const struct registry_options *options, struct registry_operator **ret);
+void registry_operator_free(struct registry_operator *operator);
+
+/*
+ * Compares pools, claims, identities, kept Secrets and registries of one cell, all read live.
+ * `findings` gets {"kind", "object", "detail"} for each difference; none = consistent.
+ * *ret_registries, for the fleet's half: [{"namespace", "name", "uid", "identity", "revision",
+ * "generation", "fleet", "lifecycle"}] in ctx->arena.
+ */
+int registry_audit(struct ctx *ctx, struct kube *kube, const struct registry_operator *operator,
+                   json_t * findings, json_t **ret_registries);

@@ -1,0 +1,126 @@
+/*
+ * What one pass over a Registry knows, and the phases that fill it in. Internal to this folder.
+ * Strings live in the pass's arena or in objects that the pass read.
+ */
+#pragma once
+
+#include "api/registry.h"
+#include "reconcilers/backends/postgres.h"
+#include "reconcilers/engine/bundle.h"
+#include "reconcilers/registry/registry.h"
+#include "reconcilers/registry/verify.h"
+
+#define REGISTRY_FINALIZER "registry.flotilla.dev/externals"
+#define LABEL_REGISTRY "flotilla.dev/registry" /* on objects and pods of a stack: its name */
+#define LABEL_IDENTITY "flotilla.dev/identity" /* on claims and kept Secrets */
+#define LABEL_POOL "flotilla.dev/pool"         /* on claims */
+#define ANNOTATION_ACCEPT_LOSS "registry.flotilla.dev/accept-loss" /* value: the identity */
+
+enum {
+    RETAIN_MS_PER_DAY = 86400000,
+    RETAIN_DAYS = 30,
+    POOL_CHECK_MS = 30000,
+    WAIT_FOR_OTHERS_MS = 5000, /* somebody else's change that wakes nobody here */
+    BUSY_MS = 50,              /* a pool that has enough workers inside */
+};
+
+struct registry_operator {
+    char *namespace;
+    char *cell; /* owner mark of external things */
+    int64_t verify_interval_ms;
+    struct bundle *bundle;
+    json_t *sizes, *versions; /* read only once threads run */
+    struct backend_gates *gates;
+    struct verify_table *verified;
+};
+
+enum external_state {
+    EXTERNAL_UNKNOWN,
+    EXTERNAL_PENDING,
+    EXTERNAL_OPEN,
+    EXTERNAL_CLOSED,
+    EXTERNAL_LOST
+};
+
+struct registry_scope {
+    /* gather */
+    struct registry_spec spec;
+    const char *namespace, *name, *uid;
+    int64_t generation;
+    bool fleet;          /* PostgreSQL owns the spec */
+    bool deleting;       /* deletionTimestamp is set */
+    const json_t *elder; /* an older Registry of this namespace, or NULL */
+    const json_t *pods;  /* of the stack, array */
+    /* identity */
+    const json_t *identity; /* RegistryIdentity that we hold */
+    /* secrets */
+    const char *password;
+    /* claim */
+    const json_t *claim, *pool; /* BackendClaim, its BackendPool */
+    /* plan */
+    const json_t *size; /* row of sizes.yaml */
+    struct bundle_plan plan;
+    /* backend: what the pass found or made; UNKNOWN = it did not get there */
+    enum external_state external;
+    /* drain, stack */
+    struct bundle_result stack;
+    bool stack_seen;
+    int pods_left;  /* run */
+    int pods_ready; /* and serve */
+    /* teardown: the object is on its way out, its status is nobody's business */
+    bool let_go;
+};
+
+static inline bool registry_closed(const struct registry_scope *scope)
+{
+    return scope->spec.lifecycle == REGISTRY_CLOSED;
+}
+
+/* Phases, in their order; each in the file of its name. */
+int registry_gather(struct ctx *ctx, struct pass *pass);
+int registry_teardown(struct ctx *ctx, struct pass *pass);
+int registry_admit(struct ctx *ctx, struct pass *pass);    /* gather.c */
+int registry_identity(struct ctx *ctx, struct pass *pass); /* identity.c */
+int registry_secrets(struct ctx *ctx, struct pass *pass);
+int registry_claim(struct ctx *ctx, struct pass *pass);
+int registry_plan(struct ctx *ctx, struct pass *pass);
+int registry_drain(struct ctx *ctx, struct pass *pass); /* act.c */
+int registry_backend(struct ctx *ctx, struct pass *pass);
+int registry_stack(struct ctx *ctx, struct pass *pass); /* act.c */
+int registry_status(struct ctx *ctx, struct pass *pass);
+
+/* Pure halves of phases, for tests. */
+json_t *registry_facts(struct ctx *ctx, const struct registry_operator *operator,
+                       const struct registry_scope * scope);
+void registry_conditions(struct ctx *ctx, const struct pass *pass,
+                         const struct registry_scope *scope, json_t *status);
+
+/* What deleting a registry does; pure. */
+enum teardown { TEARDOWN_NOTHING, TEARDOWN_RETAIN, TEARDOWN_PURGE };
+enum teardown registry_teardown_decide(const struct registry_scope *scope, int64_t now_ms);
+
+/* ---- shared by several files ---- */
+
+/* The Deployments of the stack are at zero and its pods gone; else -ERR_WAITING. */
+int registry_pods_gone(struct ctx *ctx, const struct registry_scope *scope);
+/* Reads the pool's administrator Secret live. pools.c */
+int registry_pool_access(struct ctx *ctx, struct kube *kube,
+                         const struct registry_operator *operator, const json_t * pool,
+                         struct postgres_pool *ret);
+/* The pool and connection facts of a claim; -ERR_WAITING when its BackendPool is gone. */
+int registry_pool_of(struct ctx *ctx, struct pass *pass, const json_t *claim, const json_t **ret);
+/* The kept Secret of an identity; secrets.c. */
+char *registry_secret_name(struct ctx *ctx, const char *identity);
+/* A data key of a Secret, decoded; NULL when missing. */
+char *registry_secret_value(struct ctx *ctx, const json_t *secret, const char *key);
+/* Locks the role of a registry that is being deleted; backend.c. *ret_exists: there is something.
+ */
+int registry_backend_close(struct ctx *ctx, struct pass *pass, bool *ret_exists);
+/* RFC 3339 text at or before now? False for NULL or garbage. */
+bool registry_time_passed(const char *time, int64_t now_ms);
+/* Claims of an identity, read live, the duplicate of a race removed; claim.c. NULL = none. */
+int registry_claim_live(struct ctx *ctx, struct pass *pass, const char *identity,
+                        const json_t **ret);
+
+/* One row per external in status.externals; borrowed, or NULL. */
+const json_t *registry_external(const json_t *status, const char *type);

@@ -1,0 +1,120 @@
+/*
+ * Teardown: the finalizer. Data is purged only when that was said twice (Closed, and purgeAfter
+ * passed) or by a deletionPolicy of a resource that the fleet does not own. In every other case the
+ * backends are locked, the identity is Retained, and the object is let go: deleting a namespace by
+ * mistake loses nothing. Purging itself is done by one place only, identity_reconciler.c; here we
+ * hand over to it and wait until the identity is gone.
+ */
+#include "reconcilers/registry/identity.h"
+
+#include "server/base/clock.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+enum teardown registry_teardown_decide(const struct registry_scope *scope, int64_t now_ms)
+{
+    if (!scope->spec.identity)
+        return TEARDOWN_NOTHING;
+    if (registry_closed(scope) && registry_time_passed(scope->spec.purge_after, now_ms))
+        return TEARDOWN_PURGE;
+    if (scope->spec.deletion == REGISTRY_DELETE && !scope->fleet)
+        return TEARDOWN_PURGE;
+    return TEARDOWN_RETAIN;
+}
+
+static int let_go(struct ctx *ctx, struct pass *pass)
+{
+    struct registry_scope *scope = pass->scope;
+    TRY(pass_remove_finalizer(ctx, pass, REGISTRY_FINALIZER));
+    scope->let_go = true;
+    return err_set(ctx, ERR_WAITING, "Deleting", "nothing of ours holds the object any more");
+}
+
+/*
+ * The Deployments are deleted rather than scaled: in a namespace that is being deleted nothing can
+ * be created, and what is ours goes anyway.
+ */
+static int end_stack(struct ctx *ctx, struct pass *pass)
+{
+    const struct registry_scope *scope = pass->scope;
+    size_t at;
+    json_t *deployment;
+    json_array_foreach(
+        pass_list(ctx, pass, KIND_DEPLOYMENT, scope->namespace, LABEL_REGISTRY, scope->name), at,
+        deployment) {
+        const json_t *owner = json_at(deployment, "metadata.ownerReferences.0");
+        if (str_equal(json_str(owner, "uid"), scope->uid) &&
+            !json_at(deployment, "metadata.deletionTimestamp"))
+            TRY(pass_delete(ctx, pass, CALL_KUBE_OBJECT_DELETE, deployment));
+    }
+    return registry_pods_gone(ctx, scope);
+}
+
+/* ---- the two ways out ---- */
+
+static int hand_to_purge(struct ctx *ctx, struct pass *pass, const json_t *identity)
+{
+    const struct registry_scope *scope = pass->scope;
+    /* The purge also asks the pool's own clock before it drops anything. */
+    const char *end = registry_closed(scope) ? scope->spec.purge_after : NULL;
+    json_t *patch = json_pack("{s:{s:s, s:s*}}", "spec", "state", "Purging", "purgeAfter", end);
+    TRY(pass_patch(ctx, pass, CALL_KUBE_IDENTITY_UPDATE, identity, NULL,
+                   arena_json(ctx->arena, patch), NULL));
+    return err_set(ctx, ERR_WAITING, "Purging", "database, role and credential are being removed");
+}
+
+static int retain(struct ctx *ctx, struct pass *pass, const json_t *identity)
+{
+    const struct registry_scope *scope = pass->scope;
+    bool exists = false;
+    int64_t end_ms;
+    TRY(registry_backend_close(ctx, pass, &exists));
+    if (!exists) /* nothing was ever made: there is nothing to keep */
+        return hand_to_purge(ctx, pass, identity);
+    bool own_end = registry_closed(scope) && scope->spec.purge_after &&
+                   clock_parse_rfc3339(scope->spec.purge_after, &end_ms) == 0;
+    json_t *retained = NULL;
+    TRY(identity_retain(ctx, pass, identity, own_end ? scope->spec.purge_after : NULL, &retained));
+    pass_event(ctx, pass, "Normal", "Retained", "Delete",
+               "data is kept under RegistryIdentity '%s' until %s", scope->spec.identity,
+               json_str_or(retained, "spec.purgeAfter", "?"));
+    return let_go(ctx, pass);
+}
+
+/* Ours to handle? The lock tells, read live: deciding by a cache would be deciding by the past. */
+static int handle(struct ctx *ctx, struct pass *pass)
+{
+    const struct registry_scope *scope = pass->scope;
+    enum teardown what = registry_teardown_decide(scope, clock_wall_ms());
+    if (what == TEARDOWN_NOTHING)
+        return let_go(ctx, pass);
+    json_t *identity = NULL;
+    TRY(kube_get(ctx, CALL_KUBE_IDENTITY_READ, pass_kube(pass), KIND_REGISTRY_IDENTITY, NULL,
+                 scope->spec.identity, &identity));
+    bool ours = str_equal(json_str(identity, "spec.owner.uid"), scope->uid);
+    const char *state = json_str_or(identity, "spec.state", "");
+    if (!identity && registry_external(pass->status, "PostgreSQL"))
+        pass_event(ctx, pass, "Normal", "Purged", "Delete",
+                   "database, role and credential of identity '%s' are gone", scope->spec.identity);
+    if (!ours || str_equal(state, "Retained"))
+        return let_go(ctx, pass);
+    if (str_equal(state, "Purging")) {
+        pass_requeue(pass, WAIT_FOR_OTHERS_MS);
+        return err_set(ctx, ERR_WAITING, "Purging",
+                       "database, role and credential are being removed");
+    }
+    TRY(end_stack(ctx, pass));
+    return what == TEARDOWN_PURGE ? hand_to_purge(ctx, pass, identity)
+                                  : retain(ctx, pass, identity);
+}
+
+int registry_teardown(struct ctx *ctx, struct pass *pass)
+{
+    struct registry_scope *scope = pass->scope;
+    if (!scope->deleting)
+        return 0;
+    if (pass_has_finalizer(pass, REGISTRY_FINALIZER))
+        return handle(ctx, pass);
+    scope->let_go = true;
+    return err_set(ctx, ERR_WAITING, "Deleting", "the object waits for others");
+}

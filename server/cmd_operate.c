@@ -1,0 +1,74 @@
+/* flotillad operate: the operators of one cell. */
+#include "reconcilers/engine/engine.h"
+#include "reconcilers/nginx/nginx.h"
+#include "reconcilers/registry/registry.h"
+#include "server/commands.h"
+#include "server/config.h"
+#include "server/process.h"
+
+#include <stddef.h>
+
+static bool engine_is_ready(void *engine)
+{
+    return engine_ready(engine);
+}
+
+static int operate(struct ctx *ctx, const struct config *config, struct kube *kube)
+{
+    const struct engine_options options = {
+        .kube = kube,
+        .identity = process_identity(ctx, config),
+        .lease_namespace = config->operator_namespace,
+        .workers = (int)config->workers,
+        .lease_duration_ms = (int)config->lease_duration_ms,
+        .lease_renew_ms = (int)config->lease_renew_ms,
+        .lease_deadline_ms = (int)config->lease_deadline_ms,
+        .lease_gate = config->lease_gate,
+    };
+    const struct registry_options registry_options = {
+        .operator_namespace = config->operator_namespace,
+        .verify_interval_ms = config->verify_interval_ms,
+        .workers = (int)config->workers,
+    };
+    struct registry_operator *operator = NULL;
+    TRY(registry_operator_new(ctx, kube, &registry_options, &operator));
+    struct engine *engine = engine_new(&options);
+    for (int at = 0; at < REGISTRY_RECONCILERS; at++)
+        engine_add(engine, registry_reconcilers[at], operator);
+
+    struct nginx_operator *nginx = NULL;
+    struct process_health *health = NULL;
+    const struct health_check checks[] = {{"engine", engine_is_ready, engine}, {NULL, NULL, NULL}};
+    int rc = nginx_operator_new(ctx, &nginx);
+    if (rc == 0) {
+        engine_add(engine, &nginx_reconciler, nginx);
+        rc = process_health_start(ctx, config, checks, &health);
+    }
+    if (rc == 0)
+        rc = engine_start(ctx, engine);
+    if (rc == 0)
+        process_run(ctx, checks);
+    process_health_stop(health);
+    engine_stop(engine);
+    nginx_operator_free(nginx);
+    registry_operator_free(operator);
+    return rc;
+}
+
+int cmd_operate(const struct config *config, int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    signals_block();
+    struct arena *arena = arena_new();
+    struct ctx ctx = ctx_make(arena, "operate");
+    struct kube *kube = NULL;
+    const char *file = *config->kubeconfig ? config->kubeconfig : NULL;
+    int rc = kube_open(&ctx, file, "flotillad-operate/" FLOTILLA_VERSION, &kube);
+    if (rc == 0)
+        rc = operate(&ctx, config, kube);
+    int status = rc == 0 ? 0 : process_failed(&ctx, "operate");
+    kube_close(kube);
+    arena_free(arena);
+    return status;
+}

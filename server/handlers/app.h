@@ -1,0 +1,60 @@
+/* What the handlers share: the running server, and the transactions that they work in. */
+#pragma once
+
+#include "server/adapters/pg.h"
+#include "server/http/api.h"
+#include "server/http/cursor.h"
+#include "server/store/tenant.h"
+
+struct waiters;
+
+struct app {
+    struct pg_pool *pool;
+    struct waiters *waiters;
+    const char *openapi; /* JSON text */
+};
+
+extern const struct route app_routes[];
+
+/* The handlers, one per row of routes.def. */
+#define ROUTE(method, path, permission, handler, why)                                              \
+    int handler(struct ctx *ctx, struct api_call *call);
+#include "server/http/routes.def"
+#undef ROUTE
+
+/* ---- transaction.c ---- */
+
+typedef int (*transaction_body)(struct ctx *ctx, struct api_call *call, struct pg *pg);
+
+/* Runs `body` in a transaction with the caller's scope. A session that was lost is tried anew. */
+int transaction_read(struct ctx *ctx, struct api_call *call, transaction_body body);
+/*
+ * The same for a change. With an Idempotency-Key the answer is kept in this transaction, and a
+ * repeated request gets it without `body` being run. Deadlocks are tried anew.
+ */
+int transaction_write(struct ctx *ctx, struct api_call *call, transaction_body body);
+
+/* ---- common.c ---- */
+
+enum audience call_audience(const struct api_call *call);
+struct store_actor call_actor(struct ctx *ctx, const struct api_call *call);
+/* The body of a request as a JSON object. -ERR_MEDIA_TYPE when it says that it is something else.
+ */
+int call_body(struct ctx *ctx, struct api_call *call, json_t **ret);
+int call_not_found(struct ctx *ctx);
+/* The provider may name a tenant that is not there; a tenant's key cannot. */
+int call_tenant_exists(struct ctx *ctx, const struct api_call *call, struct pg *pg);
+
+/* A page of {id, body}; `rows` has one more than the page when there is a next one. */
+void call_answer_page(struct ctx *ctx, struct api_call *call, const struct pg_rows *rows,
+                      const struct page *page);
+
+/* Unique constraints that a client can hit, ends at a row without constraint. */
+struct taken {
+    const char *constraint;
+    const char *pointer;
+    const char *code;
+    const char *detail;
+};
+/* Says which field is to blame when `rc` is -ERR_ALREADY_EXISTS; passes `rc` on. */
+int call_taken(struct ctx *ctx, struct api_call *call, int rc, const struct taken *rows);

@@ -1,0 +1,25 @@
+/* serve: the process that answers HTTP. It speaks to PostgreSQL and to nothing else. */
+#pragma once
+
+#include <stdbool.h>
+
+struct ctx;
+struct serve;
+
+struct serve_options {
+    const char *conninfo;    /* of the role flotilla_serve */
+    const char *address;     /* to listen on; NULL = 127.0.0.1 */
+    int port;                /* 0 = any free one */
+    int workers;             /* 0 = 8; as many database sessions, and two more */
+    int requests_per_second; /* per API key; 0 = 200, negative = no limit */
+};
+
+/* -ERR_CONFIG (SchemaTooOld) when the database was not migrated as far as this binary needs. */
+int serve_start(struct ctx *ctx, const struct serve_options *options, struct serve **ret);
+int serve_port(const struct serve *serve);
+/* Ends waiting requests early, lets running ones end, frees everything. NULL is fine. */
+void serve_stop(struct serve *serve);
+
+/* A new API key of the provider; `conninfo` is the owner's. The text is in ctx->arena, and nowhere
+ * else: show it once. */
+int bootstrap_key_create(struct ctx *ctx, const char *conninfo, const char **ret_text);

@@ -1,0 +1,62 @@
+/* Tenants: the provider makes them; each sees itself. */
+#include "api/account_request.h"
+#include "server/adapters/crypto.h"
+#include "server/base/ctx.h"
+#include "server/handlers/app.h"
+
+static const struct taken tenant_taken[] = {
+    {"tenant_name_key", "/name", "NameTaken", "there is a tenant of this name"},
+    {0},
+};
+
+static int list(struct ctx *ctx, struct api_call *call, struct pg *pg)
+{
+    struct page page;
+    struct pg_rows rows;
+    TRY(cursor_read(ctx, call, &page));
+    const struct store_page wanted = {page.after, page.limit + 1};
+    TRY(store_tenant_list(ctx, pg, &wanted, &rows));
+    call_answer_page(ctx, call, &rows, &page);
+    return 0;
+}
+
+static int create(struct ctx *ctx, struct api_call *call, struct pg *pg)
+{
+    json_t *json;
+    struct name_request request;
+    TRY(call_body(ctx, call, &json));
+    TRY(name_request_bind(ctx, call_audience(call), json, &request, &call->errors));
+    const char *id = crypto_id(ctx->arena, "tn"), *body;
+    struct store_actor actor = call_actor(ctx, call);
+    int rc = store_tenant_insert(ctx, pg, id, request.name, &actor);
+    TRY(call_taken(ctx, call, rc, tenant_taken));
+    TRY(store_tenant_view(ctx, pg, id, &body));
+    response_header(call->response, "Location", arena_printf(ctx->arena, "/v1/tenants/%s", id));
+    api_answer_json(call, 201, body);
+    return 0;
+}
+
+static int get(struct ctx *ctx, struct api_call *call, struct pg *pg)
+{
+    const char *body;
+    TRY(store_tenant_view(ctx, pg, call->param[0], &body));
+    if (!body)
+        return call_not_found(ctx);
+    api_answer_json(call, 200, body);
+    return 0;
+}
+
+int tenant_list(struct ctx *ctx, struct api_call *call)
+{
+    return transaction_read(ctx, call, list);
+}
+
+int tenant_create(struct ctx *ctx, struct api_call *call)
+{
+    return transaction_write(ctx, call, create);
+}
+
+int tenant_get(struct ctx *ctx, struct api_call *call)
+{
+    return transaction_read(ctx, call, get);
+}

@@ -1,0 +1,128 @@
+#include "server/http/api.h"
+
+#include "server/base/clock.h"
+#include "server/base/ctx.h"
+#include "server/base/str.h"
+#include "server/http/auth.h"
+#include "server/http/limits.h"
+#include "server/net/metrics.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Log-ins that fail are limited by address: one per second, twenty at once. */
+enum { FAILED_LOGINS_PER_SECOND = 1, FAILED_LOGINS_BURST = 20 };
+
+struct api {
+    struct api_options options;
+    struct auth *auth;
+    struct limits *keys;
+    struct limits *failures;
+};
+
+struct api *api_new(const struct api_options *options)
+{
+    struct api *api = calloc(1, sizeof *api);
+    if (!api)
+        abort();
+    api->options = *options;
+    api->auth = auth_new(options->find_key, options->app);
+    api->keys = limits_new(options->requests_per_second, options->requests_per_second * 2);
+    api->failures = limits_new(FAILED_LOGINS_PER_SECOND, FAILED_LOGINS_BURST);
+    return api;
+}
+
+void api_free(struct api *api)
+{
+    if (!api)
+        return;
+    auth_free(api->auth);
+    limits_free(api->keys);
+    limits_free(api->failures);
+    free(api);
+}
+
+void api_answer_json(struct api_call *call, int status, const char *json)
+{
+    call->response->status = status;
+    call->response->content_type = "application/json";
+    call->response->body = json;
+    call->response->body_bytes = strlen(json);
+}
+
+static int log_in(struct ctx *ctx, struct api *api, struct api_call *call)
+{
+    TRY(limits_check(ctx, api->failures, call->request->peer, NULL));
+    int rc = auth_check(ctx, api->auth, call->request, &call->principal);
+    if (rc == -ERR_UNAUTHENTICATED) {
+        limits_take(api->failures, call->request->peer);
+        response_header(call->response, "WWW-Authenticate", "Bearer");
+    }
+    return rc;
+}
+
+/* Another tenant's path does not exist for you: the same answer as for an id that was never given.
+ */
+static int permit(struct ctx *ctx, const struct api_call *call)
+{
+    const struct principal *who = &call->principal;
+    if (who->provider || call->route->permission == PERMISSION_ANY)
+        return 0;
+    if (call->route->permission == PERMISSION_TENANT)
+        return str_equal(call->param[0], who->tenant)
+                   ? 0
+                   : err_set(ctx, ERR_NOT_FOUND, NULL, "there is no such object");
+    return err_set(ctx, ERR_FORBIDDEN, NULL, "this is for the provider's own keys");
+}
+
+static int serve(struct ctx *ctx, struct api *api, struct api_call *call)
+{
+    TRY(router_find(ctx, api->options.routes, call));
+    if (call->route->permission == PERMISSION_PUBLIC)
+        return call->route->handler(ctx, call);
+    TRY(log_in(ctx, api, call));
+    log_field(ctx, "key", call->principal.key);
+    if (!call->request->resumed) {
+        TRY(limits_check(ctx, api->keys, call->principal.key, call->response));
+        limits_take(api->keys, call->principal.key);
+    }
+    TRY(permit(ctx, call));
+    return call->route->handler(ctx, call);
+}
+
+static void count(const struct api_call *call, int64_t started_ms)
+{
+    char status[8];
+    const char *route = call->route ? call->route->path : "none";
+    snprintf(status, sizeof status, "%d", call->response->status);
+    /* Methods come from the table, so that a client cannot invent label values. */
+    metric_add(METRIC_HTTP_REQUESTS, 1, route, call->route ? call->route->method : "other", status);
+    metric_observe(METRIC_HTTP_TIME, (double)(clock_boottime_ms() - started_ms) / 1000, route);
+}
+
+void api_answer(struct ctx *ctx, void *arg, const struct request *request,
+                struct response *response)
+{
+    struct api *api = arg;
+    int64_t started_ms = clock_boottime_ms();
+    struct api_call *call = arena_alloc(ctx->arena, sizeof *call);
+    call->app = api->options.app;
+    call->request = request;
+    call->response = response;
+    if (serve(ctx, api, call) < 0) {
+        response->parked = false;
+        log_failure(ctx, arena_printf(ctx->arena, "%s %s", request->method, request->path));
+        problem_write(ctx, request, 0, &call->errors, response);
+    }
+    if (!response->parked)
+        count(call, started_ms);
+}
+
+void api_refuse(struct ctx *ctx, void *arg, const struct request *request, int status,
+                struct response *response)
+{
+    (void)arg;
+    log_failure(ctx, "request refused");
+    problem_write(ctx, request, status, NULL, response);
+}

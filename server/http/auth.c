@@ -1,0 +1,131 @@
+#include "server/http/auth.h"
+
+#include "server/adapters/crypto.h"
+#include "server/base/clock.h"
+#include "server/base/ctx.h"
+#include "server/base/str.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define KEY_START "flk_"
+#define BASE32 "abcdefghijklmnopqrstuvwxyz234567"
+
+enum { CACHE_SLOTS = 1024 };
+
+struct slot {
+    char prefix[AUTH_PREFIX_LENGTH + 1];
+    int64_t expires_ms;
+    struct principal principal;
+};
+
+/* One slot per hash value: a collision costs one look-up more. */
+struct auth {
+    auth_finder find;
+    void *app;
+    pthread_mutex_t lock; /* guards the slots */
+    struct slot slot[CACHE_SLOTS];
+};
+
+struct auth *auth_new(auth_finder find, void *app)
+{
+    struct auth *auth = calloc(1, sizeof *auth);
+    if (!auth)
+        abort();
+    auth->find = find;
+    auth->app = app;
+    pthread_mutex_init(&auth->lock, NULL);
+    return auth;
+}
+
+void auth_free(struct auth *auth)
+{
+    if (!auth)
+        return;
+    pthread_mutex_destroy(&auth->lock);
+    free(auth);
+}
+
+static struct slot *slot_of(struct auth *auth, const char *prefix)
+{
+    return &auth->slot[str_hash(prefix) % CACHE_SLOTS];
+}
+
+static bool recall(struct auth *auth, const char *prefix, struct principal *ret)
+{
+    struct slot *slot = slot_of(auth, prefix);
+    pthread_mutex_lock(&auth->lock);
+    bool known = strcmp(slot->prefix, prefix) == 0 && slot->expires_ms > clock_boottime_ms();
+    if (known)
+        *ret = slot->principal;
+    pthread_mutex_unlock(&auth->lock);
+    return known;
+}
+
+static void remember(struct auth *auth, const char *prefix, const struct principal *principal)
+{
+    struct slot *slot = slot_of(auth, prefix);
+    pthread_mutex_lock(&auth->lock);
+    memcpy(slot->prefix, prefix, sizeof slot->prefix);
+    slot->expires_ms = clock_boottime_ms() + AUTH_CACHE_MS;
+    slot->principal = *principal;
+    pthread_mutex_unlock(&auth->lock);
+}
+
+static int refuse(struct ctx *ctx)
+{
+    return err_set(ctx, ERR_UNAUTHENTICATED, NULL,
+                   "a valid API key is wanted: Authorization: Bearer flk_...");
+}
+
+/* The secret's part of the text, or NULL; the prefix is copied out. */
+static const char *split(const char *header, char prefix[AUTH_PREFIX_LENGTH + 1])
+{
+    static const size_t start = sizeof KEY_START - 1;
+    if (!header || strncasecmp(header, "Bearer ", 7) != 0)
+        return NULL;
+    const char *key = header + 7;
+    if (strlen(key) != start + AUTH_PREFIX_LENGTH + 1 + AUTH_SECRET_LENGTH ||
+        !str_starts(key, KEY_START) || key[start + AUTH_PREFIX_LENGTH] != '_')
+        return NULL;
+    memcpy(prefix, key + start, AUTH_PREFIX_LENGTH);
+    prefix[AUTH_PREFIX_LENGTH] = '\0';
+    if (strspn(prefix, BASE32) != AUTH_PREFIX_LENGTH)
+        return NULL;
+    return key + start + AUTH_PREFIX_LENGTH + 1;
+}
+
+int auth_check(struct ctx *ctx, struct auth *auth, const struct request *request,
+               struct principal *ret)
+{
+    char prefix[AUTH_PREFIX_LENGTH + 1];
+    const char *secret = split(request_header(request, "Authorization"), prefix);
+    if (!secret)
+        return refuse(ctx);
+    char hash[SHA256_HEX_BYTES];
+    crypto_sha256_hex(secret, AUTH_SECRET_LENGTH, hash);
+    struct principal principal = {0}; /* its empty hash matches nothing */
+    if (!recall(auth, prefix, &principal)) {
+        bool found = false;
+        TRY(auth->find(ctx, auth->app, prefix, &principal, &found));
+        if (found)
+            remember(auth, prefix, &principal);
+    }
+    if (!crypto_equal(hash, principal.secret_hash, SHA256_HEX_BYTES - 1))
+        return refuse(ctx);
+    *ret = principal;
+    return 0;
+}
+
+struct auth_key auth_key_make(struct arena *arena)
+{
+    const char *prefix = crypto_random_base32(arena, AUTH_PREFIX_LENGTH);
+    const char *secret = crypto_random_base32(arena, AUTH_SECRET_LENGTH);
+    char *hash = arena_alloc(arena, SHA256_HEX_BYTES);
+    crypto_sha256_hex(secret, AUTH_SECRET_LENGTH, hash);
+    return (struct auth_key){.prefix = prefix,
+                             .secret_hash = hash,
+                             .text = arena_printf(arena, KEY_START "%s_%s", prefix, secret)};
+}

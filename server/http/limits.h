@@ -1,0 +1,22 @@
+/*
+ * limits: token buckets by name (an API key, an address), in memory, per process. `burst` tokens at
+ * most, `rate` per second come back. A fixed table: two names that share a slot take turns in it,
+ * which errs towards letting through.
+ */
+#pragma once
+
+#include "server/net/http_server.h"
+
+struct ctx;
+struct limits;
+
+/* rate 0: no limit. */
+struct limits *limits_new(int rate, int burst);
+void limits_free(struct limits *limits);
+/*
+ * -ERR_RATE_LIMITED with err.retry_after_ms when the bucket is empty. Adds the RateLimit headers
+ * (draft-ietf-httpapi-ratelimit-headers) to `response`, unless NULL. Takes nothing.
+ */
+int limits_check(struct ctx *ctx, struct limits *limits, const char *name,
+                 struct response *response);
+void limits_take(struct limits *limits, const char *name);

@@ -1,0 +1,27 @@
+/*
+ * Metrics in the Prometheus text format. Families are rows of metrics.def, with a help text each;
+ * label values are bounded: past METRICS_SERIES_MAX series of a family new ones count as "other".
+ * Thread-safe; cheap enough for hot paths.
+ */
+#pragma once
+
+#include <stdint.h>
+
+struct str;
+
+enum metric {
+#define METRIC(id, name, type, labels, help) METRIC_##id,
+#include "server/net/metrics.def"
+#undef METRIC
+    METRIC_MAX
+};
+
+enum { METRICS_SERIES_MAX = 1000 };
+
+/* Label values in the order of the row's label names, as many as it has. */
+void metric_add(enum metric metric, double amount, ...);
+void metric_set(enum metric metric, double value, ...);
+void metric_observe(enum metric metric, double value, ...);
+
+/* The whole exposition, process_* included. */
+void metrics_write(struct str *out);

@@ -1,0 +1,18 @@
+-- Leases work: $1 owner, $2 how many, $3 milliseconds, $4 also what another owner holds,
+-- $5 cells that get no more for now, $6 registries that this process works on.
+WITH picked AS (
+    SELECT o.id, r.cell
+    FROM outbox o JOIN registry r ON r.id = o.registry_id
+    WHERE o.due_at <= now()
+      AND (o.lease_until IS NULL OR o.lease_until < now() OR ($4::boolean AND o.lease_owner <> $1))
+      AND (r.cell IS NULL OR NOT $5::jsonb ? r.cell)
+      AND NOT $6::jsonb ? o.registry_id
+    ORDER BY o.due_at
+    LIMIT $2::integer
+    FOR UPDATE OF o SKIP LOCKED
+)
+UPDATE outbox o
+SET lease_owner = $1, lease_until = now() + $3::integer * interval '1 ms'
+FROM picked
+WHERE o.id = picked.id
+RETURNING jsonb_build_object('id', o.registry_id, 'generation', o.generation, 'cell', picked.cell)

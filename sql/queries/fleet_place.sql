@@ -1,0 +1,7 @@
+-- $1 registry, $2 cell, $3 why. Recorded before anything is created; a cell is never changed here.
+UPDATE registry r
+SET cell = c.name, placement = $3::jsonb || jsonb_build_object('at', api_time(now()))
+FROM cell c
+WHERE r.id = $1 AND r.cell IS NULL AND r.deleted_at IS NULL AND c.name = $2 AND c.state = 'open'
+  AND c.capacity > (SELECT count(*) FROM registry other WHERE other.cell = c.name AND other.deleted_at IS NULL)
+RETURNING r.id

@@ -1,0 +1,53 @@
+-- A person decided that the cell is right about registry $1 in cell $2: the row takes generation, spec and
+-- lifecycle of the custom resource $3, and is made again if there is none. Without a custom resource the
+-- registry was purged: the row becomes a tombstone.
+WITH live AS (
+    SELECT $3::jsonb AS object, $3::jsonb -> 'spec' AS spec, ($3::jsonb #>> '{spec,revision}')::bigint AS revision,
+           $3::jsonb #> '{metadata,labels}' AS labels
+), wanted AS (
+    SELECT labels ->> 'flotilla.dev/tenant' AS tenant_id, object #>> '{metadata,name}' AS name,
+           object #>> '{metadata,namespace}' AS namespace, spec ->> 'identity' AS identity, revision,
+           jsonb_build_object('plan', (SELECT p.name FROM plan p WHERE upper(p.size) = live.spec ->> 'size'
+                                       ORDER BY p.position LIMIT 1),
+                              'version', spec -> 'version', 'host', spec -> 'host') AS spec,
+           lower(spec ->> 'lifecycle') AS lifecycle,
+           CASE WHEN spec ->> 'lifecycle' = 'Closed'
+                THEN coalesce((spec ->> 'purgeAfter')::timestamptz, now() + interval '30 days') END AS purge_after
+    FROM live
+    WHERE object IS NOT NULL
+), taken AS (
+    INSERT INTO registry AS r (id, tenant_id, name, identity, spec, lifecycle, purge_after, generation,
+                               published, cell, namespace)
+    SELECT $1, tenant_id, name, identity, spec, lifecycle, purge_after, revision, revision, $2, namespace
+    FROM wanted
+    ON CONFLICT (id) DO UPDATE
+        SET spec = excluded.spec, lifecycle = excluded.lifecycle, purge_after = excluded.purge_after,
+            generation = excluded.generation, published = excluded.published,
+            cell = excluded.cell, purge_started_at = NULL, state = 'normal', updated_at = now()
+        WHERE r.deleted_at IS NULL AND r.state = 'diverged' AND r.identity = excluded.identity
+    RETURNING r.id, r.tenant_id, r.generation
+), buried AS (
+    UPDATE registry
+    SET state = 'normal', lifecycle = 'closed', purge_after = now(), purge_started_at = now(),
+        deleted_at = now(), updated_at = now()
+    WHERE $3::jsonb IS NULL AND id = $1 AND state = 'diverged' AND deleted_at IS NULL
+    RETURNING id, tenant_id, generation
+), forgotten AS (
+    DELETE FROM registry_status s USING buried b WHERE s.registry_id = b.id
+), observed AS (
+    INSERT INTO registry_status (registry_id, tenant_id, phase)
+    SELECT id, tenant_id, 'updating' FROM taken
+    ON CONFLICT (registry_id) DO NOTHING
+), resolved AS (
+    SELECT * FROM taken UNION ALL SELECT * FROM buried
+), work AS (
+    INSERT INTO outbox AS o (registry_id, tenant_id, generation)
+    SELECT id, tenant_id, generation FROM resolved
+    ON CONFLICT (registry_id) DO UPDATE SET generation = excluded.generation, due_at = now(), attempts = 0
+), told AS (
+    INSERT INTO audit_event (tenant_id, actor, action, resource_id, detail)
+    SELECT tenant_id, 'audit', 'registry.resolve', id,
+           jsonb_build_object('take', 'cluster', 'generation', generation)
+    FROM resolved
+)
+SELECT id FROM resolved

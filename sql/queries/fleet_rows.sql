@@ -1,0 +1,31 @@
+-- Rows as reconcilers/fleet/resource.h describes them: $1 ids, or NULL for all behind $2, 1000 at a time.
+-- `object` is the custom resource as the cell shall have it, `fence` the namespace around it. An unknown
+-- plan becomes a size that the cell refuses by name.
+SELECT jsonb_build_object(
+    'id', r.id, 'tenant', r.tenant_id, 'cell', r.cell, 'namespace', r.namespace, 'name', r.name,
+    'identity', r.identity, 'generation', r.generation, 'published', r.published,
+    'closed', r.lifecycle = 'closed', 'due', r.lifecycle = 'closed' AND r.purge_after <= now(),
+    'purging', r.purge_started_at IS NOT NULL, 'diverged', r.state = 'diverged',
+    'tombstone', r.deleted_at IS NOT NULL,
+    'fence', jsonb_build_object(
+        'apiVersion', 'v1', 'kind', 'Namespace',
+        'metadata', jsonb_build_object('name', r.namespace, 'labels', labels.of_both || jsonb_build_object(
+            'flotilla.dev/managed', 'true',
+            'pod-security.kubernetes.io/enforce', 'restricted',
+            'pod-security.kubernetes.io/enforce-version', 'latest'))),
+    'object', jsonb_build_object(
+        'apiVersion', 'registry.flotilla.dev/v1alpha1', 'kind', 'Registry',
+        'metadata', jsonb_build_object('namespace', r.namespace, 'name', r.name, 'labels', labels.of_both),
+        'spec', jsonb_strip_nulls(jsonb_build_object(
+            'revision', r.generation, 'identity', r.identity, 'version', r.spec -> 'version',
+            'size', coalesce(upper(p.size), 'plan ' || (r.spec ->> 'plan')), 'host', r.spec -> 'host',
+            'lifecycle', initcap(r.lifecycle), 'purgeAfter', api_time(r.purge_after),
+            'deletionPolicy', 'Retain'))))
+FROM registry r
+LEFT JOIN plan p ON p.name = r.spec ->> 'plan',
+LATERAL (SELECT jsonb_build_object('flotilla.dev/fleet', 'true', 'flotilla.dev/registry-id', r.id,
+                                   'flotilla.dev/tenant', r.tenant_id,
+                                   'app.kubernetes.io/managed-by', 'flotilla')) AS labels (of_both)
+WHERE ($1::jsonb IS NULL OR r.id IN (SELECT jsonb_array_elements_text($1::jsonb))) AND r.id > $2
+ORDER BY r.id
+LIMIT 1000

@@ -1,0 +1,2 @@
+-- $1 name
+SELECT name FROM plan WHERE name = $1

@@ -1,0 +1,1 @@
+SELECT position, body FROM api_plan ORDER BY position

@@ -1,0 +1,24 @@
+-- $1 id, $2 tenant, $3 name, $4 identity, $5 spec, $6 operation, $7 actor, $8 request id.
+-- No row comes back when there is no such tenant.
+WITH made AS (
+    INSERT INTO registry (id, tenant_id, name, identity, spec, namespace)
+    SELECT $1, tenant.id, $3, $4, $5::jsonb, 'reg-' || substr($1, 5)
+    FROM tenant
+    WHERE tenant.id = $2
+    RETURNING id, tenant_id, generation
+), observed AS (
+    INSERT INTO registry_status (registry_id, tenant_id) SELECT id, tenant_id FROM made
+), started AS (
+    INSERT INTO operation (id, tenant_id, registry_id, kind, requested_generation, actor, request_id)
+    SELECT $6, tenant_id, id, 'create', generation, $7, $8 FROM made
+), queued AS (
+    INSERT INTO outbox (registry_id, tenant_id, generation)
+    SELECT id, tenant_id, generation FROM made
+), noted AS (
+    INSERT INTO audit_event (tenant_id, actor, action, resource_id, request_id, detail)
+    SELECT tenant_id, $7, 'registry.create', id, $8,
+           jsonb_build_object('generation', generation, 'operation', $6::text, 'name', $3::text,
+                              'spec', $5::jsonb)
+    FROM made
+)
+SELECT id FROM made

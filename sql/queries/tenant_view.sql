@@ -1,0 +1,2 @@
+-- $1 id
+SELECT body FROM api_tenant WHERE id = $1

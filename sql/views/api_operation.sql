@@ -1,0 +1,23 @@
+CREATE OR REPLACE VIEW api_operation WITH (security_invoker = true) AS
+SELECT id,
+       tenant_id,
+       registry_id,
+       status IN ('pending', 'running') AS open,
+       jsonb_build_object(
+           'id', id,
+           'tenantId', tenant_id,
+           'kind', kind,
+           'resource', jsonb_build_object(
+               'type', 'registry', 'id', registry_id,
+               'href', '/v1/tenants/' || tenant_id || '/registries/' || registry_id),
+           'requestedGeneration', requested_generation,
+           'status', status,
+           'error', error,
+           'actor', actor,
+           'requestId', request_id,
+           'createdAt', api_time(created_at),
+           'startedAt', api_time(started_at),
+           'finishedAt', api_time(finished_at)) AS body
+FROM operation;
+
+GRANT SELECT ON api_operation TO flotilla_serve;

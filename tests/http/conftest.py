@@ -1,0 +1,82 @@
+"""A running `flotillad serve` over a fresh database, with a provider and two tenants."""
+
+import itertools
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from api import Api  # noqa: E402
+from harness.process import Flotillad, base_env, binary  # noqa: E402
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def stack_without():
+    return ("kube", "kwok", "pg-pool")
+
+
+class Tenant:
+    """A tenant with an API key of its own."""
+
+    def __init__(self, service, name):
+        self.service = service
+        self.id = service.provider.post("/v1/tenants", {"name": name}).json["id"]
+        self.path = f"/v1/tenants/{self.id}"
+        made = service.provider.post(f"{self.path}/api-keys", {"name": "test"})
+        self.key_id = made.json["id"]
+        self.api = Api(service.port, made.json["key"])
+
+    def body(self, **spec):
+        number = next(_numbers)
+        return {"name": f"r{number}", "spec": {"plan": "s", "host": f"r{number}.example.com", **spec}}
+
+    def create(self, **spec):
+        answer = self.api.post(f"{self.path}/registries", self.body(**spec))
+        assert answer.status == 202, answer.body
+        return answer
+
+
+class Service:
+    def __init__(self, database, directory):
+        self.database = database
+        env = {**base_env(directory), **database.env()}
+        made = subprocess.run([binary(), "bootstrap-key"], env=env, capture_output=True, text=True, check=False)
+        assert made.returncode == 0, made.stderr
+        self.process = Flotillad(["serve"], {**database.env(), "FLOTILLA_LISTEN": "127.0.0.1:0"}, directory)
+        line = self.process.wait_log(lambda entry: re.search(r"127\.0\.0\.1:\d+", entry.get("msg", "")))
+        self.port = int(re.search(r"127\.0\.0\.1:(\d+)", line["msg"])[1])
+        self.provider = Api(self.port, re.search(r"flk_[a-z2-7]{8}_[a-z2-7]{52}", made.stdout)[0])
+
+    def tenant(self):
+        return Tenant(self, f"tenant {next(_numbers)}")
+
+    def counts(self):
+        """Rows of what a request can leave behind."""
+        tables = ("tenant", "api_key", "cell", "registry", "registry_status", "operation", "outbox", "audit_event",
+                  "idempotency_key")
+        return {table: self.database.value(f"SELECT count(*) FROM {table}") for table in tables}
+
+
+@pytest.fixture(scope="module")
+def service(fleet_db, tmp_path_factory):
+    running = Service(fleet_db, tmp_path_factory.mktemp("serve"))
+    yield running
+    status = running.process.stop()
+    reports = running.process.sanitizer_reports()
+    assert status == 0 and not reports, (status, reports, running.process.logs[-3:])
+
+
+@pytest.fixture(scope="module")
+def tenant(service):
+    return service.tenant()
+
+
+@pytest.fixture(scope="module")
+def other(service):
+    return service.tenant()

@@ -1,0 +1,88 @@
+"""Who may do what: every row of routes.def is tried by everybody."""
+
+import re
+
+from api import Api
+from harness import REPO
+from harness.wait import eventually
+
+ROUTES = re.findall(r'^ROUTE\("(\w+)", +"([^"]+)", +(\w+),', (REPO / "server/http/routes.def").read_text(), re.MULTILINE)
+
+
+def paths(tenant_path, registry):
+    for method, template, permission in ROUTES:
+        path = template.replace("/v1/tenants/{t}", tenant_path).replace("{id}", registry["id"])
+        yield method, path, permission
+
+
+def test_there_are_routes():
+    assert len(ROUTES) >= 20
+
+
+def test_nobody_enters_without_a_key(service, tenant):
+    registry = tenant.create().json
+    nobody = Api(service.port, None)
+    for method, path, permission in paths(tenant.path, registry):
+        answer = nobody.call(method, path)
+        assert (answer.status == 401) == (permission != "PUBLIC"), (method, path, answer.status)
+
+
+def test_another_tenants_things_do_not_exist(service, tenant, other):
+    registry = other.create().json
+    before = service.counts()
+    unknown = {"id": "reg_00000000000000000000000000"}
+    tried = 0
+    for (method, path, permission), (_, never, _) in zip(
+        paths(other.path, registry), paths("/v1/tenants/tn_00000000000000000000000000", unknown)
+    ):
+        if permission != "TENANT":
+            continue
+        body = {} if method in ("POST", "PATCH") else None
+        theirs, none = (tenant.api.call(method, where, body) for where in (path, never))
+        assert theirs.status == none.status == 404, (method, path, theirs.body)
+        same = [{**a.json, "instance": "", "requestId": ""} for a in (theirs, none)]
+        assert same[0] == same[1], "an answer tells apart what exists from what does not"
+        tried += 1
+    assert tried >= 9 and service.counts() == before
+    for method, path, _ in paths(tenant.path, registry):
+        if registry["id"] in path and method == "GET":
+            assert tenant.api.call(method, path).status == 404, "their id below our own path"
+
+
+def test_the_providers_routes_are_the_providers(tenant):
+    registry = tenant.create().json
+    tried = 0
+    for method, path, permission in paths(tenant.path, registry):
+        if permission == "PROVIDER":
+            answer = tenant.api.call(method, path, {} if method == "POST" else None)
+            assert (answer.status, answer.json["code"]) == (403, "Forbidden"), (method, path)
+            tried += 1
+    assert tried >= 5
+
+
+def test_a_revoked_key_dies_within_five_seconds(service):
+    tenant = service.tenant()
+    made = tenant.api.post(f"{tenant.path}/api-keys", {"name": "old"}).json
+    old = Api(service.port, made["key"])
+    assert old.get(tenant.path).status == 200
+    assert tenant.api.call("DELETE", f"{tenant.path}/api-keys/{made['id']}").status == 204
+    assert tenant.api.call("DELETE", f"{tenant.path}/api-keys/{made['id']}").status == 204
+    eventually(lambda: old.get(tenant.path).status == 401, timeout=6)
+    assert made["id"] not in [item["id"] for item in tenant.api.get(f"{tenant.path}/api-keys").json["items"]]
+
+
+def test_cells_and_plans(service, tenant):
+    made = service.provider.post("/v1/cells", {"name": "c1", "kubeconfig": "c1.kubeconfig", "capacity": 7})
+    assert made.status == 201 and made.json["state"] == "open"
+    again = service.provider.post("/v1/cells", {"name": "c1", "kubeconfig": "c1.kubeconfig"})
+    assert (again.status, again.codes) == (409, [("/name", "NameTaken")])
+    assert [cell["name"] for cell in service.provider.get("/v1/cells").json["items"]] == ["c1"]
+    assert [plan["name"] for plan in tenant.api.get("/v1/plans").json["items"]] == ["s", "m", "l"]
+
+
+def test_guessing_keys_is_slowed_down(service):
+    guesser = Api(service.port, "flk_aaaaaaaa_" + "a" * 52)
+    statuses = [guesser.get("/v1/plans").status for _ in range(40)]
+    assert statuses[0] == 401 and 429 in statuses
+    limited = guesser.get("/v1/plans")
+    assert limited.status == 429 and int(limited.headers["Retry-After"]) >= 1

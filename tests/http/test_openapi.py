@@ -1,0 +1,65 @@
+"""api/openapi.yaml and server/http/routes.def say the same, and what is served is that file."""
+
+import re
+
+import yaml
+
+from harness import REPO
+
+DOCUMENT = yaml.safe_load((REPO / "api/openapi.yaml").read_text(encoding="utf-8"))
+ROUTES = re.findall(r'^ROUTE\("(\w+)", +"([^"]+)", +(\w+),', (REPO / "server/http/routes.def").read_text(), re.MULTILINE)
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def operations():
+    for path, item in DOCUMENT["paths"].items():
+        for method in METHODS:
+            if method in item:
+                yield method.upper(), path, item[method]
+
+
+def test_routes_are_documented_and_documents_are_routed():
+    documented = {
+        (method, path, "PUBLIC" if operation.get("security") == [] else operation["x-permission"].upper())
+        for method, path, operation in operations()
+    }
+    assert documented == set(ROUTES)
+
+
+def test_versions_are_those_of_the_table():
+    versions = re.findall(r'^VERSION\("([^"]+)"', (REPO / "api/versions.def").read_text(), re.MULTILINE)
+    for schema in ("NewRegistry", "RegistryPatch"):
+        spec = DOCUMENT["components"]["schemas"][schema]["properties"]["spec"]
+        assert spec["properties"]["version"]["enum"] == versions
+
+
+def test_every_reference_leads_somewhere():
+    def references(node):
+        if isinstance(node, dict):
+            if "$ref" in node:
+                yield node["$ref"]
+            for value in node.values():
+                yield from references(value)
+        elif isinstance(node, list):
+            for value in node:
+                yield from references(value)
+
+    for reference in references(DOCUMENT):
+        node = DOCUMENT
+        for name in reference.removeprefix("#/").split("/"):
+            node = node[name]
+
+
+def test_what_is_served_is_the_file(service):
+    assert service.provider.get("/openapi.json").json == DOCUMENT
+
+
+def test_answers_have_the_documented_members(service, tenant):
+    properties = DOCUMENT["components"]["schemas"]["Registry"]["properties"]
+    answer = tenant.create()
+    registry = service.provider.get(f"{tenant.path}/registries/{answer.json['id']}").json
+    assert set(registry) == set(properties)
+    for part in ("spec", "status"):
+        assert set(registry[part]) == set(properties[part]["properties"])
+    operation = tenant.api.get(answer.headers["Operation-Location"]).json
+    assert set(operation) == set(DOCUMENT["components"]["schemas"]["Operation"]["properties"])

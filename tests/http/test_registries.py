@@ -1,0 +1,140 @@
+"""The life of a registry as its customer sees it; the fleet's side is played with the fleet's role."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+
+def observe(service, registry, phase, generation):
+    """What the collector writes."""
+    service.database.query(
+        "UPDATE registry_status SET phase = %s, observed_generation = %s, drift = 'in_sync' WHERE registry_id = %s",
+        phase, generation, registry["id"], role="fleet",
+    )
+
+
+def test_create_answers_where_to_look(service, tenant):
+    answer = tenant.create(plan="m")
+    registry = answer.json
+    assert answer.headers["Location"] == f"{tenant.path}/registries/{registry['id']}"
+    assert answer.headers["ETag"] == '"g1"'
+    assert registry["spec"] == {
+        "plan": "m", "version": "2.15.2", "host": registry["spec"]["host"], "lifecycle": "active", "purgeAfter": None,
+    }
+    assert registry["status"]["phase"] == "creating"
+    assert "placement" not in registry
+    operation = tenant.api.get(answer.headers["Operation-Location"]).json
+    assert (operation["status"], operation["kind"]) == ("pending", "create")
+    assert operation["resource"]["id"] == registry["id"]
+    assert [item["id"] for item in registry["currentOperations"]] == [operation["id"]]
+    row = service.database.query("SELECT identity, namespace FROM registry WHERE id = %s", registry["id"])[0]
+    assert len(row[0]) == 16 and row[1] == "reg-" + registry["id"][4:]
+    assert service.database.value("SELECT generation FROM outbox WHERE registry_id = %s", registry["id"]) == 1
+    audit = service.database.query("SELECT action, actor FROM audit_event WHERE resource_id = %s", registry["id"])
+    assert audit == [("registry.create", f"key:{tenant.key_id}")]
+
+
+def test_the_provider_sees_where_it_is(service, tenant):
+    registry = tenant.create().json
+    seen = service.provider.get(f"{tenant.path}/registries/{registry['id']}").json
+    assert seen["placement"]["namespace"] == "reg-" + registry["id"][4:]
+
+
+def test_patch_supersedes_and_coalesces(service, tenant):
+    registry = tenant.create().json
+    path = f"{tenant.path}/registries/{registry['id']}"
+    first = tenant.api.call("PATCH", path, {"spec": {"plan": "m"}}, headers={"If-Match": '"g1"'})
+    assert (first.status, first.headers["ETag"]) == (202, '"g2"')
+    second = tenant.api.call("PATCH", path, {"spec": {"plan": "l"}})
+    assert second.json["generation"] == 3
+    same = tenant.api.call("PATCH", path, {"spec": {"plan": "l"}})
+    assert (same.status, same.json["generation"]) == (200, 3)
+    operation = tenant.api.get(first.headers["Operation-Location"]).json
+    assert operation["status"] == "superseded" and operation["finishedAt"]
+    assert service.database.query("SELECT generation FROM outbox WHERE registry_id = %s", registry["id"]) == [(3,)]
+
+
+def test_if_none_match_is_of_the_desired_side(service, tenant):
+    registry = tenant.create().json
+    path = f"{tenant.path}/registries/{registry['id']}"
+    assert tenant.api.get(path, headers={"If-None-Match": '"g1"'}).status == 304
+    observe(service, registry, "ready", 1)
+    answer = tenant.api.get(path)
+    assert (answer.headers["ETag"], answer.json["status"]["phase"]) == ('"g1"', "ready")
+    tenant.api.call("PATCH", path, {"spec": {"plan": "m"}})
+    assert tenant.api.get(path, headers={"If-None-Match": '"g1"'}).json["status"]["phase"] == "updating"
+
+
+def test_close_undo_close_purge(service, tenant):
+    registry = tenant.create().json
+    path = f"{tenant.path}/registries/{registry['id']}"
+    observe(service, registry, "ready", 1)
+    closed = tenant.api.call("DELETE", path)
+    assert closed.status == 202 and closed.json["spec"]["lifecycle"] == "closed"
+    assert closed.json["spec"]["purgeAfter"]
+    again = tenant.api.call("DELETE", path)
+    assert (again.status, again.json["generation"]) == (202, 2)
+    assert again.headers["Operation-Location"] == closed.headers["Operation-Location"]
+    undone = tenant.api.post(f"{path}:undo")
+    assert (undone.status, undone.json["spec"]["lifecycle"], undone.json["generation"]) == (202, "active", 3)
+    assert tenant.api.post(f"{path}:undo").json["generation"] == 3
+    purged = service.provider.call("DELETE", f"{path}?graceSeconds=0")
+    assert purged.json["status"]["phase"] == "deleting"
+    late = tenant.api.post(f"{path}:undo")
+    assert (late.status, late.json["code"]) == (409, "PurgeStarted")
+    assert tenant.api.call("PATCH", path, {"spec": {"plan": "l"}}).status == 409
+    service.database.query(
+        "UPDATE registry SET purge_started_at = now(), deleted_at = now() WHERE id = %s", registry["id"], role="fleet")
+    gone = tenant.api.get(path)
+    assert (gone.status, gone.json["code"]) == (410, "RegistryPurged")
+    assert registry["id"] not in [item["id"] for item in tenant.api.get(f"{tenant.path}/registries?limit=500").json["items"]]
+    name = {"name": registry["name"], "spec": {"plan": "s", "host": registry["spec"]["host"]}}
+    assert tenant.api.post(f"{tenant.path}/registries", name).status == 202, "the name is free again"
+
+
+def test_pages_hold_everything_once(service):
+    tenant = service.tenant()
+    made = [tenant.create().json["id"] for _ in range(7)]
+    seen, path = [], f"{tenant.path}/registries?limit=3"
+    while path:
+        answer = tenant.api.get(path)
+        seen += [item["id"] for item in answer.json["items"]]
+        cursor = answer.json["nextCursor"]
+        path = cursor and f"{tenant.path}/registries?limit=3&cursor={cursor}"
+        assert bool(cursor) == ("Link" in answer.headers)
+    assert seen == made
+    cursor = tenant.api.get(f"{tenant.path}/registries?limit=3").json["nextCursor"]
+    stranger = service.provider.get(f"{tenant.path}/registries?limit=3&cursor={cursor}")
+    assert stranger.status == 400, "a cursor belongs to the key that got it"
+    assert tenant.api.get(f"{tenant.path}/api-keys?cursor={cursor}").status == 400
+
+
+def test_changes_at_the_same_time_lose_nothing(service, tenant):
+    registry = tenant.create().json
+    path = f"{tenant.path}/registries/{registry['id']}"
+    plans = ["m", "l"] * 8
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda plan: tenant.api.call("PATCH", path, {"spec": {"plan": plan}}), plans))
+    assert {answer.status for answer in answers} <= {200, 202}
+    changes = sum(answer.status == 202 for answer in answers)
+    assert tenant.api.get(path).json["generation"] == 1 + changes
+    audit = service.database.value(
+        "SELECT count(*) FROM audit_event WHERE resource_id = %s AND action = 'registry.update'", registry["id"])
+    assert audit == changes
+    open_operations = service.database.value(
+        "SELECT count(*) FROM operation WHERE registry_id = %s AND finished_at IS NULL", registry["id"])
+    assert open_operations == 1
+
+
+def test_status_comes_from_counters(service):
+    def phases():
+        return service.provider.get("/v1/status").json["registries"]
+
+    tenant = service.tenant()
+    before = phases()
+    registries = [tenant.create().json for _ in range(3)]
+    assert phases()["total"] == before["total"] + 3
+    for registry in registries:
+        observe(service, registry, "ready", 1)
+    after = phases()
+    assert after["byPhase"]["ready"] == before["byPhase"].get("ready", 0) + 3
+    counted = dict(service.database.query("SELECT phase, count(*) FROM registry_status GROUP BY phase"))
+    assert after["byPhase"] == counted

@@ -1,0 +1,128 @@
+"""What serve and an operator do to a registry, without either: rows by SQL, statuses by kubectl."""
+
+import json
+import secrets
+
+BASE32HEX = "0123456789abcdefghijklmnopqrstuv"
+BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
+CELL = "dev"
+
+
+def _text(alphabet, length):
+    return "".join(secrets.choice(alphabet) for _ in range(length))
+
+
+def tenant(db):
+    made = "tn_" + _text(BASE32HEX, 26)
+    db.query("INSERT INTO tenant (id, name) VALUES (%s, %s)", made, made[3:])
+    return made
+
+
+def cell(db, name=CELL, kubeconfig=None, capacity=1000):
+    db.query("GRANT INSERT ON registry TO flotilla_fleet")  # XXX
+    db.query("INSERT INTO cell (name, kubeconfig, capacity) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+             name, kubeconfig or f"{name}.kubeconfig", capacity)
+
+
+class Row:
+    """One registry of the fleet's database and its custom resource in the cell."""
+
+    def __init__(self, db, stack, tenant_id, name):
+        self.db, self.stack, self.tenant, self.name = db, stack, tenant_id, name
+        self.id = "reg_" + _text(BASE32HEX, 26)
+        self.namespace = "reg-" + self.id[4:]
+        self.identity = _text(BASE32, 16)
+        spec = {"plan": "s", "version": "2.15", "host": f"{name}.example.org"}
+        db.query(
+            "WITH made AS (INSERT INTO registry (id, tenant_id, name, identity, spec, namespace)"
+            " VALUES (%s, %s, %s, %s, %s, %s) RETURNING id, tenant_id), observed AS"
+            " (INSERT INTO registry_status (registry_id, tenant_id) SELECT id, tenant_id FROM made)"
+            " INSERT INTO outbox (registry_id, tenant_id, generation) SELECT id, tenant_id, 1 FROM made",
+            self.id, tenant_id, name, self.identity, json.dumps(spec), self.namespace)
+        self.operation("create", 1)
+
+    # ---- as serve
+
+    def operation(self, kind, generation):
+        self.db.query("INSERT INTO operation (id, tenant_id, registry_id, kind, requested_generation, actor)"
+                      " VALUES (%s, %s, %s, %s, %s, 'test')",
+                      "op_" + _text(BASE32HEX, 26), self.tenant, self.id, kind, generation)
+
+    def change(self, kind, assignment, *args):
+        """One change with its operation and outbox row, in the shape of registry_change.sql."""
+        generation = self.db.value(
+            f"UPDATE registry SET generation = generation + 1, {assignment} WHERE id = %s RETURNING generation",
+            *args, self.id)
+        self.db.query("UPDATE operation SET status = 'superseded', finished_at = now()"
+                      " WHERE registry_id = %s AND finished_at IS NULL", self.id)
+        self.operation(kind, generation)
+        self.enqueue()
+        return generation
+
+    def enqueue(self):
+        self.db.query(
+            "INSERT INTO outbox (registry_id, tenant_id, generation) SELECT id, tenant_id, generation FROM registry"
+            " WHERE id = %s ON CONFLICT (registry_id) DO UPDATE SET"
+            " generation = greatest(outbox.generation, excluded.generation), due_at = now(), attempts = 0", self.id)
+
+    def resize(self, plan):
+        return self.change("update", "spec = jsonb_set(spec, '{plan}', to_jsonb(%s::text))", plan)
+
+    def close(self, grace="1 hour"):
+        return self.change("close", "lifecycle = 'closed', purge_after = now() + %s::interval", grace)
+
+    def get(self, columns="*"):
+        """A column's value, or a tuple of several."""
+        found = self.db.query(f"SELECT {columns} FROM registry WHERE id = %s", self.id)[0]
+        return found[0] if len(found) == 1 else found
+
+    def status(self, columns):
+        found = self.db.query(f"SELECT {columns} FROM registry_status WHERE registry_id = %s", self.id)
+        return found[0][0] if found else None
+
+    def waits(self):
+        return bool(self.db.query("SELECT FROM outbox WHERE registry_id = %s", self.id))
+
+    def last_operation(self):
+        return self.db.value("SELECT status FROM operation WHERE registry_id = %s"
+                             " ORDER BY requested_generation DESC, created_at DESC LIMIT 1", self.id)
+
+    # ---- as people and operators in the cell
+
+    def kubectl(self, *args, **more):
+        return self.stack.kubectl(*args, "-n", self.namespace, **more)
+
+    def live(self):
+        done = self.kubectl("get", "registry", self.name, "-o", "json", check=False)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def revision(self):
+        live = self.live()
+        return live and live["spec"].get("revision")
+
+    def patch(self, patch, *args):
+        self.kubectl("patch", "registry", self.name, "--type=merge", "-p", json.dumps(patch), *args)
+
+    def operate(self, reason="ReadyUnprobed", ready="True"):
+        """An operator that has done all that the present spec wants."""
+        live = self.live()
+        condition = {"type": "Ready", "status": ready, "reason": reason, "message": "",
+                     "lastTransitionTime": "2026-01-01T00:00:00Z"}
+        available = {**condition, "type": "Available", "reason": "StackAvailable"}
+        self.patch({"status": {"observedGeneration": live["metadata"]["generation"],
+                               "observedRevision": live["spec"]["revision"],
+                               "conditions": [condition, available]}}, "--subresource=status")
+
+    def hold_identity(self, state="Held"):
+        owner = {"namespace": self.namespace, "name": self.name, "uid": self.live()["metadata"]["uid"]}
+        spec = {"owner": owner, "state": state, "purgeAfter": "2099-01-01T00:00:00Z"}
+        self.stack.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps({
+            "apiVersion": "registry.flotilla.dev/v1alpha1", "kind": "RegistryIdentity",
+            "metadata": {"name": self.identity}, "spec": spec}))
+
+    def drop_identity(self):
+        self.stack.kubectl("delete", "registryidentity", self.identity, "--ignore-not-found")
+
+    def has_namespace(self):
+        done = self.stack.kubectl("get", "namespace", self.namespace, "-o", "json", check=False)
+        return done.returncode == 0 and json.loads(done.stdout)["status"]["phase"] == "Active"

@@ -1,0 +1,85 @@
+"""Every external call of the fleet layer fails once before and once after it, or the process dies there: the end is
+the same. The calls are those that server/base/calls.def names for the role fleet."""
+
+import re
+import threading
+
+import pytest
+from harness import REPO
+from harness.wait import eventually
+from kube.test_fleet import env, make  # noqa: F401  pylint: disable=unused-import
+
+CALLS = re.findall(r'CALL\(\w+,\s*"(fleet\.[^"]+)",\s*"fleet"', (REPO / "server/base/calls.def").read_text())
+
+
+class Supervisor:
+    """Starts `flotillad fleet` again whenever it dies."""
+
+    def __init__(self, flotillad, environment):
+        self.flotillad, self.environment = flotillad, environment
+        self.deaths, self.stopping = 0, False
+        self.process = flotillad(["fleet"], environment)
+        self.thread = threading.Thread(target=self._watch)
+        self.thread.start()
+
+    def _watch(self):
+        while not self.stopping:
+            try:
+                status = self.process.process.wait(0.05)
+            except Exception:  # pylint: disable=broad-except
+                continue
+            if self.stopping:
+                return
+            assert status == -9, f"ended by itself: {status} {self.process.logs[-3:]}"
+            self.deaths += 1
+            self.process.expect_kill = True
+            self.process = self.flotillad(["fleet"], self.environment)
+
+    def stop(self):
+        self.stopping = True
+        self.thread.join()
+
+
+def life(row):
+    """All that can happen to a registry, drift and divergence included."""
+    eventually(lambda: row.revision() == 1, 60)
+    row.hold_identity()
+    row.operate()
+    eventually(lambda: row.last_operation() == "succeeded", 60)
+    row.patch({"spec": {"size": "L"}})
+    eventually(lambda: row.live()["spec"]["size"] == "S", 60)
+    row.patch({"spec": {"revision": 7}})
+    eventually(lambda: row.revision() == 8 and not row.waits(), 60)
+    row.kubectl("delete", "registry", row.name)
+    eventually(lambda: row.revision() == 8, 60)
+    row.close("0 seconds")
+    eventually(lambda: row.revision() == 9, 60)
+    row.drop_identity()
+    row.operate("Closed", "True")
+    eventually(lambda: row.get("deleted_at") and not row.has_namespace() and not row.waits(), 60)
+    assert row.last_operation() == "succeeded" and row.get("state") == "normal"
+
+
+@pytest.mark.parametrize("action", ["error", "kill"])
+def test_every_call_may_fail_once(flotillad, env, make, tmp_path, action):  # noqa: F811
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    points = ";".join(f"{call}.{side}={action}" for call in CALLS for side in ("before", "after"))
+    supervisor = Supervisor(flotillad, {**env, "FLOTILLA_FAILPOINTS": points, "FLOTILLA_FAILPOINT_DIR": marks})
+    try:
+        life(make(f"crash-{action}"))
+        behind = make(f"behind-{action}")
+        eventually(lambda: behind.revision() == 1 and not behind.waits(), 60)
+        behind.resize("m")
+        eventually(lambda: behind.revision() == 2 and not behind.waits(), 60)
+        behind.db.query("UPDATE registry SET generation = 1, published = 1 WHERE id = %s", behind.id)
+        behind.enqueue()
+        eventually(lambda: behind.get("state") == "diverged" and not behind.waits(), 60)
+        assert behind.revision() == 2
+    finally:
+        supervisor.stop()
+    fired = {mark.name.removeprefix("fired.") for mark in marks.glob("fired.*")}
+    missed = {f"{call}.{side}" for call in CALLS for side in ("before", "after")} - fired
+    assert not missed, f"never reached: {sorted(missed)}"
+    if action == "kill":
+        assert supervisor.deaths == len(fired)

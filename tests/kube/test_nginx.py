@@ -1,0 +1,292 @@
+"""OvhNginx on a real API server: the first operator, and with it the engine: apply, drift, prune of nothing that
+is not ours, shards that move, a process that ends rather than write on a lost Lease."""
+
+import json
+import time
+
+import pytest
+from harness.wait import eventually
+
+LEASE_TIMES = ["--lease-duration-ms=2000", "--lease-renew-ms=500", "--lease-deadline-ms=1200"]
+SHARDS = 33
+OPERATE_USER = "flotilla-operate"
+
+
+class World:
+    """One namespace with what the tests say to it."""
+
+    def __init__(self, stack, namespace):
+        self.stack, self.namespace = stack, namespace
+
+    def kubectl(self, *args, **kwargs):
+        return self.stack.kubectl("-n", self.namespace, *args, **kwargs)
+
+    def get(self, kind, name, missing_ok=False):
+        done = self.kubectl("get", kind, name, "-o", "json", check=not missing_ok)
+        if missing_ok:
+            return json.loads(done.stdout) if done.returncode == 0 else None
+        return json.loads(done)
+
+    def apply(self, name, replicas, port=80, check=True):
+        item = {
+            "apiVersion": "tutorials.ovhcloud.com/v1", "kind": "OvhNginx",
+            "metadata": {"name": name, "namespace": self.namespace},
+            "spec": {"replicaCount": replicas, "port": port},
+        }
+        return self.stack.kubectl("apply", "-f", "-", stdin=json.dumps(item), check=check)
+
+    def wait_ready(self, name, timeout=20):
+        self.kubectl("wait", "--for=condition=Ready", f"onx/{name}", f"--timeout={timeout}s")
+
+    def ready(self, name):
+        conditions = self.get("onx", name).get("status", {}).get("conditions", [])
+        return next((row for row in conditions if row["type"] == "Ready"), {})
+
+
+@pytest.fixture
+def world(stack, request):
+    namespace = request.node.name.replace("_", "-").replace("[", "-").strip("]")[:50].rstrip("-")
+    stack.kubectl("create", "namespace", namespace)
+    yield World(stack, namespace)
+    stack.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+@pytest.fixture
+def operate(flotillad, stack):
+    def start(*args, env=None):
+        return flotillad(
+            ["operate", "--kubeconfig", stack.env["KUBECONFIG_OPERATE"], *LEASE_TIMES, *args], env=env)
+
+    return start
+
+
+def holders(stack, namespace="flotilla-system"):
+    leases = stack.get("leases", "-n", namespace, "-l", "flotilla.dev/lease=shard")["items"]
+    return [lease["spec"].get("holderIdentity") for lease in leases]
+
+
+def wait_all_held(stack, *identities, namespace="flotilla-system", timeout=15):
+    eventually(
+        lambda: len(held := holders(stack, namespace)) == SHARDS and set(held) == set(identities),
+        timeout, what=f"{identities} hold all shards")
+
+
+# ---- the life of one object ----
+
+
+def test_create_makes_deployment_and_service(world, operate):
+    operate()
+    world.apply("web", 2, 8080)
+    world.wait_ready("web")
+    root, deployment, service = world.get("onx", "web"), world.get("deploy", "web"), world.get("svc", "web")
+    assert deployment["spec"]["replicas"] == 2
+    assert (service["spec"]["type"], service["spec"]["ports"][0]["port"]) == ("LoadBalancer", 8080)
+    for child in (deployment, service):
+        owner = child["metadata"]["ownerReferences"][0]
+        assert (owner["uid"], owner["controller"], owner["blockOwnerDeletion"]) == (root["metadata"]["uid"], True, True)
+        assert len(child["metadata"]["labels"]["flotilla.dev/root"]) == 16
+        assert child["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "flotilla"
+        fields = json.loads(world.kubectl("get", child["kind"], "web", "-o", "json", "--show-managed-fields"))["metadata"]["managedFields"]
+        applied = [row for row in fields if row["manager"] == "flotilla-ovhnginx"]
+        assert [row["operation"] for row in applied] == ["Apply"], "one owner of our fields, from the first write on"
+    assert root["status"]["observedGeneration"] == root["metadata"]["generation"]
+    assert (root["status"]["replicas"], root["status"]["readyReplicas"]) == (2, 2)
+
+
+def test_people_see_columns_events_and_the_example(stack, operate):
+    operate()
+    stack.kubectl("apply", "-f", "crds/examples/ovhnginx.yaml")
+    sample = World(stack, "ovhnginx-sample")
+    sample.wait_ready("ovhnginx-sample")
+    head, row = sample.kubectl("get", "onx").splitlines()
+    assert head.split() == ["NAME", "READY", "REASON", "REPLICAS", "AVAILABLE", "PORT", "AGE"]
+    assert row.split()[:6] == ["ovhnginx-sample", "True", "Current", "1", "1", "80"]
+    assert "onx" in stack.kubectl("api-resources", "--categories=flotilla")
+    eventually(lambda: "2 objects applied" in sample.kubectl("describe", "onx", "ovhnginx-sample"))
+    stack.kubectl("delete", "namespace", "ovhnginx-sample", "--wait=false")
+
+
+def test_changes_follow_the_spec(world, operate):
+    operate()
+    world.apply("web", 1)
+    world.wait_ready("web")
+    world.apply("web", 3, 8443)
+    eventually(lambda: world.get("deploy", "web")["spec"]["replicas"] == 3)
+    eventually(lambda: world.get("svc", "web")["spec"]["ports"][0]["port"] == 8443)
+    eventually(lambda: world.get("onx", "web")["status"]["readyReplicas"] == 3)
+    world.kubectl("scale", "onx/web", "--replicas=0")
+    eventually(lambda: world.get("deploy", "web")["spec"]["replicas"] == 0)
+    eventually(lambda: world.get("onx", "web")["status"]["replicas"] == 0 and world.ready("web")["status"] == "True")
+
+
+DRIFTS = {
+    "value": (["patch", "deploy/web", "--type=merge", "-p", '{"spec":{"replicas":5}}'],
+              lambda w: w.get("deploy", "web")["spec"]["replicas"] == 1),
+    "type": (["patch", "svc/web", "--type=merge", "-p", '{"spec":{"type":"ClusterIP"}}'],
+             lambda w: w.get("svc", "web")["spec"]["type"] == "LoadBalancer"),
+    "image": (["set", "image", "deploy/web", "nginx=evil"],
+              lambda w: w.get("deploy", "web")["spec"]["template"]["spec"]["containers"][0]["image"].startswith("nginx:")),
+    "cache-label": (["label", "deploy/web", "app.kubernetes.io/managed-by-"],
+                    lambda w: "app.kubernetes.io/managed-by" in w.get("deploy", "web")["metadata"]["labels"]),
+    "root-label": (["label", "svc/web", "flotilla.dev/root-"],
+                   lambda w: "flotilla.dev/root" in w.get("svc", "web")["metadata"]["labels"]),
+    "owner": (["patch", "svc/web", "--type=merge", "-p", '{"metadata":{"ownerReferences":null}}'],
+              lambda w: w.get("svc", "web")["metadata"].get("ownerReferences")),
+    "deleted": (["delete", "svc/web"], lambda w: w.get("svc", "web", missing_ok=True)),
+}
+
+
+@pytest.mark.parametrize("drift", DRIFTS)
+def test_drift_by_hand_is_repaired(world, operate, drift):
+    operate()
+    world.apply("web", 1)
+    world.wait_ready("web")
+    command, repaired = DRIFTS[drift]
+    world.kubectl(*command)
+    eventually(lambda: repaired(world), what=f"drift {drift} repaired")
+    eventually(lambda: world.ready("web").get("status") == "True")
+
+
+def test_defaults_and_foreign_additions_are_left(world, operate):
+    operate()
+    world.apply("web", 1)
+    world.wait_ready("web")
+    world.kubectl("annotate", "deploy/web", "example.org/note=mine")
+    world.kubectl("label", "svc/web", "team=shop")
+    world.apply("web", 2)
+    eventually(lambda: world.get("deploy", "web")["spec"]["replicas"] == 2)
+    assert world.get("deploy", "web")["metadata"]["annotations"]["example.org/note"] == "mine"
+    assert world.get("svc", "web")["metadata"]["labels"]["team"] == "shop"
+
+
+@pytest.mark.parametrize("cascade", ["background", "foreground"])
+def test_delete_takes_the_children_along(world, operate, cascade):
+    operate()
+    world.apply("web", 1)
+    world.wait_ready("web")
+    world.kubectl("delete", "onx/web", f"--cascade={cascade}", "--timeout=20s")
+    for kind in ("onx", "deploy", "svc"):
+        eventually(lambda kind=kind: world.get(kind, "web", missing_ok=True) is None, 20, what=f"{kind} gone")
+
+
+def test_what_is_not_ours_is_never_overwritten(world, operate):
+    """Docs/adr/0002: the object is there but in no cache of ours, so the apply must be create-only."""
+    operate()
+    world.kubectl("create", "deployment", "web", "--image=theirs")
+    world.apply("web", 1)
+    eventually(lambda: world.ready("web").get("reason") == "ObjectTaken")
+    assert world.get("deploy", "web")["spec"]["template"]["spec"]["containers"][0]["image"] == "theirs"
+    assert "flotilla.dev/root" not in world.get("deploy", "web")["metadata"]["labels"]
+    world.kubectl("delete", "deploy", "web")
+    world.kubectl("annotate", "onx/web", "look=again")
+    world.wait_ready("web")
+
+
+BAD_INPUTS = [
+    ({"replicaCount": -1, "port": 80}, "replicaCount"),
+    ({"replicaCount": 101, "port": 80}, "replicaCount"),
+    ({"replicaCount": "two", "port": 80}, "replicaCount"),
+    ({"replicaCount": 1.5, "port": 80}, "replicaCount"),
+    ({"replicaCount": 1, "port": 0}, "port"),
+    ({"replicaCount": 1, "port": 65536}, "port"),
+    ({"replicaCount": 1}, "port"),
+    ({"port": 80}, "replicaCount"),
+    ({"replicaCount": 1, "port": 80, "image": "evil"}, "image"),
+]
+
+
+def test_bad_input_is_refused_by_the_server(world):
+    for spec, field in BAD_INPUTS:
+        item = {"apiVersion": "tutorials.ovhcloud.com/v1", "kind": "OvhNginx",
+                "metadata": {"name": "bad", "namespace": world.namespace}, "spec": spec}
+        done = world.kubectl("apply", "-f", "-", stdin=json.dumps(item), check=False)
+        assert done.returncode != 0 and field in done.stderr, (spec, done.stderr)
+    for name in ("1web", "a.b", "x" * 64):
+        done = world.apply(name, 1, check=False)
+        assert done.returncode != 0 and "metadata.name" in done.stderr, (name, done.stderr)
+
+
+# ---- the engine ----
+
+
+def test_a_converged_object_costs_no_write(world, operate, stack):
+    operate()
+    world.apply("web", 1)
+    world.wait_ready("web")
+    eventually(lambda: "1 objects" in (text := world.kubectl("describe", "onx/web")) or "2 objects" in text)
+    world.kubectl("annotate", "onx/web", "look=again")  # wakes a pass
+    before = time.time()
+    time.sleep(3)
+    writes = [
+        event for event in stack.audit_events()
+        if event["user"]["username"] == OPERATE_USER
+        and event["verb"] not in ("get", "list", "watch")
+        and event["objectRef"]["resource"] != "leases"
+        and event["objectRef"].get("namespace") == world.namespace
+        and event["requestReceivedTimestamp"] > time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(before + 1))
+    ]
+    assert not writes, writes
+
+
+def test_shards_are_shared_handed_over_and_taken_over(world, operate, stack):
+    first = operate("--identity=operate-a")
+    wait_all_held(stack, "operate-a")
+    second = operate("--identity=operate-b")
+    wait_all_held(stack, "operate-a", "operate-b")
+    assert min(holders(stack).count(name) for name in ("operate-a", "operate-b")) >= 6
+    for number in range(8):  # some in each one's shards
+        world.apply(f"web-{number}", 1)
+    for number in range(8):
+        world.wait_ready(f"web-{number}")
+
+    first.kill()
+    killed = time.monotonic()
+    wait_all_held(stack, "operate-b")
+    assert time.monotonic() - killed < 6, "two Lease durations and some"
+    for number in range(8):
+        world.apply(f"web-{number}", 2)
+    for number in range(8):
+        eventually(lambda n=number: world.get("deploy", f"web-{n}")["spec"]["replicas"] == 2)
+
+    operate("--identity=operate-c")
+    wait_all_held(stack, "operate-b", "operate-c")
+    assert second.stop() == 0
+    given = time.monotonic()
+    wait_all_held(stack, "operate-c")
+    assert time.monotonic() - given < 1.5, "given back, not run out"
+    assert not stack.kubectl("get", "leases", "-n", "flotilla-system", "flotilla-member-operate-b", check=False).stdout
+
+
+def fresh_lease_namespace(world):
+    """Leases that do not exist yet: the first call is then a create, and lease.renew the first renewal."""
+    name = f"{world.namespace[:40]}-leases"
+    world.stack.kubectl("create", "namespace", name)
+    return name
+
+
+def test_a_pass_that_stays_inside_a_lost_shard_ends_the_process(world, operate):
+    leases = fresh_lease_namespace(world)
+    world.apply("web", 1)
+    started = time.monotonic()
+    process = operate(f"--operator-namespace={leases}", env={
+        "FLOTILLA_FAILPOINTS": "lease.renew.before=hang(20000);kube.object.apply.before=hang(20000)"})
+    assert process.wait(15) == 70
+    assert time.monotonic() - started < 6
+    assert any("whose Lease has run out" in line.get("msg", "") for line in process.logs)
+    assert world.get("deploy", "web", missing_ok=True) is None, "what hung was never sent"
+    operate()
+    world.wait_ready("web")
+
+
+def test_past_the_deadline_nothing_is_written(world, operate, tmp_path):
+    """The Lease thread hangs; passes begin no more, and what comes after the hang is done as if newly acquired."""
+    leases = fresh_lease_namespace(world)
+    process = operate(f"--operator-namespace={leases}", env={
+        "FLOTILLA_FAILPOINTS": "lease.renew.before=hang(5000)", "FLOTILLA_FAILPOINT_DIR": tmp_path})
+    process.wait_log(lambda line: "ready" in line.get("msg", "").lower() or "listen" in line.get("msg", "").lower())
+    wait_all_held(world.stack, *set(eventually(lambda: holders(world.stack, leases))), namespace=leases)
+    time.sleep(2.5)  # renewal at 0.5 s hangs, deadline at 1.2 s
+    world.apply("web", 1)
+    time.sleep(1)
+    assert world.get("svc", "web", missing_ok=True) is None
+    world.wait_ready("web")

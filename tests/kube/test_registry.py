@@ -1,0 +1,415 @@
+"""The registry operator alone on a real API server and a real pool: no server, no fleet."""
+
+import base64
+import json
+
+import psycopg2
+import pytest
+from harness.process import Flotillad
+from harness.wait import eventually
+
+POOL = "registry-tests"
+VERIFY_MS = 400
+PAST, FUTURE = "2020-01-01T00:00:00Z", "2090-01-01T00:00:00Z"
+
+
+class Cell:
+    """What these tests say to the cluster and to the pool."""
+
+    def __init__(self, stack):
+        self.stack, self.names = stack, 0
+
+    def sql(self, statement, *args, conninfo=None, database=None):
+        connection = psycopg2.connect(conninfo or self.stack.env["POOL_PG_SUPER"], **({"dbname": database} if database else {}))
+        connection.autocommit = True
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement, args or None)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def apply(self, item):
+        return self.stack.kubectl("apply", "--server-side", "--field-manager=test", "--force-conflicts", "-f", "-", stdin=json.dumps(item))
+
+    def namespace(self, prefix="reg"):
+        self.names += 1
+        name = f"{prefix}-{self.names}"
+        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        return name
+
+    def registry(self, namespace, name="acme", labels=None, **spec):
+        self.apply({
+            "apiVersion": "registry.flotilla.dev/v1alpha1", "kind": "Registry",
+            "metadata": {"name": name, "namespace": namespace, "labels": labels or {}},
+            "spec": {"host": "acme.example.com", "backends": {"postgresql": {"pool": POOL}}, **spec},
+        })
+        return Registry(self, namespace, name)
+
+    def get(self, kind, name, namespace=None):
+        where = ["-n", namespace] if namespace else []
+        done = self.stack.kubectl("get", kind, name, *where, "-o", "json", check=False)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def patch(self, kind, name, patch, namespace=None):
+        where = ["-n", namespace] if namespace else []
+        self.stack.kubectl("patch", kind, name, *where, "--type=merge", "-p", json.dumps(patch))
+
+    def identity(self, name):
+        return self.get("registryidentity", name)
+
+    def externals(self, identity):
+        return (self.sql("SELECT datname FROM pg_database WHERE datname = %s", f"t_{identity}")
+                + self.sql("SELECT rolname FROM pg_roles WHERE rolname = %s", f"t_{identity}"))
+
+    def claims(self, identity):
+        found = self.stack.get("backendclaims", "-l", f"flotilla.dev/identity={identity}")["items"]
+        return [claim["metadata"]["name"] for claim in found]
+
+    def secret(self, identity):
+        return self.get("secret", f"registry-{identity}", "flotilla-system")
+
+    def conninfo(self, identity):
+        password = base64.b64decode(self.secret(identity)["data"]["password"]).decode()
+        env = self.stack.env
+        return (f"host={env['POOL_PG_HOST']} port={env['POOL_PG_PORT']} dbname=t_{identity} user=t_{identity} "
+                f"password={password}")
+
+    def wait_purged(self, identity):
+        eventually(lambda: not self.identity(identity), 30, what="identity purged")
+        assert self.externals(identity) == [] and self.claims(identity) == [] and not self.secret(identity)
+
+
+class Registry:
+    def __init__(self, cell, namespace, name):
+        self.cell, self.namespace, self.name = cell, namespace, name
+
+    def get(self):
+        return self.cell.get("registry", self.name, self.namespace)
+
+    def condition(self, kind="Ready"):
+        """(status, reason) of a condition about the generation that is live."""
+        item = self.get()
+        if item["status"].get("observedGeneration") != item["metadata"]["generation"]:
+            return None
+        found = [c for c in item["status"]["conditions"] if c["type"] == kind]
+        return (found[0]["status"], found[0]["reason"]) if found else None
+
+    def wait(self, status, reason, kind="Ready"):
+        eventually(lambda: self.condition(kind) == (status, reason), 30, what=f"{kind}={status}/{reason}")
+        return self
+
+    def ready(self):
+        return self.wait("True", "ReadyUnprobed")
+
+    @property
+    def id(self):
+        return self.get()["spec"]["identity"]
+
+    def spec(self, **spec):
+        self.cell.patch("registry", self.name, {"spec": spec}, self.namespace)
+
+    def delete(self, wait=True):
+        self.cell.stack.kubectl("delete", "registry", self.name, "-n", self.namespace, f"--wait={str(wait).lower()}", "--timeout=40s")
+
+    def external(self):
+        return self.get()["status"]["externals"][0]
+
+    def child(self, kind, suffix):
+        return self.cell.get(kind, f"{self.name}-{suffix}", self.namespace)
+
+    def events(self):
+        items = self.cell.stack.get("events.events.k8s.io", "-n", self.namespace)["items"]
+        return {event["reason"] for event in items if event["regarding"]["kind"] == "Registry"}
+
+    def write_row(self):
+        conninfo = self.cell.conninfo(self.id)
+        self.cell.sql("CREATE TABLE kept (word text)", conninfo=conninfo)
+        self.cell.sql("INSERT INTO kept VALUES ('still here')", conninfo=conninfo)
+        return conninfo
+
+    def pods(self):
+        return self.cell.stack.get("pods", "-n", self.namespace)["items"]
+
+
+def read_row(cell, conninfo):
+    return cell.sql("SELECT word FROM kept", conninfo=conninfo) == [("still here",)]
+
+
+def pool_of(cell, name, slots=50):
+    env = cell.stack.env
+    with open(env["POOL_PG_ADMIN_PASSWORD_FILE"], encoding="utf-8") as file:
+        password = file.read()
+    cell.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "flotilla-system"},
+                "stringData": {"username": env["POOL_PG_ADMIN_USER"], "password": password}})
+    cell.apply({"apiVersion": "registry.flotilla.dev/v1alpha1", "kind": "BackendPool", "metadata": {"name": name}, "spec": {
+        "type": "PostgreSQL", "slots": slots, "adminSecretRef": {"name": name},
+        "maintenanceDatabase": env["POOL_PG_MAINTENANCE_DATABASE"],
+        "endpoint": {"host": env["POOL_PG_HOST"], "port": int(env["POOL_PG_PORT"]), "sslMode": "disable"}}})
+
+
+@pytest.fixture(scope="module")
+def operate_env(stack, tmp_path_factory):
+    return {**stack.cell_env(tmp_path_factory.mktemp("cell")), "FLOTILLA_VERIFY_INTERVAL_MS": VERIFY_MS,
+            "FLOTILLA_LEASE_DURATION_MS": 2000, "FLOTILLA_LEASE_RENEW_MS": 500, "FLOTILLA_LEASE_DEADLINE_MS": 1200}
+
+
+@pytest.fixture(scope="module")
+def cell(stack, operate_env, tmp_path_factory):
+    """One operator for all tests here; each test has namespaces of its own."""
+    directory = tmp_path_factory.mktemp("operate")
+    made = Cell(stack)
+    pool_of(made, POOL)
+    process = Flotillad(["operate"], operate_env, directory)
+    process.wait_log(lambda line: line.get("msg", "").startswith("ready"), 30)
+    yield made
+    status = process.stop()
+    assert status == 0 and not process.sanitizer_reports(), process.sanitizer_reports() or process.logs[-3:]
+
+
+def test_apply_becomes_ready_and_is_quiet(cell):
+    registry = cell.registry(cell.namespace()).ready()
+    cell.stack.kubectl("wait", "--for=condition=Ready", "registry/acme", "-n", registry.namespace, "--timeout=5s")
+    identity = registry.id
+    assert cell.claims(identity) == [f"{POOL}.0"] or len(cell.claims(identity)) == 1
+    assert cell.identity(identity)["spec"]["state"] == "Held"
+    assert registry.external()["state"] == "Open" and registry.external()["name"] == f"t_{identity}"
+    assert registry.child("deployment", "portal") and registry.child("service", "portal")
+    copy = base64.b64decode(registry.child("secret", "database")["data"]["password"]).decode()
+    assert f"password={copy}" in cell.conninfo(identity)
+    registry.write_row()
+    eventually(lambda: "Provisioned" in registry.events(), 10)
+    columns = cell.stack.kubectl("get", "reg", "-n", registry.namespace)
+    assert "ReadyUnprobed" in columns and "acme.example.com" in columns
+    before = registry.get()["metadata"]["resourceVersion"]
+    with pytest.raises(AssertionError):  # several verifications later nothing was written
+        eventually(lambda: registry.get()["metadata"]["resourceVersion"] != before, 4 * VERIFY_MS / 1000, interval=0.2)
+
+
+def test_size_sets_replicas_and_limits(cell):
+    registry = cell.registry(cell.namespace()).ready()
+    registry.spec(size="M")
+    registry.ready()
+    assert registry.child("deployment", "portal")["spec"]["replicas"] == 2
+    assert cell.sql("SELECT rolconnlimit FROM pg_roles WHERE rolname = %s", f"t_{registry.id}") == [(50,)]
+
+
+DRIFTS = {
+    "password": "ALTER ROLE {t} PASSWORD 'other'",
+    "connect revoked": "REVOKE CONNECT ON DATABASE {t} FROM {t}",
+    "granted to everybody": "GRANT CONNECT ON DATABASE {t} TO PUBLIC",
+    "limit": "ALTER ROLE {t} CONNECTION LIMIT 3",
+    "nologin": "ALTER ROLE {t} NOLOGIN",
+    "powers": "ALTER ROLE {t} CREATEDB",
+    "closed database": "ALTER DATABASE {t} ALLOW_CONNECTIONS false",
+}
+
+
+def facts(cell, identity):
+    return cell.sql(
+        "SELECT r.rolcanlogin, r.rolconnlimit, r.rolcreatedb, d.datallowconn, d.datconnlimit, d.datacl::text"
+        " FROM pg_roles r JOIN pg_database d ON d.datname = r.rolname WHERE r.rolname = %s", f"t_{identity}")
+
+
+def test_drift_of_backend_is_repaired(cell):
+    registry = cell.registry(cell.namespace()).ready()
+    identity, name = registry.id, f"t_{registry.id}"
+    conninfo, wanted = registry.write_row(), facts(cell, registry.id)
+    # facts first: a drift outside of the server's own rows must not look repaired before it was looked at
+    for what, statement in DRIFTS.items():
+        cell.sql(statement.format(t=name))
+        eventually(lambda: facts(cell, identity) == wanted and read_row(cell, conninfo), 15, what=what)
+    cell.sql(f"REVOKE CREATE ON SCHEMA public FROM {name}; GRANT USAGE ON SCHEMA public TO PUBLIC", database=name)
+    eventually(lambda: cell.sql("CREATE TABLE again (); SELECT 1", conninfo=conninfo), 15)
+    eventually(lambda: cell.sql("SELECT count(*) FROM pg_namespace n, aclexplode(n.nspacl) a"
+                                " WHERE nspname = 'public' AND grantee = 0", database=name) == [(0,)], 15)
+    registry.ready()
+
+
+def test_drift_of_stack_is_repaired(cell):
+    registry = cell.registry(cell.namespace()).ready()
+    uid = registry.child("deployment", "portal")["metadata"]["uid"]
+    cell.stack.kubectl("delete", "deployment", "acme-portal", "-n", registry.namespace)
+    eventually(lambda: (registry.child("deployment", "portal") or {"metadata": {"uid": uid}})["metadata"]["uid"] != uid, 15)
+    cell.stack.kubectl("delete", "secret", "acme-database", "-n", registry.namespace)
+    eventually(lambda: registry.child("secret", "database"), 15)
+    registry.ready()
+
+
+def test_lost_database_is_not_made_anew_in_silence(cell):
+    registry = cell.registry(cell.namespace()).ready()
+    identity = registry.id
+    cell.sql(f"DROP DATABASE t_{identity} WITH (FORCE)")
+    registry.wait("True", "DatabaseLost", "Stalled")
+    assert registry.external()["state"] == "Lost" and registry.condition() == ("False", "DatabaseLost")
+    assert cell.sql("SELECT 1 FROM pg_database WHERE datname = %s", f"t_{identity}") == []
+    cell.patch("registry", "acme", {"metadata": {"annotations": {"registry.flotilla.dev/accept-loss": identity}}}, registry.namespace)
+    registry.ready()
+    assert registry.condition("Stalled") is None
+
+
+def test_close_undo_close_purge(cell):
+    registry = cell.registry(cell.namespace()).ready()
+    identity, conninfo = registry.id, registry.write_row()
+    session = psycopg2.connect(conninfo)
+    registry.spec(lifecycle="Closed", purgeAfter=FUTURE)
+    registry.wait("False", "Closed")
+    assert registry.pods() == [] and registry.external()["state"] == "Closed"
+    with pytest.raises(psycopg2.OperationalError):  # its sessions were ended
+        session.cursor().execute("SELECT 1")
+    with pytest.raises(psycopg2.OperationalError):
+        psycopg2.connect(conninfo)
+    registry.spec(lifecycle="Active", purgeAfter=None)
+    registry.ready()
+    assert read_row(cell, conninfo)
+    assert {"Provisioned", "Closed", "Reopened"} <= eventually(registry.events, 5)
+    registry.spec(lifecycle="Closed", purgeAfter=PAST)
+    registry.wait("False", "Closed")
+    assert len(cell.externals(identity)) == 2  # closing alone removes nothing, whatever purgeAfter says
+    registry.delete()
+    cell.wait_purged(identity)
+
+
+def test_deleted_is_retained_and_comes_back(cell):
+    namespace = cell.namespace()
+    registry = cell.registry(namespace).ready()
+    identity, conninfo = registry.id, registry.write_row()
+    registry.delete()
+    held = cell.identity(identity)["spec"]
+    assert held["state"] == "Retained" and held["purgeAfter"] > "2026"
+    with pytest.raises(psycopg2.OperationalError):
+        psycopg2.connect(conninfo)
+    elsewhere = cell.registry(cell.namespace(), identity=identity).wait("True", "IdentityTaken", "Stalled")
+    assert elsewhere.condition() == ("False", "IdentityTaken")
+    back = cell.registry(namespace, name="second", identity=identity).ready()
+    assert read_row(cell, conninfo) and back.id == identity
+    assert cell.identity(identity)["spec"].get("purgeAfter") is None
+    claim = cell.get("backendclaim", cell.claims(identity)[0])["spec"]["registry"]
+    assert (claim["name"], claim["uid"]) == ("second", back.get()["metadata"]["uid"])
+    elsewhere.delete()
+    assert cell.identity(identity)["spec"]["state"] == "Held"
+
+
+def test_deleted_namespace_loses_nothing_and_release_moves_it(cell):
+    namespace = cell.namespace()
+    registry = cell.registry(namespace).ready()
+    identity, conninfo = registry.id, registry.write_row()
+    cell.stack.kubectl("delete", "namespace", namespace, "--timeout=60s")
+    assert cell.identity(identity)["spec"]["state"] == "Retained"
+    moved = cell.registry(cell.namespace(), identity=identity).wait("True", "IdentityTaken", "Stalled")
+    cell.patch("registryidentity", identity, {"spec": {"releaseTo": moved.namespace}})
+    moved.ready()
+    assert read_row(cell, conninfo)
+
+
+def test_retained_is_purged_in_time(cell):
+    registry = cell.registry(cell.namespace()).ready()
+    identity = registry.id
+    registry.delete()
+    assert len(cell.externals(identity)) == 2
+    cell.patch("registryidentity", identity, {"spec": {"purgeAfter": PAST}})
+    cell.wait_purged(identity)
+
+
+def test_deletion_policy_is_ignored_on_what_the_fleet_owns(cell):
+    own = cell.registry(cell.namespace(), deletionPolicy="Delete").ready()
+    fleets = cell.registry(cell.namespace(), labels={"flotilla.dev/fleet": "true"}, deletionPolicy="Delete").ready()
+    own_id, fleet_id = own.id, fleets.id
+    own.delete()
+    cell.wait_purged(own_id)
+    fleets.delete()
+    assert cell.identity(fleet_id)["spec"]["state"] == "Retained" and len(cell.externals(fleet_id)) == 2
+
+
+def test_second_registry_of_a_namespace_waits(cell):
+    namespace = cell.namespace()
+    first = cell.registry(namespace, "first").ready()
+    eventually(lambda: first.get()["metadata"]["creationTimestamp"] < cell.sql(
+        "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')")[0][0], 3)  # whole seconds
+    second = cell.registry(namespace, "second").wait("True", "NamespaceTaken", "Stalled")
+    assert "identity" not in second.get()["spec"]
+    first.delete()
+    second.ready()
+
+
+@pytest.mark.parametrize("marks", [
+    [], ["COMMENT ON ROLE {t} IS 'flotilla:another-cell:{i}'"],
+    ["COMMENT ON ROLE {t} IS 'mine'", "CREATE DATABASE {t}"]])
+def test_foreign_objects_are_left_alone(cell, marks):
+    identity = "foreign" + "abcdefghi"[:9]
+    name = f"t_{identity}"
+    cell.sql(f"CREATE ROLE {name} NOLOGIN")
+    for statement in marks:
+        cell.sql(statement.format(t=name, i=identity))
+    registry = cell.registry(cell.namespace(), identity=identity).wait("True", "Taken", "Stalled")
+    assert "lastError" in registry.external()
+    assert cell.sql("SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", name) == [(False,)]
+    if len(marks) > 1:
+        cell.sql(f"DROP DATABASE {name}")
+    cell.sql(f"DROP ROLE {name}")
+    registry.ready()
+    registry.spec(lifecycle="Closed", purgeAfter=PAST)
+    registry.wait("False", "Closed")
+    registry.delete()
+    cell.wait_purged(identity)
+
+
+def test_crash_between_create_and_mark_is_adopted(cell):
+    """The one window in which an external thing has no mark; anything else about it must not fit less."""
+    registry = cell.registry(cell.namespace(), identity="zzzzyyyyxxxxwwww", lifecycle="Closed")
+    registry.wait("False", "Closed")
+    mark = eventually(lambda: cell.get("backendpool", POOL)["status"]["ownerMark"], 10)
+    cell.sql("CREATE ROLE t_zzzzyyyyxxxxwwww NOLOGIN; COMMENT ON ROLE t_zzzzyyyyxxxxwwww IS"
+             f" 'flotilla:{mark}:zzzzyyyyxxxxwwww'")
+    cell.sql("CREATE DATABASE t_zzzzyyyyxxxxwwww OWNER flotilla_admin ALLOW_CONNECTIONS false CONNECTION LIMIT 0")
+    registry.spec(lifecycle="Active")
+    registry.ready()
+
+
+def test_pool_of_another_cluster_is_not_used(cell):
+    env = cell.stack.env
+    cell.sql("CREATE DATABASE other_maintenance OWNER flotilla_admin")
+    cell.sql("CREATE TABLE flotilla_owner (one boolean PRIMARY KEY DEFAULT true, cell text NOT NULL);"
+             "INSERT INTO flotilla_owner (cell) VALUES ('another'); GRANT SELECT ON flotilla_owner TO flotilla_admin",
+             database="other_maintenance")
+    cell.apply({"apiVersion": "registry.flotilla.dev/v1alpha1", "kind": "BackendPool", "metadata": {"name": "others"}, "spec": {
+        "type": "PostgreSQL", "slots": 5, "adminSecretRef": {"name": POOL}, "maintenanceDatabase": "other_maintenance",
+        "endpoint": {"host": env["POOL_PG_HOST"], "port": int(env["POOL_PG_PORT"]), "sslMode": "disable"}}})
+
+    def reason():
+        conditions = {c["type"]: c for c in cell.get("backendpool", "others")["status"]["conditions"]}
+        return conditions["Ready"]["reason"], conditions["AdminTooPowerful"]["status"]
+
+    powerful = "True" if int(cell.sql("SHOW server_version_num")[0][0]) < 160000 else "False"
+    eventually(lambda: reason() == ("OwnedByOtherCluster", powerful), 15)
+    registry = cell.registry(cell.namespace(), backends={"postgresql": {"pool": "others"}})
+    registry.wait("False", "PoolMissing", "BackendsReady")
+    registry.delete()
+    cell.stack.kubectl("delete", "backendpool", "others")
+
+
+def test_full_pool_says_so(cell):
+    pool_of(cell, "tiny", slots=1)
+    one = cell.registry(cell.namespace(), backends={"postgresql": {"pool": "tiny"}}).ready()
+    two = cell.registry(cell.namespace(), backends={"postgresql": {"pool": "tiny"}})
+    two.wait("False", "PoolFull", "BackendsReady")
+    one.spec(deletionPolicy="Delete")
+    one.delete()
+    two.ready()
+
+
+def test_audit_finds_nothing_and_then_what_was_planted(cell, flotillad, operate_env):
+    def audit():
+        process = flotillad(["audit"], operate_env)
+        status = process.wait()
+        return status, {(f["kind"], f["object"]) for f in map(json.loads, process.stdout) if "kind" in f}
+
+    eventually(lambda: audit() == (0, set()), 30, interval=1, what="clean audit")
+    mark = cell.get("backendpool", POOL)["status"]["ownerMark"]
+    cell.sql(f"CREATE ROLE planted NOLOGIN; COMMENT ON ROLE planted IS 'flotilla:{mark}:aaaabbbbccccdddd'")
+    cell.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {
+        "name": "planted", "namespace": "flotilla-system", "labels": {"flotilla.dev/identity": "aaaabbbbccccdddd"}}})
+    _, found = audit()
+    assert {kind for kind, _ in found} == {"OrphanRole", "OrphanSecret"}
+    cell.sql("DROP ROLE planted")
+    cell.stack.kubectl("delete", "secret", "planted", "-n", "flotilla-system")

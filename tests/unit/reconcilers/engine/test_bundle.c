@@ -1,0 +1,226 @@
+/* Templates: types, $when, missing facts, and text that stays text. Comparison: one table. */
+#include "reconcilers/engine/bundle_internal.h"
+#include "reconcilers/engine/engine.h"
+#include "server/base/cleanup.h"
+#include "server/base/ctx.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+#include "server/base/yaml.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct ctx ctx;
+
+static int set_up(void **state)
+{
+    (void)state;
+    ctx = ctx_make(arena_new(), "test");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    arena_free(ctx.arena);
+    return 0;
+}
+
+static json_t *yaml(const char *text)
+{
+    json_t *value = NULL;
+    if (yaml_parse(&ctx, text, strlen(text), &value) < 0)
+        fail_msg("%s: %s", text, ctx.err.message);
+    return value;
+}
+
+/* ---- rendering ---- */
+
+static const struct {
+    const char *name, *template, *facts;
+    const char *expected; /* NULL: the whole object is dropped */
+} renders[] = {
+    {"a whole scalar takes the type", "{a: '${i}', b: '${t}', c: '${s}', d: '${l}'}",
+     "{i: 3, t: true, s: '5', l: [1, {x: y}]}", "{a: 3, b: true, c: '5', d: [1, {x: y}]}"},
+    {"inside a text it is text", "{a: 'n=${i} ${t}.${s}'}", "{i: 3, t: false, s: x}",
+     "{a: n=3 false.x}"},
+    {"paths", "{a: '${x.y.z}'}", "{x: {y: {z: 1}}}", "{a: 1}"},
+    {"escaped", "{a: 'cost $${x}', b: '$$${i}', c: '$5'}", "{i: 1}",
+     "{a: 'cost ${x}', b: '$${i}', c: '$5'}"},
+    {"no facts", "{a: [1, x, null, true]}", "{}", "{a: [1, x, null, true]}"},
+    {"a true map stays", "{a: {$when: on, b: 1}}", "{on: true}", "{a: {b: 1}}"},
+    {"a false map goes with its key", "{a: {$when: on, b: 1}, c: 2}", "{on: false}", "{c: 2}"},
+    {"a false item goes", "{a: [{$when: on, b: 1}, {b: 2}]}", "{on: false}", "{a: [{b: 2}]}"},
+    {"facts in a dropped map are not needed", "{a: {$when: on, b: '${missing}'}}", "{on: false}",
+     "{}"},
+    {"a false whole", "{$when: on, a: 1}", "{on: false}", NULL},
+    /* what a tenant may write must never be anything but the text he wrote */
+    {"a fact is not expanded again", "{a: '${s}', b: 'x${s}'}", "{s: '${secret}', secret: no}",
+     "{a: '${secret}', b: 'x${secret}'}"},
+    {"half a reference", "{a: '${s}{secret}'}", "{s: '$', secret: no}", "{a: '${secret}'}"},
+    {"yaml in a fact", "{a: 'n ${s}'}", "{s: \"x\\nprivileged: true\\n- \\\"'{}[]: # &a *a\"}",
+     "{a: \"n x\\nprivileged: true\\n- \\\"'{}[]: # &a *a\"}"},
+    {"a fact named like a keyword", "{a: '${s}'}", "{s: '$when'}", "{a: $when}"},
+};
+
+static void test_render_table(void **state)
+{
+    (void)state;
+    for (size_t at = 0; at < ARRAY_SIZE(renders); at++) {
+        json_t *got = NULL;
+        if (template_render(&ctx, "t.yaml", yaml(renders[at].template), yaml(renders[at].facts),
+                            &got) < 0)
+            fail_msg("%s: %s", renders[at].name, ctx.err.message);
+        if (!renders[at].expected) {
+            assert_null(got);
+            continue;
+        }
+        if (!json_equal(got, yaml(renders[at].expected)))
+            fail_msg("%s: got %s", renders[at].name, json_text(ctx.arena, got));
+    }
+}
+
+static const struct {
+    const char *template, *facts, *message;
+} render_failures[] = {
+    {"{a: '${x}'}", "{}", "t.yaml: fact 'x' is missing"},
+    {"{a: [{b: 'x ${y.z}'}]}", "{y: {}}", "t.yaml: fact 'y.z' is missing"},
+    {"{a: '${x}'}", "{x: null}", "t.yaml: fact 'x' is missing"},
+    {"{a: {$when: on}}", "{}", "t.yaml: fact 'on' is missing"},
+    {"{a: {$when: on}}", "{on: 'true'}", "t.yaml: fact 'on' is no boolean"},
+    {"{a: 'x${l}'}", "{l: []}", "t.yaml: fact 'l' is no scalar"},
+};
+
+static void test_render_failures(void **state)
+{
+    (void)state;
+    for (size_t at = 0; at < ARRAY_SIZE(render_failures); at++) {
+        json_t *got = NULL;
+        assert_int_equal(template_render(&ctx, "t.yaml", yaml(render_failures[at].template),
+                                         yaml(render_failures[at].facts), &got),
+                         -ERR_INTERNAL);
+        assert_string_equal(ctx.err.message, render_failures[at].message);
+    }
+}
+
+static void test_malformed_templates_are_refused_at_load(void **state)
+{
+    (void)state;
+    static const char *const malformed[] = {
+        "{a: '${x'}",  "{a: '${}'}",         "{a: '${x y}'}",   "{a: ['${a-b}']}",
+        "{'${x}': 1}", "{a: {$when: true}}", "{a: {$else: x}}", "{a: {$when: '${x}'}}",
+    };
+    for (size_t at = 0; at < ARRAY_SIZE(malformed); at++)
+        if (template_check(&ctx, "t.yaml", yaml(malformed[at])) != -ERR_CONFIG)
+            fail_msg("accepted: %s", malformed[at]);
+    assert_int_equal(template_check(&ctx, "t.yaml", yaml("{a: 'x ${y.z} $${q'}")), 0);
+}
+
+static void test_text_beyond_the_limit_is_refused(void **state)
+{
+    (void)state;
+    char *large = arena_alloc(ctx.arena, TEMPLATE_TEXT_MAX_BYTES + 2);
+    memset(large, 'x', TEMPLATE_TEXT_MAX_BYTES + 1);
+    json_t *facts = arena_json(ctx.arena, json_pack("{s:s}", "s", large));
+    json_t *got = NULL;
+    assert_int_equal(template_render(&ctx, "t.yaml", yaml("{a: 'x ${s}'}"), facts, &got),
+                     -ERR_TOO_LARGE);
+}
+
+/* ---- a whole bundle: nginx's, which is embedded ---- */
+
+static void test_plan_has_common_metadata_and_a_stable_hash(void **state)
+{
+    (void)state;
+    struct bundle *bundle;
+    assert_int_equal(bundle_load(&ctx, "reconcilers/nginx/manifests", &bundle), 0);
+    struct bundle_plan one, two, other;
+    json_t *facts = yaml("{name: web, spec: {replicaCount: 2, port: 80}}");
+    assert_int_equal(bundle_render(&ctx, bundle, facts, &one), 0);
+    assert_int_equal(bundle_render(&ctx, bundle, facts, &two), 0);
+    json_put(facts, "spec.port", json_integer(81));
+    assert_int_equal(bundle_render(&ctx, bundle, facts, &other), 0);
+    assert_true(one.hash == two.hash);
+    assert_true(one.hash != other.hash);
+    const json_t *metadata = json_at(one.objects[0].desired, "metadata");
+    const json_t *annotations = json_at(metadata, "annotations");
+    assert_string_equal(json_string_value(json_object_get(annotations, ANNOTATION_BUNDLE_ID)),
+                        one.objects[0].id);
+    assert_int_equal(strlen(json_string_value(json_object_get(annotations, ANNOTATION_HASH))), 16);
+    assert_string_equal(
+        json_string_value(json_object_get(json_at(metadata, "labels"), LABEL_MANAGED_BY)),
+        "flotilla");
+    bundle_free(bundle);
+}
+
+static void test_bad_name_and_missing_folder(void **state)
+{
+    (void)state;
+    struct bundle *bundle;
+    struct bundle_plan plan;
+    assert_int_equal(bundle_load(&ctx, "reconcilers/nowhere", &bundle), -ERR_CONFIG);
+    assert_int_equal(bundle_load(&ctx, "reconcilers/nginx/manifests", &bundle), 0);
+    json_t *facts = yaml("{name: '../../secrets', spec: {replicaCount: 2, port: 80}}");
+    assert_int_equal(bundle_render(&ctx, bundle, facts, &plan), -ERR_INTERNAL);
+    bundle_free(bundle);
+}
+
+/* ---- comparison ---- */
+
+static const struct {
+    const char *name, *desired, *live;
+    bool differs;
+} comparisons[] = {
+    {"equal", "{a: 1}", "{a: 1}", false},
+    {"defaults of the server", "{a: {b: 1}}", "{a: {b: 1, c: 2}, d: 3}", false},
+    {"missing", "{a: 1, b: 2}", "{a: 1}", true},
+    {"another value", "{a: x}", "{a: y}", true},
+    {"another type", "{a: '1'}", "{a: 1}", true},
+    {"numbers by value", "{a: 1}", "{a: 1.0}", false},
+    {"numbers", "{a: 1}", "{a: 1.5}", true},
+    {"booleans", "{a: true}", "{a: false}", true},
+    {"hash", "{metadata: {annotations: {h: '1'}}}", "{metadata: {annotations: {h: '2'}}}", true},
+    {"hash was taken away", "{metadata: {annotations: {h: '1'}}}", "{metadata: {}}", true},
+    {"ordered list", "{a: [1, 2]}", "{a: [1, 2]}", false},
+    {"order matters", "{a: [1, 2]}", "{a: [2, 1]}", true},
+    {"an added argument is drift", "{a: [x]}", "{a: [x, y]}", true},
+    {"a list cut short", "{a: [1, 2]}", "{a: [1]}", true},
+    {"named items by name", "{a: [{name: x, v: 1}, {name: y, v: 2}]}",
+     "{a: [{name: y, v: 2, d: 0}, {name: z}, {name: x, v: 1}]}", false},
+    {"a named item differs", "{a: [{name: x, v: 1}]}", "{a: [{name: x, v: 2}]}", true},
+    {"a named item is missing", "{a: [{name: x}]}", "{a: [{name: y}]}", true},
+    {"maps without a name are ordered", "{a: [{k: 1}]}", "{a: [{k: 1, d: 2}]}", false},
+    {"maps without a name differ", "{a: [{k: 1}, {k: 2}]}", "{a: [{k: 2}, {k: 1}]}", true},
+    {"empty things that the server drops", "{a: {}, b: [], c: null}", "{}", false},
+    {"an empty list that was filled", "{a: []}", "{a: [{name: x}]}", true},
+    {"status is not ours", "{a: 1}", "{a: 1, status: {x: y}}", false},
+};
+
+static void test_comparison_table(void **state)
+{
+    (void)state;
+    for (size_t at = 0; at < ARRAY_SIZE(comparisons); at++)
+        if (bundle_differs(yaml(comparisons[at].desired), yaml(comparisons[at].live)) !=
+            comparisons[at].differs)
+            fail_msg("%s: expected %d", comparisons[at].name, comparisons[at].differs);
+    assert_true(bundle_differs(yaml("{a: 1}"), NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_render_table, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_render_failures, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_malformed_templates_are_refused_at_load, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_text_beyond_the_limit_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_plan_has_common_metadata_and_a_stable_hash, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_bad_name_and_missing_folder, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_comparison_table, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,192 @@
+/* Whose word counts: events, own writes and full lists meet in every order. */
+#include "reconcilers/kube/store.h"
+
+#include "server/base/json.h"
+#include "server/base/str.h"
+#include "tests/unit/test.h"
+
+#include <stdlib.h>
+
+static struct store *store;
+
+static json_t *object(struct ctx *ctx, const char *name, const char *uid, int version)
+{
+    const char *text = arena_printf(ctx->arena,
+                                    "{\"metadata\":{\"namespace\":\"n\",\"name\":\"%s\","
+                                    "\"uid\":\"%s\",\"resourceVersion\":\"%d\"}}",
+                                    name, uid, version);
+    return arena_json(ctx->arena, json_loads(text, 0, NULL));
+}
+
+/* "name@version name@version", in no promised order: tests use one or two. */
+static const char *content(struct ctx *ctx)
+{
+    struct entry **entries;
+    const char *text = "";
+    size_t count = store_collect(store, "n", NULL, &entries);
+    for (size_t at = 0; at < count; at++) {
+        text = arena_printf(ctx->arena, "%s%s%s@%s", text, *text ? " " : "", entries[at]->key + 2,
+                            entries[at]->version);
+        entry_release(entries[at]);
+    }
+    free(entries);
+    return text;
+}
+
+/* Swaps and tells what changed: "name@version" or "-name@version". */
+static const char *swap(struct ctx *ctx, const char *version, bool rollback)
+{
+    struct store_change *changes;
+    const char *text = "";
+    size_t count = store_swap(store, version, rollback, &changes);
+    for (size_t at = 0; at < count; at++) {
+        text = arena_printf(ctx->arena, "%s%s%s%s@%s", text, *text ? " " : "",
+                            changes[at].deleted ? "-" : "", changes[at].entry->key + 2,
+                            changes[at].entry->version);
+        entry_release(changes[at].entry);
+    }
+    free(changes);
+    return text;
+}
+
+static void test_newer_wins(void **state)
+{
+    struct ctx *ctx = *state;
+    assert_true(store_event(store, object(ctx, "a", "u", 5), false));
+    assert_false(store_event(store, object(ctx, "a", "u", 4), false));
+    assert_string_equal(content(ctx), "a@5");
+    store_put(store, object(ctx, "a", "u", 4));
+    assert_string_equal(content(ctx), "a@5");
+    store_put(store, object(ctx, "a", "u", 10));
+    assert_string_equal(content(ctx), "a@10");
+    assert_false(store_event(store, object(ctx, "a", "u", 9), false)); /* late */
+    assert_true(store_event(store, object(ctx, "a", "u", 10), false)); /* the echo is told */
+    assert_string_equal(content(ctx), "a@10");
+}
+
+static void test_dropped_stays_away(void **state)
+{
+    struct ctx *ctx = *state;
+    store_event(store, object(ctx, "a", "u", 5), false);
+    store_drop(store, "n", "a", "u");
+    assert_string_equal(content(ctx), "");
+    assert_false(store_event(store, object(ctx, "a", "u", 6), false)); /* late */
+    store_put(store, object(ctx, "a", "u", 7));                        /* a slow writer's result */
+    assert_string_equal(content(ctx), "");
+    assert_true(store_event(store, object(ctx, "a", "u", 8), true)); /* others hear of it */
+    assert_true(store_event(store, object(ctx, "a", "new", 9), false));
+    assert_string_equal(content(ctx), "a@9");
+    store_drop(store, "n", "a", "u"); /* again: another object has the name now */
+    assert_string_equal(content(ctx), "a@9");
+}
+
+static void test_deletion_then_late_put(void **state)
+{
+    struct ctx *ctx = *state;
+    store_event(store, object(ctx, "a", "u", 5), false);
+    assert_true(store_event(store, object(ctx, "a", "u", 6), true));
+    store_put(store, object(ctx, "a", "u", 5));
+    assert_string_equal(content(ctx), "");
+}
+
+static void test_old_deletion_spares_the_new_object(void **state)
+{
+    struct ctx *ctx = *state;
+    store_event(store, object(ctx, "a", "u", 5), false);
+    store_put(store, object(ctx, "a", "new", 9));
+    assert_true(store_event(store, object(ctx, "a", "u", 7), true));
+    assert_string_equal(content(ctx), "a@9");
+}
+
+static void test_swap_finds_changes(void **state)
+{
+    struct ctx *ctx = *state;
+    store_event(store, object(ctx, "gone", "u1", 5), false);
+    store_event(store, object(ctx, "same", "u2", 6), false);
+    store_event(store, object(ctx, "changed", "u3", 7), false);
+    store_shadow_add(store, object(ctx, "same", "u2", 6));
+    store_shadow_add(store, object(ctx, "changed", "u3", 9));
+    store_shadow_add(store, object(ctx, "new", "u4", 8));
+    store_shadow_add(store, object(ctx, "passing", "u5", 8));
+    store_shadow_remove(store, object(ctx, "passing", "u5", 9));
+    assert_string_equal(content(ctx), "gone@5 same@6 changed@7"); /* readable until the swap */
+    assert_string_equal(swap(ctx, "10", false), "-gone@5 changed@9 new@8");
+    assert_int_equal(store_count(store), 3);
+}
+
+static void test_swap_keeps_what_is_newer(void **state)
+{
+    struct ctx *ctx = *state;
+    store_put(store, object(ctx, "made", "u1", 12)); /* after the list of version 10 */
+    store_put(store, object(ctx, "echo", "u2", 9));  /* in it, but nobody was told */
+    store_event(store, object(ctx, "dropped", "u3", 5), false);
+    store_drop(store, "n", "dropped", "u3");
+    store_shadow_add(store, object(ctx, "echo", "u2", 9));
+    store_shadow_add(store, object(ctx, "dropped", "u3", 5));
+    assert_string_equal(swap(ctx, "10", false), "-dropped@5 echo@9");
+    assert_string_equal(content(ctx), "made@12 echo@9");
+    assert_string_equal(swap(ctx, "13", false), "-made@12 -echo@9");
+}
+
+static void test_rollback_counts_only_the_list(void **state)
+{
+    struct ctx *ctx = *state;
+    store_event(store, object(ctx, "a", "u1", 50), false);
+    store_event(store, object(ctx, "b", "u2", 60), false);
+    store_event(store, object(ctx, "back", "u3", 70), false);
+    store_event(store, object(ctx, "back", "u3", 71), true);
+    store_shadow_add(store, object(ctx, "a", "u1", 20));
+    store_shadow_add(store, object(ctx, "back", "u3", 21));
+    assert_string_equal(swap(ctx, "30", true), "-b@60 a@20 back@21");
+    assert_string_equal(content(ctx), "a@20 back@21");
+    assert_true(store_event(store, object(ctx, "a", "u1", 31), false));
+}
+
+static void test_look_up(void **state)
+{
+    struct ctx *ctx = *state;
+    store_event(store, object(ctx, "a", "u1", 5), false);
+    store_event(store, object(ctx, "b", "u2", 6), false);
+    struct entry *entry = store_find(store, "n", "a");
+    assert_non_null(entry);
+    store_drop(store, "n", "a", "u1");
+    assert_string_equal(entry->uid, "u1"); /* readers keep what they hold */
+    entry_release(entry);
+    assert_null(store_find(store, "n", "a"));
+    assert_null(store_find(store, NULL, "b"));
+    struct entry **entries;
+    assert_int_equal(store_collect(store, "other", NULL, &entries), 0);
+    free(entries);
+    assert_int_equal(store_collect(store, NULL, "\"name\":\"b\"", &entries), 1);
+    entry_release(entries[0]);
+    free(entries);
+}
+
+static int set_up(void **state)
+{
+    store = store_new();
+    return test_setup(state);
+}
+
+static int tear_down(void **state)
+{
+    store_free(store);
+    return test_teardown(state);
+}
+
+#define STORE_TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORE_TEST(test_newer_wins),
+        STORE_TEST(test_dropped_stays_away),
+        STORE_TEST(test_deletion_then_late_put),
+        STORE_TEST(test_old_deletion_spares_the_new_object),
+        STORE_TEST(test_swap_finds_changes),
+        STORE_TEST(test_swap_keeps_what_is_newer),
+        STORE_TEST(test_rollback_counts_only_the_list),
+        STORE_TEST(test_look_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
