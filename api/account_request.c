@@ -1,3 +1,4 @@
+/* The rows of tenants, API keys and cells. */
 #include "api/account_request.h"
 
 #define EVERYBODY (AUDIENCE_TENANT | AUDIENCE_PROVIDER)

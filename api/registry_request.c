@@ -1,3 +1,4 @@
+/* The rows of a registry, and what may change in it. */
 #include "api/registry_request.h"
 
 #include "server/base/cleanup.h"

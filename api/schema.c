@@ -1,3 +1,4 @@
+/* Walks a body along the rows of a table; never deeper than the rows go. */
 #include "api/schema.h"
 
 #include "server/base/ctx.h"

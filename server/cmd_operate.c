@@ -13,10 +13,16 @@ static bool engine_is_ready(void *engine)
     return engine_ready(engine);
 }
 
-static int operate(struct ctx *ctx, const struct config *config, struct kube *kube)
+/* Two clients of one cell: renewals never wait behind the work that they protect. */
+struct cell {
+    struct kube *kube, *lease_kube;
+};
+
+static int operate(struct ctx *ctx, const struct config *config, const struct cell *cell)
 {
     const struct engine_options options = {
-        .kube = kube,
+        .kube = cell->kube,
+        .lease_kube = cell->lease_kube,
         .identity = process_identity(ctx, config),
         .lease_namespace = config->operator_namespace,
         .workers = (int)config->workers,
@@ -31,7 +37,7 @@ static int operate(struct ctx *ctx, const struct config *config, struct kube *ku
         .workers = (int)config->workers,
     };
     struct registry_operator *operator = NULL;
-    TRY(registry_operator_new(ctx, kube, &registry_options, &operator));
+    TRY(registry_operator_new(ctx, cell->kube, &registry_options, &operator));
     struct engine *engine = engine_new(&options);
     for (int at = 0; at < REGISTRY_RECONCILERS; at++)
         engine_add(engine, registry_reconcilers[at], operator);
@@ -62,13 +68,16 @@ int cmd_operate(const struct config *config, int argc, char **argv)
     signals_block();
     struct arena *arena = arena_new();
     struct ctx ctx = ctx_make(arena, "operate");
-    struct kube *kube = NULL;
+    struct cell cell = {0};
     const char *file = *config->kubeconfig ? config->kubeconfig : NULL;
-    int rc = kube_open(&ctx, file, "flotillad-operate/" FLOTILLA_VERSION, &kube);
+    int rc = kube_open(&ctx, file, "flotillad-operate/" FLOTILLA_VERSION, &cell.kube);
     if (rc == 0)
-        rc = operate(&ctx, config, kube);
+        rc = kube_open(&ctx, file, "flotillad-lease/" FLOTILLA_VERSION, &cell.lease_kube);
+    if (rc == 0)
+        rc = operate(&ctx, config, &cell);
     int status = rc == 0 ? 0 : process_failed(&ctx, "operate");
-    kube_close(kube);
+    kube_close(cell.lease_kube);
+    kube_close(cell.kube);
     arena_free(arena);
     return status;
 }

@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { NAME_BYTES = 64 };
 
 struct backend_gates {
     pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t left;  /* somebody left a pool */
     int per_pool;
     int count;
     struct pool_gate {
@@ -28,6 +30,11 @@ struct backend_gates *backend_gates_new(int per_pool)
     struct backend_gates *gates = calloc(1, sizeof *gates);
     if (!gates)
         abort();
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&gates->left, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&gates->lock, NULL);
     gates->per_pool = per_pool < 1 ? 1 : per_pool;
     return gates;
@@ -37,6 +44,7 @@ void backend_gates_free(struct backend_gates *gates)
 {
     if (!gates)
         return;
+    pthread_cond_destroy(&gates->left);
     pthread_mutex_destroy(&gates->lock);
     free(gates);
 }
@@ -84,8 +92,18 @@ static int enter(struct ctx *ctx, struct backend_gates *gates, const char *pool)
 
 int backend_gate_enter(struct ctx *ctx, struct backend_gates *gates, const char *pool)
 {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += GATE_WAIT_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
     pthread_mutex_lock(&gates->lock);
     int rc = enter(ctx, gates, pool);
+    while (rc == -ERR_OVERLOADED &&
+           pthread_cond_timedwait(&gates->left, &gates->lock, &until) == 0) {
+        err_clear(ctx);
+        rc = enter(ctx, gates, pool);
+    }
     pthread_mutex_unlock(&gates->lock);
     return rc;
 }
@@ -103,5 +121,6 @@ void backend_gate_leave(struct backend_gates *gates, const char *pool, bool conn
         gate->failures = BREAKER_FAILURES;
         gate->open_until_ms = clock_boottime_ms() + BREAKER_OPEN_MS;
     }
+    pthread_cond_broadcast(&gates->left);
     pthread_mutex_unlock(&gates->lock);
 }

@@ -10,15 +10,16 @@
 struct ctx;
 struct backend_gates;
 
-enum { BACKEND_POOLS_MAX = 256, BREAKER_FAILURES = 3, BREAKER_OPEN_MS = 5000 };
+enum { BACKEND_POOLS_MAX = 256, BREAKER_FAILURES = 3, BREAKER_OPEN_MS = 5000, GATE_WAIT_MS = 100 };
 
 /* At most `per_pool` workers (at least 1) inside one pool. */
 struct backend_gates *backend_gates_new(int per_pool);
 void backend_gates_free(struct backend_gates *gates);
 
 /*
- * -ERR_OVERLOADED (PoolBusy) when enough workers are inside, -ERR_UNAVAILABLE (BreakerOpen, with
- * err.retry_after_ms) while the breaker is open. After 0 the caller must leave.
+ * Waits up to GATE_WAIT_MS for its turn: enough where the pool answers, and too little to hold a
+ * worker where it does not. -ERR_OVERLOADED (PoolBusy) when it did not come, -ERR_UNAVAILABLE
+ * (BreakerOpen, with err.retry_after_ms) while the breaker is open. After 0 the caller must leave.
  */
 int backend_gate_enter(struct ctx *ctx, struct backend_gates *gates, const char *pool);
 /* connected = false: the server could not be reached. */

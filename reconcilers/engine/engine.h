@@ -121,6 +121,7 @@ void pass_requeue(struct pass *pass, int64_t after_ms);
  */
 json_t *pass_get(struct ctx *ctx, struct pass *pass, enum kube_kind kind, const char *namespace,
                  const char *name);
+/* Of the first such cache; namespace NULL = all, label NULL = no filter. */
 json_t *pass_list(struct ctx *ctx, struct pass *pass, enum kube_kind kind, const char *namespace,
                   const char *label, const char *value);
 /*

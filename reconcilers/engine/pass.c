@@ -242,6 +242,8 @@ int pass_delete(struct ctx *ctx, struct pass *pass, enum call call, const json_t
     for (int at = -1; (shared = next_cache(running(pass), kind, &at));)
         kube_cache_drop(shared->cache, namespace, name, uid);
     note_read(ctx, running(pass), id_of(ctx, kind, namespace, name), NULL);
+    if (str_equal(uid, json_str(pass->root, "metadata.uid")))
+        running(pass)->root_is_gone = true; /* and has no status any more */
     return 0;
 }
 

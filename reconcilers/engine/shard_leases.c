@@ -1,8 +1,7 @@
 /*
  * The lease thread: one round a fifth of the renewal time. A round lists all Leases (one read),
- * renews our own member Lease, and does for each shard what lease_decide() says. A call that fails
- * because the server does not answer ends the round: the others would only wait as long, and the
- * next round begins behind it.
+ * renews our own member Lease, and does for each shard what lease_decide() says, in a few lanes at
+ * a time. A call that fails ends its lane: the others of it would only wait as long.
  */
 #include "reconcilers/engine/shards_internal.h"
 
@@ -21,10 +20,16 @@
 
 enum {
     ROUNDS_PER_RENEWAL = 5,
-    RELEASE_TIMEOUT_MS = 3000,
+    LANES = 8,
     /* A dead process leaves its member Lease behind; who sees it unchanged this long sweeps it. */
     MEMBER_FORGET_DURATIONS = 40,
 };
+
+/* A call that takes longer could not save a Lease that is due. */
+static int call_timeout_ms(const struct shards *shards)
+{
+    return shards->options.deadline_ms - shards->options.renew_ms;
+}
 
 /* ---- what is there ---- */
 
@@ -295,16 +300,74 @@ static int live_members(const struct shards *shards, const char *live[SHARD_MEMB
     return count;
 }
 
+/* ---- lanes: a few Leases at a time, so that one slow write does not cost the others theirs ----
+ */
+
+struct lane {
+    struct shards *shards;
+    const bool *wanted; /* by shard */
+    int number;
+    pthread_t thread;
+    bool has_thread;
+    uint64_t acquired;
+    struct err err; /* code 0 = all went well */
+};
+
+static void *lane_main(void *arg)
+{
+    struct lane *lane = arg;
+    struct shards *shards = lane->shards;
+    struct arena *arena = arena_new();
+    struct ctx ctx = ctx_make(arena, "operate");
+    int rc = 0;
+    /* After a failure the next round begins one further: a Lease that fails stops no other. */
+    for (int step = 0; step < SHARDS_ALL && rc == 0; step++) {
+        int shard = (shards->first + step) % SHARDS_ALL;
+        if (shard % LANES != lane->number)
+            continue;
+        ctx.deadline_ms = clock_boottime_ms() + call_timeout_ms(shards);
+        rc = do_shard(&ctx, shards, shard, lane->wanted[shard], &lane->acquired);
+    }
+    if (rc < 0)
+        lane->err = ctx.err;
+    arena_free(arena);
+    return NULL;
+}
+
+static int run_lanes(struct ctx *ctx, struct shards *shards, const bool wanted[SHARDS_ALL],
+                     uint64_t *acquired)
+{
+    struct lane lanes[LANES];
+    for (int at = 0; at < LANES; at++) {
+        lanes[at] = (struct lane){.shards = shards, .wanted = wanted, .number = at};
+        lanes[at].has_thread = pthread_create(&lanes[at].thread, NULL, lane_main, &lanes[at]) == 0;
+        if (!lanes[at].has_thread)
+            lane_main(&lanes[at]);
+    }
+    int rc = 0;
+    for (int at = 0; at < LANES; at++) {
+        if (lanes[at].has_thread)
+            pthread_join(lanes[at].thread, NULL);
+        *acquired |= lanes[at].acquired;
+        if (lanes[at].err.code && rc == 0) {
+            ctx->err = lanes[at].err;
+            rc = -ctx->err.code;
+        }
+    }
+    if (rc < 0)
+        shards->first = (shards->first + 1) % SHARDS_ALL;
+    return rc;
+}
+
 /* ---- rounds ---- */
 
 static void show_metrics(struct shards *shards)
 {
     int held = 0;
-    bool leads = false;
     pthread_mutex_lock(&shards->mutex);
     for (int shard = 0; shard < SHARDS_ALL; shard++)
         held += shards->hold[shard].held;
-    leads = shards->hold[SHARD_OF_CLUSTER].held;
+    bool leads = shards->hold[SHARD_OF_CLUSTER].held;
     pthread_mutex_unlock(&shards->mutex);
     metric_set(METRIC_LEASES_HELD, held);
     metric_set(METRIC_LEADER, leads, SHARD_PREFIX "cluster");
@@ -313,22 +376,15 @@ static void show_metrics(struct shards *shards)
 static int round_of(struct ctx *ctx, struct shards *shards, uint64_t *acquired)
 {
     const char *live[SHARD_MEMBERS_MAX + 1];
+    bool wanted[SHARDS_ALL];
     char name[8];
     TRY(list_leases(ctx, shards));
     TRY(renew_member(ctx, shards));
-    TRY(sweep_members(ctx, shards));
     int count = live_members(shards, live);
-    int first = shards->first;
-    for (int step = 0; step < SHARDS_ALL; step++) {
-        int shard = (first + step) % SHARDS_ALL;
-        /* One slow call leaves the others their time. */
-        ctx->deadline_ms =
-            clock_boottime_ms() + shards->options.deadline_ms - shards->options.renew_ms;
-        shards->first = (shard + 1) % SHARDS_ALL;
-        bool wanted = lease_winner(live, count, shard_name(shard, name)) == 0;
-        TRY(do_shard(ctx, shards, shard, wanted, acquired));
-    }
-    return 0;
+    for (int shard = 0; shard < SHARDS_ALL; shard++)
+        wanted[shard] = lease_winner(live, count, shard_name(shard, name)) == 0;
+    TRY(run_lanes(ctx, shards, wanted, acquired));
+    return sweep_members(ctx, shards);
 }
 
 void *shard_leases_main(void *arg)
@@ -340,7 +396,7 @@ void *shard_leases_main(void *arg)
     do {
         arena_reset(arena);
         struct ctx ctx = ctx_make(arena, "operate");
-        ctx.deadline_ms = clock_boottime_ms() + options->deadline_ms - options->renew_ms;
+        ctx.deadline_ms = clock_boottime_ms() + call_timeout_ms(shards);
         uint64_t acquired = 0;
         int rc = round_of(&ctx, shards, &acquired);
         if (rc < 0 && !failing)
@@ -358,13 +414,12 @@ void *shard_leases_main(void *arg)
 
 void shard_leases_release(struct shards *shards)
 {
+    static const bool none[SHARDS_ALL];
     struct arena *arena = arena_new();
     struct ctx ctx = ctx_make(arena, "operate");
-    ctx.deadline_ms = clock_boottime_ms() + RELEASE_TIMEOUT_MS;
+    ctx.deadline_ms = clock_boottime_ms() + call_timeout_ms(shards);
     uint64_t acquired = 0;
-    int rc = 0;
-    for (int shard = 0; shard < SHARDS_ALL && rc == 0; shard++)
-        rc = do_shard(&ctx, shards, shard, false, &acquired);
+    int rc = run_lanes(&ctx, shards, none, &acquired);
     if (rc == 0 && shards->own.held)
         rc = remove_member(&ctx, shards, shards->options.identity, NULL);
     if (rc < 0)

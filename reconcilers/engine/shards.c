@@ -26,7 +26,7 @@ const char *shard_name(int shard, char out[8])
 {
     if (shard == SHARD_OF_CLUSTER)
         return "cluster";
-    snprintf(out, 8, "%02d", shard);
+    snprintf(out, 8, "%02u", (unsigned)shard % 100); /* % 100: the compiler can see that it fits */
     return out;
 }
 

@@ -25,12 +25,12 @@ struct shards {
     struct lease_hold hold[SHARDS_ALL];
     struct shard_visit *visits;
 
-    /* Of the lease thread alone. */
+    /* Of the lease thread; while its lanes run, each lane has the records of its shards. */
     struct lease_record record[SHARDS_ALL];
     struct shard_member members[SHARD_MEMBERS_MAX]; /* the others and, when listed, ourselves */
     int member_count;
     struct lease_hold own; /* our own member Lease */
-    int first;             /* where the next round begins: behind the last call that failed */
+    int first;             /* where the next round begins; moves on after a failure */
 };
 
 /* Main of the lease thread. */

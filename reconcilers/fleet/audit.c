@@ -20,6 +20,7 @@ struct audit {
     json_t *rows;    /* id -> row */
     json_t *cells;   /* name -> true, those that were read */
     json_t *objects; /* array of {cell, object} */
+    json_t *fences;  /* array of {cell, list}: namespaces */
     json_t *found;   /* id -> object, in the cell that its row names */
     json_t *findings;
 };
@@ -98,19 +99,22 @@ static int read_cells(struct ctx *ctx, struct audit *audit)
         TRY(kube_list(ctx, CALL_FLEET_REGISTRY_LIST, kube, KIND_REGISTRY, NULL, LABEL_FLEET "=true",
                       &objects));
         add_objects(audit, json_str(cell, "name"), objects);
+        TRY(kube_list(ctx, CALL_FLEET_NAMESPACE_LIST, kube, KIND_NAMESPACE, NULL,
+                      LABEL_FLEET "=true", &objects));
+        json_t *fences = json_pack("{s:s, s:O}", "cell", json_str(cell, "name"), "list", objects);
+        json_array_append_new(audit->fences, fences);
     }
     return 0;
 }
 
 /* ---- compare ---- */
 
-static void report(struct ctx *ctx, struct audit *audit, const json_t *row, const char *what,
+static void report(struct audit *audit, const char *kind, const json_t *row, const char *what,
                    const char *message)
 {
-    (void)ctx;
     json_array_append_new(audit->findings,
                           json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "what", what, "kind",
-                                    "Registry", "cell", json_str_or(row, "cell", ""), "namespace",
+                                    kind, "cell", json_str_or(row, "cell", ""), "namespace",
                                     json_str_or(row, "namespace", ""), "name",
                                     json_str_or(row, "name", ""), "id", json_str_or(row, "id", ""),
                                     "message", message));
@@ -121,15 +125,16 @@ static void judge_row(struct ctx *ctx, struct audit *audit, const json_t *row)
     const json_t *live = json_object_get(audit->found, json_str(row, "id"));
     if (json_bool_or(row, "tombstone", false)) {
         if (live)
-            report(ctx, audit, row, "Tombstone", "the row is a tombstone, its resource is there");
+            report(audit, "Registry", row, "Tombstone",
+                   "the row is a tombstone, its resource is there");
         return;
     }
     if (!json_str(row, "cell")) {
-        report(ctx, audit, row, "Unpublished", "the row has no cell yet");
+        report(audit, "Registry", row, "Unpublished", "the row has no cell yet");
         return;
     }
     if (!json_object_get(audit->cells, json_str(row, "cell"))) {
-        report(ctx, audit, row, "CellUnknown", "the row's cell could not be read");
+        report(audit, "Registry", row, "CellUnknown", "the row's cell could not be read");
         return;
     }
     enum verdict verdict = resource_judge(row, live);
@@ -139,7 +144,8 @@ static void judge_row(struct ctx *ctx, struct audit *audit, const json_t *row)
     const char *message = arena_printf(
         ctx->arena, "row generation %" PRId64 ", live revision %" PRId64 ": %s",
         json_int_or(row, "generation", 0), resource_revision(live), verdict_row(verdict)->doc);
-    report(ctx, audit, row, is_diverged ? "Diverged" : verdict_row(verdict)->reason, message);
+    report(audit, "Registry", row, is_diverged ? "Diverged" : verdict_row(verdict)->reason,
+           message);
 }
 
 /* Custom resources that no row stands for, or that are not where their row says. */
@@ -158,8 +164,28 @@ static void judge_objects(struct ctx *ctx, struct audit *audit)
                                              json_str_or(object, "metadata.namespace", ""), "name",
                                              json_str_or(object, "metadata.name", "")));
         bool has_row = json_object_get(audit->rows, id) != NULL;
-        report(ctx, audit, place, "Unclaimed",
+        report(audit, "Registry", place, "Unclaimed",
                has_row ? "the row of this id is in another place" : "no row has this id");
+    }
+}
+
+/* A namespace of ours without a living row: empty, or the audit tells of what is in it, too. */
+static void judge_fences(struct ctx *ctx, struct audit *audit, const json_t *cell)
+{
+    size_t index;
+    json_t *fence;
+    json_array_foreach(json_object_get(cell, "list"), index, fence) {
+        const char *id = resource_id(fence), *name = json_str_or(fence, "metadata.name", "");
+        const json_t *row = id ? json_object_get(audit->rows, id) : NULL;
+        bool is_tombstone = json_bool_or(row, "tombstone", false);
+        if (json_at(fence, "metadata.deletionTimestamp") ||
+            (row && !is_tombstone && str_equal(json_str(row, "cell"), json_str(cell, "cell"))))
+            continue;
+        json_t *place =
+            arena_json(ctx->arena, json_pack("{s:s, s:s, s:s}", "id", id ? id : "", "cell",
+                                             json_str_or(cell, "cell", ""), "name", name));
+        report(audit, "Namespace", place, is_tombstone ? "Tombstone" : "Unclaimed",
+               "no living row of this cell has this namespace");
     }
 }
 
@@ -178,19 +204,18 @@ int fleet_audit(struct ctx *ctx, const struct fleet_options *options, const json
         .cells = new_object(ctx),
         .found = new_object(ctx),
         .objects = arena_json(ctx->arena, json_array()),
+        .fences = arena_json(ctx->arena, json_array()),
         .findings = findings,
     };
-    /* Rows first: a resource that is published meanwhile has its row, not the other way round. */
-    if (!registries) {
-        TRY(read_rows(ctx, &audit));
+    /* Not one instant: what a fleet at work changes between the reads is a finding that a second
+     * run does not have. */
+    size_t position;
+    json_t *cell;
+    TRY(read_rows(ctx, &audit));
+    if (!registries)
         TRY(read_cells(ctx, &audit));
-    } else {
-        TRY(read_rows(ctx, &audit));
-        size_t index;
-        json_t *cell;
-        json_array_foreach(registries, index, cell) {
-            add_objects(&audit, json_str_or(cell, "cell", ""), json_object_get(cell, "objects"));
-        }
+    json_array_foreach(registries, position, cell) {
+        add_objects(&audit, json_str_or(cell, "cell", ""), json_object_get(cell, "objects"));
     }
     const char *id;
     json_t *row;
@@ -198,6 +223,9 @@ int fleet_audit(struct ctx *ctx, const struct fleet_options *options, const json
         judge_row(ctx, &audit, row);
     }
     judge_objects(ctx, &audit);
+    json_array_foreach(audit.fences, position, cell) {
+        judge_fences(ctx, &audit, cell);
+    }
     return 0;
 }
 
@@ -212,7 +240,8 @@ static int find_live(struct ctx *ctx, struct pg_pool *pool, const char *cells_di
                           .rows = new_object(ctx),
                           .cells = new_object(ctx),
                           .found = new_object(ctx),
-                          .objects = arena_json(ctx->arena, json_array())};
+                          .objects = arena_json(ctx->arena, json_array()),
+                          .fences = arena_json(ctx->arena, json_array())};
     TRY(read_cells(ctx, &audit));
     size_t index;
     json_t *entry;

@@ -1,5 +1,6 @@
 #include "reconcilers/fleet/collect.h"
 
+#include "reconcilers/engine/engine.h"
 #include "reconcilers/fleet/project.h"
 #include "reconcilers/fleet/resource.h"
 #include "server/base/ctx.h"
@@ -71,11 +72,40 @@ static int mark_missing(struct ctx *ctx, struct pg_pool *pool, struct cell *cell
     return 0;
 }
 
+/*
+ * Namespaces whose registry is a tombstone: a slow process made one after the purge and died before
+ * it could look at the row again. Nothing is in them, and no event will ever tell of them.
+ */
+static int find_leftovers(struct ctx *ctx, struct pg_pool *pool, struct cell *cell)
+{
+    json_t *fences, *rows, *ids = new_array(ctx), *buried = new_array(ctx);
+    TRY(kube_list(ctx, CALL_FLEET_NAMESPACE_LIST, cell->kube, KIND_NAMESPACE, NULL,
+                  LABEL_FLEET "=true", &fences));
+    size_t index;
+    json_t *fence, *row;
+    json_array_foreach(fences, index, fence) {
+        if (resource_id(fence) && !json_at(fence, "metadata.deletionTimestamp"))
+            append(ids, resource_id(fence));
+    }
+    const char *after = "";
+    do {
+        TRY(store_fleet_rows(ctx, pool, ids, after, &rows));
+        json_array_foreach(rows, index, row) {
+            after = json_str_or(row, "id", "");
+            if (json_bool_or(row, "tombstone", false))
+                append(buried, after);
+        }
+    } while (json_array_size(rows) > 0);
+    return json_array_size(buried) > 0 ? store_fleet_enqueue(ctx, pool, buried, NULL) : 0;
+}
+
 static int rescan(struct ctx *ctx, struct pg_pool *pool, struct cell *cell)
 {
     cell->rescan = false;
     mark_present(ctx, cell);
     int rc = mark_missing(ctx, pool, cell);
+    if (rc == 0)
+        rc = find_leftovers(ctx, pool, cell);
     if (rc < 0)
         cell->rescan = true;
     return rc;

@@ -17,7 +17,8 @@ struct fleet_options {
     const char *identity;  /* unique per process */
     int workers;           /* default 8 */
     int poll_ms;           /* how often the outbox is asked, default 200 */
-    int lease_duration_ms; /* of the right to collect from a cell, default 15000 */
+    int lease_duration_ms; /* of the right to collect from a cell, and of taken work: default 15000
+                            */
     int lease_renew_ms;    /* default 5000 */
     bool lease_gate;       /* false: takes what others hold (fault proofs only) */
 };
@@ -33,10 +34,11 @@ void fleet_stop(struct fleet *fleet);
 
 /*
  * Compares every row with every cell's custom resources, read live. Appends to `findings` (array)
- *   {what, kind: "Registry", cell, namespace, name, id, message}
+ *   {what, kind: Registry or Namespace, cell, namespace, name, id, message}
  * what: Unclaimed, Missing, Behind, Drifted, RevisionRaised, Diverged, NotOurs, Tombstone,
  * Unpublished, CellUnknown.
- * `registries` NULL, or an array of {cell, objects} that the caller has read already.
+ * `registries` NULL, or an array of {cell, objects} that the caller has read already (then no
+ * namespaces are looked at).
  */
 int fleet_audit(struct ctx *ctx, const struct fleet_options *options, const json_t *registries,
                 json_t *findings);

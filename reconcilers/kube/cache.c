@@ -131,9 +131,33 @@ size_t kube_cache_count(const struct kube_cache *cache)
     return store_count(cache->store);
 }
 
+/*
+ * Whether the server would list the object here. Of selectors only "key=value" terms are
+ * understood; for others the echo of the watch has to do.
+ */
+static bool is_selected(const struct kube_cache *cache, const json_t *object)
+{
+    if (cache->namespace && !str_equal(cache->namespace, json_str(object, "metadata.namespace")))
+        return false;
+    const json_t *labels = json_at(object, "metadata.labels");
+    const char *term = cache->label_selector ? cache->label_selector : "";
+    while (*term) {
+        size_t length = strcspn(term, ","), key = strcspn(term, "=");
+        if (key >= length || strcspn(term, "!() ") < length)
+            return false;
+        const char *value = json_string_value(json_object_getn(labels, term, key));
+        if (!value || strlen(value) != length - key - 1 ||
+            strncmp(value, term + key + 1, length - key - 1) != 0)
+            return false;
+        term += length + (term[length] == ',');
+    }
+    return true;
+}
+
 void kube_cache_put(struct kube_cache *cache, const json_t *object)
 {
-    store_put(cache->store, object);
+    if (is_selected(cache, object))
+        store_put(cache->store, object);
 }
 
 void kube_cache_drop(struct kube_cache *cache, const char *namespace, const char *name,

@@ -126,8 +126,8 @@ size_t kube_cache_count(const struct kube_cache *cache);
 
 /*
  * Read your own writes: what a write returned goes into the cache at once; a later watch event
- * that is older is ignored. kube_cache_drop does the same for a deletion that the server confirmed
- * (the object is gone, not merely terminating).
+ * that is older is ignored. What the selector does not cover is left out. kube_cache_drop does the
+ * same for a deletion that the server confirmed (the object is gone, not merely terminating).
  */
 void kube_cache_put(struct kube_cache *cache, const json_t *object);
 void kube_cache_drop(struct kube_cache *cache, const char *namespace, const char *name,

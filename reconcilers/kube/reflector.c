@@ -27,7 +27,10 @@ const struct reflector_timing reflector_default_timing = {.backoff_ms = 800,
 
 void reflector_init(struct reflector *reflector, const struct reflector_options *options)
 {
-    *reflector = (struct reflector){.options = *options, .arena = arena_new(), .cause = "start"};
+    *reflector = (struct reflector){.options = *options,
+                                    .arena = arena_new(),
+                                    .cause = "start",
+                                    .logged_status = REFLECTOR_NOTHING_LOGGED};
     reflector->ctx = ctx_make(reflector->arena, "watch");
     log_field(&reflector->ctx, "kind", kube_kind_row(options->kind)->kind);
     frames_init(&reflector->frames);
@@ -114,8 +117,7 @@ static int back_off(struct reflector *reflector)
     return (int)(delay < timing->backoff_max_ms ? delay : timing->backoff_max_ms);
 }
 
-/* No delay, unless ends that allow that follow each other too fast. A page is progress in itself.
- */
+/* No delay, unless ends that allow that follow each other too fast. A page is progress. */
 static int hurry(struct reflector *reflector)
 {
     if (reflector->verdict == ENDED_PAGE)

@@ -22,7 +22,11 @@
 
 struct store;
 
-enum { REFLECTOR_VERSION_BYTES = 48, REFLECTOR_PAGE_MAX_BYTES = 64 << 20 };
+enum {
+    REFLECTOR_VERSION_BYTES = 48,
+    REFLECTOR_PAGE_MAX_BYTES = 64 << 20,
+    REFLECTOR_NOTHING_LOGGED = -1,
+};
 
 enum reflector_state { SYNC_STREAM, SYNC_LIST, LIVE, PROBE };
 
@@ -73,8 +77,8 @@ struct reflector {
     /* over connections */
     struct str next_page;            /* continue token */
     int failures, quick, unreadable; /* in a row: tries, ends without delay, bad events */
-    bool set_back; /* the server went back behind our version, and no full list followed yet */
-    int logged_status;
+    bool set_back;     /* the server went back behind our version, and no full list followed yet */
+    int logged_status; /* HTTP status of the last failure that was logged; 0 = no answer */
 };
 
 void reflector_init(struct reflector *reflector, const struct reflector_options *options);

@@ -45,7 +45,6 @@ static void finish_sync(struct reflector *reflector, const char *version)
     reflector->state = LIVE;
     reflector->set_back = false;
     reflector->unreadable = 0;
-    reflector->logged_status = 0;
     str_clear(&reflector->next_page);
     count_objects(reflector);
     for (size_t at = 0; at < count; at++) {
@@ -158,6 +157,7 @@ static bool on_frame(void *arg, const char *text, size_t bytes)
     if (at == ARRAY_SIZE(event_types))
         return stop(reflector, ENDED_UNREADABLE);
     reflector->events++;
+    reflector->logged_status = REFLECTOR_NOTHING_LOGGED;
     bool more = event_types[at].handle(reflector, json_object_get(event, "object"));
     arena_reset(reflector->arena);
     return more;
@@ -207,6 +207,7 @@ enum reflector_verdict reflector_read_page(struct reflector *reflector)
         reflector->state = LIVE;
         return kube_version_compare(version, reflector->version) < 0 ? ENDED_ROLLBACK : ENDED_PAGE;
     }
+    reflector->logged_status = REFLECTOR_NOTHING_LOGGED;
     add_items(reflector, page);
     str_clear(&reflector->next_page);
     str_add(&reflector->next_page, json_str_or(page, "metadata.continue", ""));

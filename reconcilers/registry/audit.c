@@ -82,13 +82,23 @@ static void read_pools(struct audit *audit)
 
 /* ---- comparing: one function per kind of thing ---- */
 
+/* Two pools may be the same server: what one claims, the other lists too. */
+static bool same_server(const struct audit *audit, const char *a, const char *b)
+{
+    const json_t *first = by_text(audit->pools, "metadata.name", a);
+    const json_t *second = by_text(audit->pools, "metadata.name", b);
+    return str_equal(a, b) ||
+           (first && second &&
+            json_equal(json_at(first, "spec.endpoint"), json_at(second, "spec.endpoint")));
+}
+
 static bool claimed(const struct audit *audit, const char *pool, const char *identity)
 {
     size_t at;
     json_t *claim;
     json_array_foreach(audit->claims, at, claim)
         if (str_equal(json_str(claim, "spec.identity"), identity) &&
-            str_equal(json_str(claim, "spec.pool"), pool))
+            same_server(audit, json_str_or(claim, "spec.pool", ""), pool))
             return true;
     return false;
 }

@@ -6,7 +6,6 @@
  */
 #include "reconcilers/registry/identity.h"
 
-#include "server/adapters/crypto.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
 
@@ -119,19 +118,6 @@ static int converge(struct ctx *ctx, struct pass *pass, struct postgres *pg)
     return 0;
 }
 
-/* Enough workers are inside the pool: come again soon, that is no failure. */
-static int begin(struct ctx *ctx, struct pass *pass, const struct postgres_pool *pool,
-                 const char *identity, struct postgres **ret)
-{
-    int rc = postgres_begin(ctx, pool, identity, ret);
-    if (rc != -ERR_OVERLOADED)
-        return rc;
-    unsigned char jitter;
-    crypto_random(&jitter, sizeof jitter);
-    pass_requeue(pass, BUSY_MS + jitter % BUSY_MS);
-    return err_set(ctx, ERR_WAITING, "PoolBusy", "enough workers are inside pool '%s'", pool->name);
-}
-
 /* ---- the phase ---- */
 
 int registry_backend(struct ctx *ctx, struct pass *pass)
@@ -147,11 +133,9 @@ int registry_backend(struct ctx *ctx, struct pass *pass)
         pass_requeue(pass, interval - age);
         return 0;
     }
-    struct postgres_pool pool;
     _cleanup_postgres_ struct postgres *pg = NULL;
     verify_forget(operator->verified, scope->uid);
-    TRY(registry_pool_access(ctx, pass_kube(pass), operator, scope->pool, &pool));
-    TRY(begin(ctx, pass, &pool, scope->spec.identity, &pg));
+    TRY(registry_pool_begin(ctx, pass, scope->pool, scope->spec.identity, &pg));
     int rc = converge(ctx, pass, pg);
     if (rc == -ERR_TAKEN)
         pass_requeue(pass, WAIT_FOR_OTHERS_MS); /* whoever mends the pool wakes nobody here */
@@ -165,7 +149,6 @@ int registry_backend_close(struct ctx *ctx, struct pass *pass, bool *ret_exists)
 {
     struct registry_scope *scope = pass->scope;
     const json_t *claim = NULL, *pool_object = NULL;
-    struct postgres_pool pool;
     struct postgres_state state;
     _cleanup_postgres_ struct postgres *pg = NULL;
     const struct postgres_want want = {.identity = scope->spec.identity};
@@ -175,8 +158,7 @@ int registry_backend_close(struct ctx *ctx, struct pass *pass, bool *ret_exists)
     if (!claim)
         return 0;
     TRY(registry_pool_of(ctx, pass, claim, &pool_object));
-    TRY(registry_pool_access(ctx, pass_kube(pass), pass->operator, pool_object, &pool));
-    TRY(begin(ctx, pass, &pool, scope->spec.identity, &pg));
+    TRY(registry_pool_begin(ctx, pass, pool_object, scope->spec.identity, &pg));
     TRY(check_identity(ctx, pass));
     TRY(postgres_observe(ctx, pg, &state));
     *ret_exists = *ret_exists || state.role || state.database;

@@ -6,7 +6,7 @@
 bool identity_is_held_by(const json_t *identity, const char *uid);
 /* {namespace, name, uid} of this Registry; a new reference. */
 json_t *identity_owner(const struct registry_scope *scope);
-/* Held → Retained, until purge_after or RETAIN_DAYS from now. */
+/* Held to Retained, until purge_after or RETAIN_DAYS from now. */
 int identity_retain(struct ctx *ctx, struct pass *pass, const json_t *identity,
                     const char *purge_after, json_t **ret);
 /*

@@ -23,7 +23,7 @@ static bool in_state(const struct pass *pass, const char *state)
     return str_equal(json_str(pass->root, "spec.state"), state);
 }
 
-/* ---- Retained → Purging ---- */
+/* ---- Retained to Purging ---- */
 
 static int expire(struct ctx *ctx, struct pass *pass)
 {
@@ -43,7 +43,7 @@ static int expire(struct ctx *ctx, struct pass *pass)
                       arena_json(ctx->arena, patch), NULL);
 }
 
-/* ---- Purging → gone ---- */
+/* ---- Purging to gone ---- */
 
 /* Under the lock: a pass that hung before it must not drop what a later registry made. */
 static int still_purging(struct ctx *ctx, struct pass *pass)
@@ -73,11 +73,9 @@ static int clocks_agree(struct ctx *ctx, struct pass *pass, struct postgres *pg)
 static int drop_external(struct ctx *ctx, struct pass *pass, const json_t *claim)
 {
     const json_t *pool_object = NULL;
-    struct postgres_pool pool;
     _cleanup_postgres_ struct postgres *pg = NULL;
     TRY(registry_pool_of(ctx, pass, claim, &pool_object));
-    TRY(registry_pool_access(ctx, pass_kube(pass), pass->operator, pool_object, &pool));
-    TRY(postgres_begin(ctx, &pool, pass->key.name, &pg));
+    TRY(registry_pool_begin(ctx, pass, pool_object, pass->key.name, &pg));
     TRY(still_purging(ctx, pass));
     TRY(clocks_agree(ctx, pass, pg));
     return postgres_remove(ctx, pg);

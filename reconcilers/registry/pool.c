@@ -28,7 +28,12 @@ static int check(struct ctx *ctx, struct pass *pass)
     struct postgres_pool pool;
     pass_requeue(pass, POOL_CHECK_MS);
     TRY(registry_pool_access(ctx, pass_kube(pass), operator, pass->root, &pool));
-    TRY(postgres_check(ctx, &pool, &scope->health));
+    int rc = postgres_check(ctx, &pool, &scope->health);
+    if (rc == -ERR_OVERLOADED) {
+        pass_requeue(pass, BUSY_MS);
+        return err_set(ctx, ERR_WAITING, "PoolBusy", "registries are inside; they wait less");
+    }
+    TRY(rc);
     verify_done(operator->verified, uid, wish);
     scope->checked = true;
     return 0;

@@ -1,6 +1,7 @@
 /* How the operator gets into a pool: endpoint from the BackendPool, credential from its Secret. */
 #include "reconcilers/registry/scope.h"
 
+#include "server/adapters/crypto.h"
 #include "server/base/json.h"
 
 #include <string.h>
@@ -43,4 +44,20 @@ int registry_pool_access(struct ctx *ctx, struct kube *kube,
         .gates = operator->gates,
     };
     return 0;
+}
+
+/* Enough workers are inside the pool: come again soon, that is no failure. */
+int registry_pool_begin(struct ctx *ctx, struct pass *pass, const json_t *pool,
+                        const char *identity, struct postgres **ret)
+{
+    struct postgres_pool *access = arena_alloc(ctx->arena, sizeof *access);
+    TRY(registry_pool_access(ctx, pass_kube(pass), pass->operator, pool, access));
+    int rc = postgres_begin(ctx, access, identity, ret);
+    if (rc != -ERR_OVERLOADED)
+        return rc;
+    unsigned char jitter;
+    crypto_random(&jitter, sizeof jitter);
+    pass_requeue(pass, BUSY_MS + jitter % BUSY_MS);
+    return err_set(ctx, ERR_WAITING, "PoolBusy", "enough workers are inside pool '%s'",
+                   access->name);
 }

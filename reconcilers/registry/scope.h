@@ -107,6 +107,9 @@ int registry_pods_gone(struct ctx *ctx, const struct registry_scope *scope);
 int registry_pool_access(struct ctx *ctx, struct kube *kube,
                          const struct registry_operator *operator, const json_t * pool,
                          struct postgres_pool *ret);
+/* Locks an identity on a pool; a busy pool is -ERR_WAITING with a soon requeue. pools.c */
+int registry_pool_begin(struct ctx *ctx, struct pass *pass, const json_t *pool,
+                        const char *identity, struct postgres **ret);
 /* The pool and connection facts of a claim; -ERR_WAITING when its BackendPool is gone. */
 int registry_pool_of(struct ctx *ctx, struct pass *pass, const json_t *claim, const json_t **ret);
 /* The kept Secret of an identity; secrets.c. */

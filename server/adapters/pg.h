@@ -31,9 +31,9 @@ int pg_open(struct ctx *ctx, const char *conninfo, struct pg **ret);
 void pg_close(struct pg *pg);
 
 /*
- * Runs one statement. SQLSTATE decides the error: class 08, 57P0x, 53300 → UNAVAILABLE; 40001,
- * 40P01, 55P03 → CONFLICT (retry the transaction); 23505, 42710, 42P04 → ALREADY_EXISTS; 42501,
- * 28xxx → DENIED; 57014 → TIMEOUT; others → REFUSED. pg_sqlstate() has the code itself.
+ * Runs one statement. SQLSTATE decides the error: class 08, 57P0x, 53300 -> UNAVAILABLE; 40001,
+ * 40P01, 55P03 -> CONFLICT (retry the transaction); 23505, 42710, 42P04 -> ALREADY_EXISTS; 42501,
+ * 28xxx -> DENIED; 57014 -> TIMEOUT; others -> REFUSED. pg_sqlstate() has the code itself.
  */
 int pg_query(struct ctx *ctx, struct pg *pg, const char *sql, int parameters,
              const char *const values[], struct pg_rows *ret);

@@ -55,7 +55,7 @@ int clock_parse_rfc3339(const char *text, int64_t *ret_wall_ms)
     if ((*rest != '+' && *rest != '-') ||
         sscanf(rest + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || rest[1 + used] != '\0')
         return -1;
-    int64_t offset = (hours * 60 + minutes) * 60000LL;
+    int64_t offset = ((int64_t)hours * 60 + minutes) * 60000;
     *ret_wall_ms = *rest == '+' ? ms - offset : ms + offset;
     return 0;
 }

@@ -1,3 +1,4 @@
+/* What handlers of every kind need: body, caller, pages, and whose name is taken. */
 #include "server/base/ctx.h"
 #include "server/base/str.h"
 #include "server/handlers/app.h"

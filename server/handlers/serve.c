@@ -1,3 +1,4 @@
+/* Puts pool, routes, waiters and listener together, and takes them apart in the right order. */
 #include "server/handlers/serve.h"
 
 #include "server/adapters/crypto.h"
@@ -54,9 +55,8 @@ const struct route app_routes[] = {
 
 typedef int (*app_statement)(struct ctx *ctx, struct pg *pg, void *arg);
 
-/* A transaction that no request stands behind. */
-static int with_scope(struct ctx *ctx, const struct app *app, const struct store_scope *scope,
-                      app_statement statement, void *arg)
+static int with_scope_once(struct ctx *ctx, const struct app *app, const struct store_scope *scope,
+                           app_statement statement, void *arg)
 {
     struct pg *pg;
     TRY(pg_pool_take(ctx, app->pool, &pg));
@@ -64,9 +64,18 @@ static int with_scope(struct ctx *ctx, const struct app *app, const struct store
     if (rc == 0)
         rc = statement(ctx, pg, arg);
     if (rc == 0)
-        rc = store_commit(ctx, pg);
+        rc = store_end(ctx, pg);
     pg_pool_give(app->pool, pg);
     return rc;
+}
+
+/* A transaction that no request stands behind. The session may have ended since it was last used:
+ * then once more, with another one. */
+static int with_scope(struct ctx *ctx, const struct app *app, const struct store_scope *scope,
+                      app_statement statement, void *arg)
+{
+    int rc = with_scope_once(ctx, app, scope, statement, arg);
+    return rc == -ERR_UNAVAILABLE ? with_scope_once(ctx, app, scope, statement, arg) : rc;
 }
 
 struct key_search {

@@ -143,8 +143,8 @@ static void attempt(struct ctx *ctx, struct api_call *call, transaction_body bod
     if (ret->rc == 0)
         ret->rc = writes ? change(ctx, call, pg, body) : body(ctx, call, pg);
     if (ret->rc == 0) {
-        ret->committing = true;
-        ret->rc = store_commit(ctx, pg);
+        ret->committing = writes;
+        ret->rc = writes ? store_commit(ctx, pg) : store_end(ctx, pg);
     }
     memcpy(ret->sqlstate, pg_sqlstate(pg), sizeof ret->sqlstate);
     pg_pool_give(app->pool, pg); /* rolls back what is open */

@@ -1,3 +1,4 @@
+/* The walk of a request: route, key, rate, permission, handler; and what is said of a failure. */
 #include "server/http/api.h"
 
 #include "server/base/clock.h"

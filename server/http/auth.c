@@ -1,3 +1,4 @@
+/* Looks API keys up, compares in constant time, and remembers what it found for a while. */
 #include "server/http/auth.h"
 
 #include "server/adapters/crypto.h"

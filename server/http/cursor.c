@@ -1,3 +1,4 @@
+/* Makes and reads page marks: base64url of a MAC and the last id. */
 #include "server/http/cursor.h"
 
 #include "server/adapters/crypto.h"

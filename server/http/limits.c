@@ -1,3 +1,4 @@
+/* Token buckets in a fixed table. */
 #include "server/http/limits.h"
 
 #include "server/base/clock.h"

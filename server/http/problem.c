@@ -13,13 +13,26 @@ static bool is_for_client(const struct err *err)
            str_equal(err->reason, "OutcomeUnknown");
 }
 
-static json_t *errors_json(const struct field_errors *errors)
+/* A message may quote the client, and be cut in the middle of a character. */
+static const char *valid_text(struct ctx *ctx, const char *text)
+{
+    _cleanup_json_ json_t *probe = json_string(text);
+    if (probe)
+        return text;
+    char *copy = arena_strdup(ctx->arena, text);
+    for (char *at = copy; *at; at++)
+        *at = (char)(*at & 0x80 ? '?' : *at);
+    return copy;
+}
+
+static json_t *errors_json(struct ctx *ctx, const struct field_errors *errors)
 {
     json_t *list = json_array();
     for (int at = 0; at < errors->count; at++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "pointer", errors->row[at].pointer,
-                                              "code", errors->row[at].code, "detail",
-                                              errors->row[at].detail));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "pointer",
+                                              valid_text(ctx, errors->row[at].pointer), "code",
+                                              errors->row[at].code, "detail",
+                                              valid_text(ctx, errors->row[at].detail)));
     return list;
 }
 
@@ -31,13 +44,13 @@ void problem_write(struct ctx *ctx, const struct request *request, int status,
     metric_add(METRIC_HTTP_PROBLEMS, 1, err->reason);
     if (!status)
         status = row->http;
-    json_t *list = errors && errors->count ? errors_json(errors) : NULL;
+    json_t *list = errors && errors->count ? errors_json(ctx, errors) : NULL;
     const char *type = arena_printf(ctx->arena, "urn:flotilla:problem:%s", err->reason);
-    _cleanup_json_ json_t *problem =
-        json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:b, s:o*}", "type", type, "title", row->doc,
-                  "status", status, "detail", is_for_client(err) ? err->message : row->doc,
-                  "instance", request->path, "code", err->reason, "requestId", request->id,
-                  "retryable", row->retry != RETRY_NEVER, "errors", list);
+    _cleanup_json_ json_t *problem = json_pack(
+        "{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:b, s:o*}", "type", type, "title", row->doc, "status",
+        status, "detail", valid_text(ctx, is_for_client(err) ? err->message : row->doc), "instance",
+        valid_text(ctx, request->path), "code", err->reason, "requestId", request->id, "retryable",
+        row->retry != RETRY_NEVER, "errors", list);
     response_json(ctx, response, status, problem);
     response->content_type = "application/problem+json";
     if (err->retry_after_ms)

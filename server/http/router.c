@@ -1,3 +1,4 @@
+/* Matches paths against templates; a route is a row, there is no tree to be kept. */
 #include "server/base/ctx.h"
 #include "server/base/str.h"
 #include "server/http/api.h"

@@ -1,3 +1,4 @@
+/* One thread polls for all requests that wait; without any it sleeps. */
 #include "server/http/waiters.h"
 
 #include "server/base/clock.h"

@@ -1,3 +1,4 @@
+/* The three paths that every process answers, as text for probes and people. */
 #include "server/net/health.h"
 
 #include "server/base/str.h"

@@ -9,6 +9,7 @@ struct health_check {
     void *arg;
 };
 
-/* Answers the three paths; false when the path is none of them. checks ends at a row without name. */
+/* Answers the three paths; false when the path is none of them. checks ends at a row without name.
+ */
 bool health_answer(struct ctx *ctx, const struct health_check *checks,
                    const struct request *request, struct response *response);

@@ -199,7 +199,8 @@ static enum MHD_Result look_at_head(struct exchange *exchange, const char *url, 
     const char *id = header_of(exchange, "X-Request-Id");
     exchange->request = (struct request){
         .method = arena_strdup(exchange->arena, method),
-        .path = arena_strdup(exchange->arena, url),
+        /* what comes after the first odd byte is refused, and not repeated */
+        .path = arena_strndup(exchange->arena, url, strspn(url, PATH_BYTES)),
         .body = "",
         .peer = peer_text(exchange),
         .id = str_matches(id, ID_BYTES, 1, 64) ? arena_strdup(exchange->arena, id)

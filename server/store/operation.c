@@ -1,3 +1,4 @@
+/* Each function runs the statement of its name; the comments are in the header and in the SQL. */
 #include "server/store/operation.h"
 
 #include "server/base/cleanup.h"

@@ -1,3 +1,4 @@
+/* Transactions with their scope, and statements by name. */
 #include "server/store/store.h"
 
 #include "server/base/ctx.h"
@@ -38,12 +39,18 @@ int store_commit(struct ctx *ctx, struct pg *pg)
 {
     TRY(FAILPOINT_BEFORE(ctx, CALL_SERVE_COMMIT));
     int rc = pg_script(ctx, pg, "COMMIT");
+    if (rc == 0)
+        rc = FAILPOINT_AFTER(ctx, CALL_SERVE_COMMIT);
     if (rc == -ERR_UNAVAILABLE || rc == -ERR_TIMEOUT)
         return err_set(ctx, (enum err_code)(-rc), "OutcomeUnknown",
                        "the database did not confirm the commit; repeat the request with the same "
                        "Idempotency-Key to learn what happened");
-    TRY(rc);
-    return FAILPOINT_AFTER(ctx, CALL_SERVE_COMMIT);
+    return rc;
+}
+
+int store_end(struct ctx *ctx, struct pg *pg)
+{
+    return pg_script(ctx, pg, "COMMIT");
 }
 
 int store_query(struct ctx *ctx, struct pg *pg, const char *name, int count,

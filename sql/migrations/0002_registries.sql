@@ -65,7 +65,7 @@ CREATE POLICY of_provider ON registry TO flotilla_serve, flotilla_owner
 CREATE POLICY of_fleet ON registry TO flotilla_fleet USING (true) WITH CHECK (true);
 GRANT SELECT, INSERT ON registry TO flotilla_serve;
 GRANT UPDATE (spec, lifecycle, purge_after, generation, updated_at) ON registry TO flotilla_serve;
-GRANT SELECT, UPDATE (spec, lifecycle, purge_after, generation, cell, published, placement, state,
+GRANT SELECT, INSERT, UPDATE (spec, lifecycle, purge_after, generation, cell, published, placement, state,
                       updated_at, purge_started_at, deleted_at) ON registry TO flotilla_fleet;
 
 -- The observed side, written by the collector alone (serve inserts the first row and never again).

@@ -1,10 +1,11 @@
 -- Leases work: $1 owner, $2 how many, $3 milliseconds, $4 also what another owner holds,
--- $5 cells that get no more for now, $6 registries that this process works on.
+-- $5 cells that get no more for now, $6 registries that this process works on: another row of its own
+-- is one whose end it could not record.
 WITH picked AS (
     SELECT o.id, r.cell
     FROM outbox o JOIN registry r ON r.id = o.registry_id
     WHERE o.due_at <= now()
-      AND (o.lease_until IS NULL OR o.lease_until < now() OR ($4::boolean AND o.lease_owner <> $1))
+      AND (o.lease_until IS NULL OR o.lease_until < now() OR o.lease_owner = $1 OR $4::boolean)
       AND (r.cell IS NULL OR NOT $5::jsonb ? r.cell)
       AND NOT $6::jsonb ? o.registry_id
     ORDER BY o.due_at

@@ -18,7 +18,7 @@ class FleetDatabase:
     def __init__(self, stack, name):
         self.name = name
         for role in (*ROLES, "admin"):
-            setattr(self, role, _with_database(stack.env[f"FLEET_PG_{role.upper()}"], name))
+            setattr(self, role, with_database(stack.env[f"FLEET_PG_{role.upper()}"], name))
 
     def env(self):
         """How flotillad is told about it."""
@@ -44,12 +44,12 @@ class FleetDatabase:
         return self.query(sql, *args, role=role)[0][0]
 
 
-def _with_database(uri, name):
+def with_database(uri, name):
     return re.sub(r"(postgresql://[^/]+/)[^?]*", rf"\g<1>{name}", uri)
 
 
 def _admin(stack, *statements):
-    connection = psycopg2.connect(_with_database(stack.env["FLEET_PG_ADMIN"], "postgres"))
+    connection = psycopg2.connect(with_database(stack.env["FLEET_PG_ADMIN"], "postgres"))
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:
@@ -60,8 +60,12 @@ def _admin(stack, *statements):
 
 
 def create(stack, template=None):
-    """A new database. CREATE DATABASE copies no rights on the database itself, so they are given each time."""
-    name = f"flotilla_test_{os.getpid()}_{next(_numbers)}"
+    """A new database of a name of its own."""
+    return _create(stack, f"flotilla_test_{os.getpid()}_{next(_numbers)}", template)
+
+
+def _create(stack, name, template=None):
+    """CREATE DATABASE copies no rights on the database itself, so they are given each time."""
     copy = f" TEMPLATE {template}" if template else ""
     _admin(
         stack,
@@ -74,6 +78,24 @@ def create(stack, template=None):
 
 def drop(stack, database):
     _admin(stack, f"DROP DATABASE IF EXISTS {database.name} WITH (FORCE)")
+
+
+def _pg_tool(stack, tool, *args):
+    command = [f"{stack.env['PG_BIN']}/{tool}", *args]
+    done = subprocess.run(command, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{tool}: {done.stderr}"
+
+
+def dump(stack, database, path):
+    """As an administrator would, while it is in use."""
+    _pg_tool(stack, "pg_dump", "--format=custom", f"--file={path}", f"--dbname={database.admin}")
+
+
+def restore(stack, database, path):
+    """The same name, with what the dump holds. Nobody may be connected that must not lose his session."""
+    drop(stack, database)
+    _create(stack, database.name)
+    _pg_tool(stack, "pg_restore", "--exit-on-error", f"--dbname={database.admin}", path)
 
 
 def migrate(database, binary, env):

@@ -43,20 +43,33 @@ class World:
     # ---- setting up
 
     def up(self, roles=("serve", "fleet", "operate")):
-        self.db = database.create(self.stack)
-        database.migrate(self.db, binary(), base_env(self.directory))
-        link = f"{self.directory}/cells/{CELL}.kubeconfig"
-        if not os.path.islink(link):
-            os.symlink(self.stack.env["KUBECONFIG_FLEET"], link)
-        key = self.run("bootstrap-key").stdout.strip().splitlines()[-1]
-        self.api = Api(self.port, key)
-        self.make_pool()
+        """Without serve and fleet there is not even their database: the operator layer alone."""
+        if {"serve", "fleet"} & set(roles):
+            self.make_database()
+        self.make_cell()
         for role in roles:
             self.start(role)
         if "serve" in roles:
-            self.api.ok("POST", "/v1/cells", {"name": CELL, "kubeconfig": f"{CELL}.kubeconfig"})
-            self.tenant, self.tenant_api = self.make_tenant("acme")
+            self.make_customer()
         return self
+
+    def make_cell(self):
+        """The cluster as a cell, with a pool."""
+        link = f"{self.directory}/cells/{CELL}.kubeconfig"
+        if not os.path.islink(link):
+            os.symlink(self.stack.env["KUBECONFIG_FLEET"], link)
+        self.make_pool()
+
+    def make_database(self):
+        self.db = database.create(self.stack)
+        database.migrate(self.db, binary(), base_env(self.directory))
+        key = self.run("bootstrap-key").stdout.strip().splitlines()[-1]
+        self.api = Api(self.port, key)
+
+    def make_customer(self):
+        """A cell and a tenant; serve must run."""
+        self.api.ok("POST", "/v1/cells", {"name": CELL, "kubeconfig": f"{CELL}.kubeconfig"})
+        self.tenant, self.tenant_api = self.make_tenant("acme")
 
     def make_pool(self, name=POOL, slots=500):
         env = self.stack.env
@@ -97,7 +110,7 @@ class World:
     def env(self, role):
         duration, renew, deadline = LEASE_MS
         env = {
-            **self.db.env(),
+            **(self.db.env() if self.db else {}),
             "FLOTILLA_KUBECONFIG": self.stack.env["KUBECONFIG_OPERATE"],
             "FLOTILLA_CELLS_DIR": f"{self.directory}/cells",
             "FLOTILLA_LEASE_DURATION_MS": duration,

@@ -42,16 +42,23 @@ class Tenant:
         return answer
 
 
+def bootstrap_key(database, directory):
+    made = subprocess.run([binary(), "bootstrap-key"], env={**base_env(directory), **database.env()},
+                          capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    return re.search(r"flk_[a-z2-7]{8}_[a-z2-7]{52}", made.stdout)[0]
+
+
 class Service:
-    def __init__(self, database, directory):
+    """A running server; `key` is an API key of the provider, made when there is none yet."""
+
+    def __init__(self, database, directory, env=None, key=None):
         self.database = database
-        env = {**base_env(directory), **database.env()}
-        made = subprocess.run([binary(), "bootstrap-key"], env=env, capture_output=True, text=True, check=False)
-        assert made.returncode == 0, made.stderr
-        self.process = Flotillad(["serve"], {**database.env(), "FLOTILLA_LISTEN": "127.0.0.1:0"}, directory)
+        env = {**database.env(), "FLOTILLA_LISTEN": "127.0.0.1:0", **(env or {})}
+        self.process = Flotillad(["serve"], env, directory)
         line = self.process.wait_log(lambda entry: re.search(r"127\.0\.0\.1:\d+", entry.get("msg", "")))
         self.port = int(re.search(r"127\.0\.0\.1:(\d+)", line["msg"])[1])
-        self.provider = Api(self.port, re.search(r"flk_[a-z2-7]{8}_[a-z2-7]{52}", made.stdout)[0])
+        self.provider = Api(self.port, key or bootstrap_key(database, directory))
 
     def tenant(self):
         return Tenant(self, f"tenant {next(_numbers)}")

@@ -6,7 +6,8 @@ from api import Api
 from harness import REPO
 from harness.wait import eventually
 
-ROUTES = re.findall(r'^ROUTE\("(\w+)", +"([^"]+)", +(\w+),', (REPO / "server/http/routes.def").read_text(), re.MULTILINE)
+ROUTES = re.findall(
+    r'^ROUTE\("(\w+)", +"([^"]+)", +(\w+),', (REPO / "server/http/routes.def").read_text(), re.MULTILINE)
 
 
 def paths(tenant_path, registry):

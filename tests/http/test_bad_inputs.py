@@ -25,7 +25,7 @@ def put(body, path, value, drop):
 def body_of(row, tenant, registry):
     """(raw text or bytes, or None for no body)"""
     if "text" in row:
-        return row["text"]
+        return row["text"].encode()
     if "latin1" in row:
         return row["latin1"].encode("latin-1")
     if "deep" in row:

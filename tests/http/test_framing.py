@@ -11,19 +11,20 @@ def request(service, lines, body=""):
 
 
 HOST, KEY, JSON = "Host: x", "Authorization: Bearer {key}", "Content-Type: application/json"
-TENANTS = "POST /v1/tenants HTTP/1.1"
+CHUNKED = "Transfer-Encoding: chunked"
+POST = ["POST /v1/tenants HTTP/1.1", HOST, KEY, JSON]
 
 FRAMING = [
-    ("Content-Length twice", [TENANTS, HOST, KEY, JSON, "Content-Length: 2", "Content-Length: 2"], "{}", 400, "DuplicateHeader"),
-    ("Content-Length twice, different", [TENANTS, HOST, KEY, JSON, "Content-Length: 2", "Content-Length: 40"], "{}", 400, "DuplicateHeader"),
+    ("Content-Length twice", [*POST, "Content-Length: 2", "Content-Length: 2"], "{}", 400, "DuplicateHeader"),
+    ("two lengths", [*POST, "Content-Length: 2", "Content-Length: 40"], "{}", 400, "DuplicateHeader"),
     ("Host twice", ["GET /livez HTTP/1.1", HOST, "Host: y"], "", 400, "DuplicateHeader"),
     ("Authorization twice", ["GET /v1/plans HTTP/1.1", HOST, KEY, KEY], "", 400, "DuplicateHeader"),
-    ("Transfer-Encoding twice", [TENANTS, HOST, KEY, JSON, "Transfer-Encoding: chunked", "Transfer-Encoding: chunked"], "0\r\n\r\n", 400, "DuplicateHeader"),
-    ("length and coding", [TENANTS, HOST, KEY, JSON, "Content-Length: 5", "Transfer-Encoding: chunked"], "0\r\n\r\n", 400, "BadFraming"),
-    ("another coding", [TENANTS, HOST, KEY, JSON, "Transfer-Encoding: gzip, chunked"], "0\r\n\r\n", 400, "BadFraming"),
+    ("Transfer-Encoding twice", [*POST, CHUNKED, CHUNKED], "0\r\n\r\n", 400, "DuplicateHeader"),
+    ("length and coding", [*POST, "Content-Length: 5", CHUNKED], "0\r\n\r\n", 400, "BadFraming"),
+    ("another coding", [*POST, "Transfer-Encoding: gzip, chunked"], "0\r\n\r\n", 400, "BadFraming"),
     ("body on GET", ["GET /livez HTTP/1.1", HOST, "Content-Length: 2"], "{}", 400, "BodyNotAllowed"),
-    ("chunked body on GET", ["GET /livez HTTP/1.1", HOST, "Transfer-Encoding: chunked"], "0\r\n\r\n", 400, "BodyNotAllowed"),
-    ("too long by its own words", [TENANTS, HOST, KEY, JSON, "Content-Length: 1048577"], "", 413, "TooLarge"),
+    ("chunked body on GET", ["GET /livez HTTP/1.1", HOST, CHUNKED], "0\r\n\r\n", 400, "BodyNotAllowed"),
+    ("too long by its own words", [*POST, "Content-Length: 1048577"], "", 413, "TooLarge"),
     ("headers over 12 KiB", ["GET /livez HTTP/1.1", HOST, "X-Big: " + "a" * 13000], "", 431, "HeadersTooLarge"),
     ("URI over 4 KiB", ["GET /livez?x=" + "a" * 4200 + " HTTP/1.1", HOST], "", 414, "UriTooLong"),
     ("raw byte in the path", ["GET /livez\xff HTTP/1.1", HOST], "", 400, "BadUri"),
@@ -44,14 +45,14 @@ def test_framing(service, row):
 
 def test_chunked_over_the_limit(service):
     chunk = "10000\r\n" + "a" * 65536 + "\r\n"
-    answer = request(service, [TENANTS, HOST, KEY, JSON, "Transfer-Encoding: chunked"], chunk * 17 + "0\r\n\r\n")
+    answer = request(service, [*POST, CHUNKED], chunk * 17 + "0\r\n\r\n")
     assert answer.startswith("HTTP/1.1 413 ") and '"code":"TooLarge"' in answer
 
 
 def test_chunked_within_the_limit(service):
     body = '{"name": "chunked"}'
     answer = request(
-        service, [TENANTS, HOST, KEY, JSON, "Transfer-Encoding: chunked"], f"{len(body):x}\r\n{body}\r\n0\r\n\r\n")
+        service, [*POST, CHUNKED], f"{len(body):x}\r\n{body}\r\n0\r\n\r\n")
     assert answer.startswith("HTTP/1.1 201 "), answer[:300]
 
 

@@ -7,7 +7,8 @@ import yaml
 from harness import REPO
 
 DOCUMENT = yaml.safe_load((REPO / "api/openapi.yaml").read_text(encoding="utf-8"))
-ROUTES = re.findall(r'^ROUTE\("(\w+)", +"([^"]+)", +(\w+),', (REPO / "server/http/routes.def").read_text(), re.MULTILINE)
+ROUTES = re.findall(
+    r'^ROUTE\("(\w+)", +"([^"]+)", +(\w+),', (REPO / "server/http/routes.def").read_text(), re.MULTILINE)
 METHODS = ("get", "post", "put", "patch", "delete")
 
 

@@ -85,7 +85,8 @@ def test_close_undo_close_purge(service, tenant):
         "UPDATE registry SET purge_started_at = now(), deleted_at = now() WHERE id = %s", registry["id"], role="fleet")
     gone = tenant.api.get(path)
     assert (gone.status, gone.json["code"]) == (410, "RegistryPurged")
-    assert registry["id"] not in [item["id"] for item in tenant.api.get(f"{tenant.path}/registries?limit=500").json["items"]]
+    listed = tenant.api.get(f"{tenant.path}/registries?limit=500").json["items"]
+    assert registry["id"] not in [item["id"] for item in listed]
     name = {"name": registry["name"], "spec": {"plan": "s", "host": registry["spec"]["host"]}}
     assert tenant.api.post(f"{tenant.path}/registries", name).status == 202, "the name is free again"
 

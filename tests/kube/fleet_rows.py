@@ -19,7 +19,6 @@ def tenant(db):
 
 
 def cell(db, name=CELL, kubeconfig=None, capacity=1000):
-    db.query("GRANT INSERT ON registry TO flotilla_fleet")  # XXX
     db.query("INSERT INTO cell (name, kubeconfig, capacity) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
              name, kubeconfig or f"{name}.kubeconfig", capacity)
 

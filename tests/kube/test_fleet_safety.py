@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 from harness.wait import eventually
@@ -122,9 +123,20 @@ def test_a_resource_without_a_row_is_left_alone_and_can_be_claimed(fleet, make, 
     assert row.id not in run("audit")[1]
 
 
-def test_a_stale_collector_changes_nothing(fleet_db, stack, make, env):
-    from pathlib import Path
+def test_a_namespace_left_behind_a_purge_is_found_and_removed(flotillad, env, make, run):
+    row = make("fence")
+    row.db.query("DELETE FROM outbox WHERE registry_id = %s", row.id)
+    row.db.query("UPDATE registry SET cell = %s, lifecycle = 'closed', purge_after = now(), purge_started_at = now(),"
+                 " deleted_at = now() WHERE id = %s", fleet_rows.CELL, row.id)
+    row.stack.kubectl("create", "namespace", row.namespace)
+    row.stack.kubectl("label", "namespace", row.namespace, "flotilla.dev/fleet=true",
+                      f"flotilla.dev/registry-id={row.id}")
+    assert run("audit")[1][row.id] == "Tombstone"
+    flotillad(["fleet"], env)
+    eventually(lambda: not row.has_namespace(), 15)
 
+
+def test_a_stale_collector_changes_nothing(fleet_db, stack, make, env):
     row = make("epoch")
     queries = Path(__file__).parents[2] / "sql/queries"
     lease, collect = ((queries / f"fleet_{name}.sql").read_text() for name in ("lease", "collect"))

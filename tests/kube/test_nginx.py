@@ -7,7 +7,7 @@ import time
 import pytest
 from harness.wait import eventually
 
-LEASE_TIMES = ["--lease-duration-ms=2000", "--lease-renew-ms=500", "--lease-deadline-ms=1200"]
+LEASE_TIMES = ["--lease-duration-ms=3000", "--lease-renew-ms=750", "--lease-deadline-ms=2000"]
 SHARDS = 33
 OPERATE_USER = "flotilla-operate"
 
@@ -242,7 +242,7 @@ def test_shards_are_shared_handed_over_and_taken_over(world, operate, stack):
     first.kill()
     killed = time.monotonic()
     wait_all_held(stack, "operate-b")
-    assert time.monotonic() - killed < 6, "two Lease durations and some"
+    assert time.monotonic() - killed < 9, "two Lease durations and some"
     for number in range(8):
         world.apply(f"web-{number}", 2)
     for number in range(8):
@@ -253,7 +253,7 @@ def test_shards_are_shared_handed_over_and_taken_over(world, operate, stack):
     assert second.stop() == 0
     given = time.monotonic()
     wait_all_held(stack, "operate-c")
-    assert time.monotonic() - given < 1.5, "given back, not run out"
+    assert time.monotonic() - given < 2.5, "given back, not run out"
     assert not stack.kubectl("get", "leases", "-n", "flotilla-system", "flotilla-member-operate-b", check=False).stdout
 
 
@@ -285,7 +285,7 @@ def test_past_the_deadline_nothing_is_written(world, operate, tmp_path):
         "FLOTILLA_FAILPOINTS": "lease.renew.before=hang(5000)", "FLOTILLA_FAILPOINT_DIR": tmp_path})
     process.wait_log(lambda line: "ready" in line.get("msg", "").lower() or "listen" in line.get("msg", "").lower())
     wait_all_held(world.stack, *set(eventually(lambda: holders(world.stack, leases))), namespace=leases)
-    time.sleep(2.5)  # renewal at 0.5 s hangs, deadline at 1.2 s
+    time.sleep(2.5)  # renewal at 0.75 s hangs, deadline at 2 s
     world.apply("web", 1)
     time.sleep(1)
     assert world.get("svc", "web", missing_ok=True) is None

@@ -9,7 +9,7 @@ from harness.process import Flotillad
 from harness.wait import eventually
 
 POOL = "registry-tests"
-VERIFY_MS = 400
+VERIFY_MS = 1000
 PAST, FUTURE = "2020-01-01T00:00:00Z", "2090-01-01T00:00:00Z"
 
 
@@ -150,8 +150,7 @@ def pool_of(cell, name, slots=50):
 
 @pytest.fixture(scope="module")
 def operate_env(stack, tmp_path_factory):
-    return {**stack.cell_env(tmp_path_factory.mktemp("cell")), "FLOTILLA_VERIFY_INTERVAL_MS": VERIFY_MS,
-            "FLOTILLA_LEASE_DURATION_MS": 2000, "FLOTILLA_LEASE_RENEW_MS": 500, "FLOTILLA_LEASE_DEADLINE_MS": 1200}
+    return {**stack.cell_env(tmp_path_factory.mktemp("cell")), "FLOTILLA_VERIFY_INTERVAL_MS": VERIFY_MS}
 
 
 @pytest.fixture(scope="module")
@@ -336,7 +335,7 @@ def test_second_registry_of_a_namespace_waits(cell):
     [], ["COMMENT ON ROLE {t} IS 'flotilla:another-cell:{i}'"],
     ["COMMENT ON ROLE {t} IS 'mine'", "CREATE DATABASE {t}"]])
 def test_foreign_objects_are_left_alone(cell, marks):
-    identity = "foreign" + "abcdefghi"[:9]
+    identity = "foreignabcdefgh" + "abc"[len(marks)]
     name = f"t_{identity}"
     cell.sql(f"CREATE ROLE {name} NOLOGIN")
     for statement in marks:
@@ -404,7 +403,12 @@ def test_audit_finds_nothing_and_then_what_was_planted(cell, flotillad, operate_
         status = process.wait()
         return status, {(f["kind"], f["object"]) for f in map(json.loads, process.stdout) if "kind" in f}
 
-    eventually(lambda: audit() == (0, set()), 30, interval=1, what="clean audit")
+    def clean():
+        status, found = audit()
+        assert (status, found) == (0, set())
+        return True
+
+    eventually(clean, 30, interval=1, what="clean audit")
     mark = cell.get("backendpool", POOL)["status"]["ownerMark"]
     cell.sql(f"CREATE ROLE planted NOLOGIN; COMMENT ON ROLE planted IS 'flotilla:{mark}:aaaabbbbccccdddd'")
     cell.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {

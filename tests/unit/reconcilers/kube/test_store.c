@@ -89,6 +89,20 @@ static void test_deletion_then_late_put(void **state)
     assert_string_equal(content(ctx), "");
 }
 
+static void test_back_into_the_selector(void **state)
+{
+    struct ctx *ctx = *state;
+    store_event(store, object(ctx, "a", "u", 5), false);
+    assert_true(store_event(store, object(ctx, "a", "u", 6), true)); /* a label went */
+    store_put(store, object(ctx, "a", "u", 6));                      /* the writer's result */
+    assert_string_equal(content(ctx), "");
+    assert_true(store_event(store, object(ctx, "a", "u", 7), false)); /* and came back */
+    assert_string_equal(content(ctx), "a@7");
+    assert_true(store_event(store, object(ctx, "a", "u", 8), true));
+    store_shadow_add(store, object(ctx, "a", "u", 9));
+    assert_string_equal(swap(ctx, "10", false), "a@9");
+}
+
 static void test_old_deletion_spares_the_new_object(void **state)
 {
     struct ctx *ctx = *state;
@@ -182,6 +196,7 @@ int main(void)
         STORE_TEST(test_newer_wins),
         STORE_TEST(test_dropped_stays_away),
         STORE_TEST(test_deletion_then_late_put),
+        STORE_TEST(test_back_into_the_selector),
         STORE_TEST(test_old_deletion_spares_the_new_object),
         STORE_TEST(test_swap_finds_changes),
         STORE_TEST(test_swap_keeps_what_is_newer),

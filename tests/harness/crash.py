@@ -1,0 +1,343 @@
+"""The cases of the crash proof and how one is run: a point of server/base/calls.def, an action, and the process that
+makes the call. tests/proofs/spine-crash runs all of them, tests/fault a fixed tenth."""
+
+import collections
+import dataclasses
+import json
+import os
+import random
+import subprocess
+import threading
+import time
+
+from . import crash_life, database
+from .cluster import Cluster
+from .process import binary
+from .wait import eventually
+from .world import LEASE_MS
+
+HANG_MS = 3 * LEASE_MS[0]
+ACTIONS = [(side, action) for action in ("kill", f"hang({HANG_MS})") for side in ("before", "after")] + [("after", "error")]
+# How a process may end because of a point: killed; past its lease with a call under way; told at start that a server
+# does not answer. Whoever supervises it starts it again.
+DEATHS = {"kill": (-9,), "hang": (70,), "error": (1,)}
+ROLES = ("serve", "fleet", "operate")
+WRITES = ("create", "change", "close", "undo", "purge")  # stages with a request that changes something
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    call: str
+    role: str
+    side: str
+    action: str
+
+    @property
+    def point(self):
+        return f"{self.call}.{self.side}"
+
+    @property
+    def name(self):
+        return f"{self.point}={self.action}"
+
+
+def cases():
+    """All, in the order of the table, so that a process is started as seldom as possible."""
+    table = subprocess.run([binary(), "do", "calls"], capture_output=True, text=True, check=True).stdout
+    rows = [[field.strip() for field in line.strip("| ").split("|")] for line in table.splitlines()]
+    assert rows, "flotillad do calls printed nothing"
+    return [Case(row[0], row[1], side, action) for row in rows for side, action in ACTIONS]
+
+
+def tenth(of):
+    """Every tenth in an order that does not follow the table: each action and each role is among them."""
+    mixed = sorted(of, key=lambda case: (case.action, case.side, case.call))
+    return mixed[::10]
+
+
+class Keeper:
+    """Starts a role of the world again when the armed point ended it; any other end is noted."""
+
+    def __init__(self, world, role, env, allowed):
+        self.world, self.role, self.env, self.allowed = world, role, env, allowed
+        self.deaths, self.unexpected = [], []
+        self.stopping = False
+        self.process = world.start(role, env=env, wait=False)
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+        self.thread.start()
+
+    def _watch(self):
+        while not self.stopping:
+            try:
+                status = self.process.process.wait(0.05)
+            except subprocess.TimeoutExpired:
+                continue
+            if self.stopping:
+                return
+            self._note(status)
+            self.world.finished.append(self.world.running.pop(self.role))
+            self.process = self.world.start(self.role, env=self.env, wait=False)
+
+    def _note(self, status):
+        if status in self.allowed:
+            self.deaths.append(status)
+        else:
+            self.unexpected.append(f"{self.role} ended with {status}: {self.process.logs[-3:]}")
+
+    def wait_ready(self):
+        def ready():
+            return any(line.get("msg", "").startswith("ready") for line in list(self.process.logs))
+
+        eventually(ready, 40, what=f"{self.role} ready")
+
+    def stop(self):
+        """Asks it to end; its very end is part of the case."""
+        self.stopping = True
+        self.thread.join()
+        status = self.world.stop(self.role)
+        if status != 0:
+            self._note(status)
+
+
+class Proof:
+    """One world, one undisturbed run, then case after case in it."""
+
+    def __init__(self, world, seed):
+        self.world, self.seed, self.cluster = world, seed, Cluster(world.stack)
+        self.keepers = {}
+        self.expected = self.creations = None
+        self.stages_of = {}  # point → stages in which an undisturbed run reaches it
+        self.new_requests = new_requests(world.stack.env["KUBE_AUDIT_LOG"])
+        self.runs = 0
+
+    def begin(self):
+        self.world.make_cell()
+        self.set_up()
+
+    def end(self):
+        self.stop_all()
+        self.world.down()
+
+    def set_up(self):
+        """A fleet database with a cell and a tenant; no process runs afterwards."""
+        self.world.make_database()
+        self.world.start("serve")
+        self.world.make_customer()
+        self.world.stop("serve")
+
+    def name(self):
+        self.runs += 1
+        directory = f"{self.world.directory}/run-{self.runs}"
+        os.makedirs(directory)
+        return f"crash-{self.runs}", directory
+
+    # ---- processes
+
+    def keep(self, role, env=None, allowed=()):
+        if role in self.keepers:
+            self.stop(role)
+        self.keepers[role] = Keeper(self.world, role, env, allowed)
+
+    def stop(self, role):
+        keeper = self.keepers.pop(role)
+        keeper.stop()
+        return keeper
+
+    def stop_all(self):
+        for role in list(self.keepers):
+            self.stop(role)
+
+    # ---- the undisturbed run
+
+    def record(self):
+        """Twice, so that only what two undisturbed runs share is expected. Returns how long the second took."""
+        reached = [collections.defaultdict(set) for _ in range(2)]
+        for run in range(2):
+            name, marks = self.name()
+            env, now = {"FLOTILLA_FAILPOINT_DIR": marks}, ["start"]
+
+            def on_stage(stage, run=run, marks=marks, now=now):
+                for point in marks_of("hit", marks):
+                    reached[run][point].add(now[0])
+                    os.unlink(f"{marks}/hit.{point}")
+                now[0] = stage
+
+            for role in ROLES:
+                self.keep(role, env)
+                self.keepers[role].wait_ready()
+            started = time.monotonic()
+            scenario = crash_life.Scenario(self.world, self.cluster, name, self.expected, on_stage,
+                                           resolve=self.resolver(env))
+            self.expected = scenario.run()
+            self.check_clean(scenario, env)
+            took = time.monotonic() - started
+            on_stage("stop")
+            self.stop_all()
+            on_stage("end")
+        self.stages_of = {point: sorted(reached[0][point] & reached[1][point]) for point in reached[0]}
+        return took
+
+    def resolver(self, env):
+        """What a person does who is told of a divergence; a command that did not end well is repeated."""
+        def resolve(life):
+            def resolved():
+                self.world.run("audit", "--resolve", life.id, "--take", "row", env=env, check=False)
+                return not life.is_diverged()
+
+            eventually(resolved, 40, what="resolved")
+
+        return resolve
+
+    # ---- one case
+
+    def aim(self, case):
+        """The stage from which on the point may fire. Requests are aimed at in before_write."""
+        stages = self.stages_of.get(case.point)
+        assert stages, f"{case.point}: no undisturbed run reaches it"
+        if case.role == "serve":
+            stages = WRITES
+        return random.Random(f"{self.seed} {case.name}").choice(stages)
+
+    def run_case(self, case):
+        """Raises AssertionError when the end differs from that of the undisturbed run. Returns (stage, deaths)."""
+        name, marks = self.name()
+        aim, now, fired = self.aim(case), ["start"], f"{marks}/fired.{case.point}"
+        action = case.action.partition("(")[0]
+        env = {"FLOTILLA_FAILPOINTS": case.name, "FLOTILLA_FAILPOINT_DIR": marks}
+
+        def arm(is_time):
+            if is_time and os.path.exists(fired):
+                os.unlink(fired)
+
+        def on_stage(stage):
+            now[0] = stage
+            arm(stage == aim and case.role in ("fleet", "operate"))
+
+        def before_write():
+            arm(case.role == "serve" and (now[0] == aim or action != "hang"))
+
+        if aim != "start" and case.role != "audit":
+            disarm(fired)
+        for role in ROLES:
+            if role == case.role:
+                self.keep(role, env, DEATHS[action])
+            elif role not in self.keepers:
+                self.keep(role)
+        scenario = crash_life.Scenario(self.world, self.cluster, name, self.expected, on_stage, before_write,
+                                       self.resolver(env if case.role == "audit" else None))
+        scenario.run()
+        on_stage("stop")
+        ended = self.stop(case.role) if case.role in ROLES else None
+        self.outlast_hang(fired, action)
+        self.check_clean(scenario, env if case.role == "audit" else None)
+        assert os.path.exists(fired), f"{case.point} was not reached from stage {aim} on"
+        unexpected = [text for keeper in (ended, *self.keepers.values()) if keeper for text in keeper.unexpected]
+        assert not unexpected, "\n".join(unexpected)
+        return aim, len(ended.deaths) if ended else 0
+
+    def outlast_hang(self, fired, action):
+        """Who hangs may still do harm when he wakes up: look only after that."""
+        if action == "hang" and os.path.exists(fired):
+            time.sleep(max(0, os.stat(fired).st_mtime + HANG_MS / 1000 + 0.5 - time.time()))
+
+    # ---- the end
+
+    def check_clean(self, scenario, env):
+        def clean():
+            done = self.world.run("audit", env=env, check=False)
+            assert done.returncode == 0, f"audit: {done.returncode} {done.stdout} {done.stderr[-500:]}"
+            return True
+
+        eventually(clean, 30, 0.2, "clean audit")
+        assert scenario.snapshot() == self.expected_end(scenario), "something changed after the end"
+        assert (left := leftovers(self.world, self.cluster)) == [], f"left behind: {left}"
+        eventually(lambda: self.same_creations(scenario), 5, what="nothing created twice")
+
+    def expected_end(self, scenario):
+        return self.expected[crash_life.STAGES[-1]] if self.expected else scenario.snapshot()
+
+    def same_creations(self, scenario):
+        scenario.made = getattr(scenario, "made", collections.Counter())
+        scenario.made.update(scenario.neutral(text) for text in self.new_requests())
+        if self.creations is None:
+            time.sleep(1)
+            scenario.made.update(scenario.neutral(text) for text in self.new_requests())
+            self.creations = scenario.made
+        twice, never = scenario.made - self.creations, self.creations - scenario.made
+        assert not twice and not never, f"created too often: {dict(twice)}, not created: {dict(never)}"
+        return True
+
+    def rebuild(self):
+        """After a case that failed: nothing of it may reach the next one."""
+        for role in list(self.keepers):
+            try:
+                self.stop(role)
+            except AssertionError as error:
+                print(error)
+        sweep(self.world, self.cluster)
+        database.drop(self.world.stack, self.world.db)
+        self.set_up()
+        self.new_requests()
+
+
+# ---- small things
+
+
+def marks_of(kind, directory):
+    return {name.removeprefix(f"{kind}.") for name in os.listdir(directory) if name.startswith(f"{kind}.")}
+
+
+def disarm(fired):
+    with open(fired, "x", encoding="utf-8"):
+        pass
+
+
+def new_requests(path):
+    """A function that returns what the API server has created for us since the last call; events and Leases apart."""
+    log = open(path, encoding="utf-8")  # pylint: disable=consider-using-with
+    log.seek(0, os.SEEK_END)
+    rest = [""]
+
+    def read():
+        lines = (rest[0] + log.read()).split("\n")
+        rest[0] = lines.pop()
+        created = []
+        for event in map(json.loads, lines):
+            what = event.get("objectRef", {})
+            if (event["user"]["username"].startswith("flotilla") and event.get("responseStatus", {}).get("code") == 201
+                    and what.get("resource") not in ("events", "leases", "selfsubjectaccessreviews")):
+                created.append(f"{what.get('resource')} {what.get('namespace', '')}/{what.get('name', '')}")
+        return created
+
+    return read
+
+
+LISTED = ("registries", "backendclaims", "registryidentities")
+
+
+def leftovers(world, cluster):
+    found = [f"{kind} {item['metadata']['name']}" for kind in LISTED for item in cluster.list(kind)]
+    found += [f"kept secret {item['metadata']['name']}" for item in
+              cluster.list("secrets", "flotilla-system", "flotilla.dev/identity")]
+    found += [f"namespace {item['metadata']['name']}" for item in cluster.list("namespaces", None, "flotilla.dev/fleet")]
+    found += [str(row) for rows in world.externals() for row in rows]
+    return found
+
+
+def sweep(world, cluster):
+    for kind in LISTED:
+        for item in cluster.list(kind):
+            meta = item["metadata"]
+            if meta.get("finalizers"):
+                cluster.merge(kind, meta["name"], {"metadata": {"finalizers": None}}, meta.get("namespace"))
+            cluster.delete(kind, meta["name"], meta.get("namespace"))
+    for item in cluster.list("secrets", "flotilla-system", "flotilla.dev/identity"):
+        cluster.delete("secrets", item["metadata"]["name"], "flotilla-system")
+    for item in cluster.list("namespaces"):
+        if item["metadata"]["name"].startswith(("reg-", "ns-crash-")):
+            cluster.delete("namespaces", item["metadata"]["name"])
+    databases, roles = world.externals()
+    for row in databases:
+        world.pool_query(f"DROP DATABASE {row[0]} WITH (FORCE)")
+    for row in roles:
+        world.pool_query(f"DROP ROLE {row[0]}")

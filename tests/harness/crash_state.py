@@ -1,0 +1,143 @@
+"""What the world looks like, without what must differ between two runs: names, times, uids, slots, secrets.
+
+Two lives of a registry are equal when these snapshots are.
+"""
+
+import base64
+import json
+import re
+
+VARYING = {  # what names an object that another controller made, and what a claim got
+    re.compile(r"pool-1\.\d+"): "pool-1.<slot>",
+    re.compile(r"-portal-[0-9a-f]{6,10}\b"): "-portal-<hash>",
+}
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+HASHES = {"flotilla.dev/root", "flotilla.dev/desired-hash", "flotilla.dev/published", "pod-template-hash"}
+NOISE = {
+    "uid", "resourceVersion", "creationTimestamp", "managedFields", "generation", "observedGeneration", "selfLink",
+    "slot", "clusterIP", "clusterIPs", "ownerReferences", "lastTransitionTime", "lastUpdateTime", "since",
+    "deletionTimestamp", "deletionGracePeriodSeconds",
+}
+
+
+class Seen:
+    """What a life has met so far: things that must never be made anew are compared with their first sight."""
+
+    def __init__(self):
+        self.first = {}
+        self.words = {}  # text → what to write instead
+
+    def same(self, key, value):
+        return value == self.first.setdefault(key, value)
+
+
+def _strip(value):
+    if isinstance(value, list):
+        items = [_strip(item) for item in value]
+        if value and all(isinstance(item, dict) and "type" in item for item in value):
+            items.sort(key=lambda item: item["type"])
+        return items
+    if not isinstance(value, dict):
+        return value
+    return {key: "<hash>" if key in HASHES else _strip(item) for key, item in value.items() if key not in NOISE}
+
+
+def normal(item, seen):
+    text = TIME.sub("<time>", json.dumps(_strip(item), sort_keys=True))
+    for word in sorted(seen.words, key=len, reverse=True):
+        text = text.replace(word, seen.words[word])
+    for pattern, word in VARYING.items():
+        text = pattern.sub(word, text)
+    return json.loads(text)
+
+
+def decoded(secret):
+    return {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+
+
+def _object(item, seen):
+    meta = item["metadata"]
+    if "data" in item:
+        item = {**item, "data": decoded(item)}
+    facts = normal(item, seen)
+    facts["deleting"] = "deletionTimestamp" in meta
+    if "observedGeneration" in item.get("status", {}):
+        facts["observed"] = item["status"]["observedGeneration"] == meta["generation"]
+    facts["owners"] = sorted(owner["kind"] for owner in meta.get("ownerReferences", []))
+    facts["managers"] = sorted({field["manager"] for field in meta.get("managedFields", [])
+                                if field["manager"].startswith("flotilla")})
+    return facts
+
+
+def _pod(pod):
+    ready = [c["status"] for c in pod["status"].get("conditions", []) if c["type"] == "Ready"]
+    return [pod["status"].get("phase"), ready, "deletionTimestamp" in pod["metadata"]]
+
+
+def cell(cluster, namespace, identity, seen):
+    """Everything of one registry in its cluster."""
+    kept = identity and cluster.get("secrets", f"registry-{identity}", "flotilla-system")
+    if kept:
+        learn(seen, password=decoded(kept)["password"])
+    found = {"namespace": None if namespace is None else (cluster.get("namespaces", namespace) or {}).get("status")}
+    for resource in ("registries", "deployments", "services", "secrets"):
+        items = cluster.list(resource, namespace)
+        found[resource] = [_object(item, seen) for item in sorted(items, key=lambda item: item["metadata"]["name"])]
+    found["pods"] = sorted(_pod(pod) for pod in cluster.list("pods", namespace))
+    if identity:
+        of_identity = f"flotilla.dev/identity={identity}"
+        found["claims"] = [_object(item, seen) for item in cluster.list("backendclaims", None, of_identity)]
+        lock = cluster.get("registryidentities", identity)
+        found["identity"] = lock and _object(lock, seen)
+        found["kept"] = kept and {**_object(kept, seen), "unchanged": seen.same("kept", kept["data"])}
+    return found
+
+
+POOL_SQL = """
+    SELECT r.oid, r.rolcanlogin, r.rolconnlimit, r.rolsuper OR r.rolcreatedb OR r.rolcreaterole, r.rolpassword,
+           shobj_description(r.oid, 'pg_authid'), d.oid, d.datallowconn, d.datconnlimit, d.datacl::text,
+           pg_get_userbyid(d.datdba), shobj_description(d.oid, 'pg_database')
+    FROM (VALUES (%s::name)) want(name)
+    LEFT JOIN pg_authid r ON r.rolname = want.name LEFT JOIN pg_database d ON d.datname = want.name"""
+
+
+def pool(query, identity, seen):
+    """Role and database. Made anew, an oid or the verifier would differ from the first that was seen."""
+    row = query(POOL_SQL, f"t_{identity}")[0]
+    names = ("role_oid", "login", "role_limit", "powers", "verifier", "role_mark",
+             "database_oid", "allows", "database_limit", "acl", "owner", "database_mark")
+    facts = dict(zip(names, row))
+    for name in ("role_oid", "verifier", "database_oid"):
+        facts[name] = facts[name] and ("unchanged" if seen.same(name, facts[name]) else "CHANGED")
+    return normal(facts, seen)
+
+
+ROWS_SQL = {
+    "row": "SELECT lifecycle, generation, published, cell, state, spec, purge_after IS NULL, purge_started_at IS NULL,"
+           " deleted_at IS NULL FROM registry WHERE id = %s",
+    "status": "SELECT cell, observed_generation, phase, health, drift, reason, message, conditions"
+              " FROM registry_status WHERE registry_id = %s",
+    "operations": "SELECT kind, status, requested_generation, error, started_at IS NULL FROM operation"
+                  " WHERE registry_id = %s ORDER BY id",
+    "audit": "SELECT action FROM audit_event WHERE resource_id = %s ORDER BY id",
+    "outbox": "SELECT generation FROM outbox WHERE registry_id = %s",
+}
+COUNTERS_SQL = """
+    SELECT coalesce(c.cell, s.cell), coalesce(c.phase, s.phase), c.n, s.n
+    FROM (SELECT cell, phase, sum(count) AS n FROM status_counter GROUP BY 1, 2) c
+    FULL JOIN (SELECT cell, phase, count(*) AS n FROM registry_status GROUP BY 1, 2) s USING (cell, phase)
+    WHERE coalesce(c.n, 0) <> coalesce(s.n, 0)"""
+
+
+def rows(query, registry, seen):
+    """What the fleet's database says of it; counters that differ from a recount."""
+    found = {name: normal([list(row) for row in query(sql, registry)], seen) for name, sql in ROWS_SQL.items()}
+    found["wrong_counters"] = [[str(field) for field in row] for row in query(COUNTERS_SQL)]
+    return found
+
+
+def learn(seen, **words):
+    """Text that differs between runs."""
+    for name, word in words.items():
+        if word:
+            seen.words[word] = f"<{name}>"

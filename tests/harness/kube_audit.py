@@ -1,0 +1,54 @@
+"""The API server's own log as an instrument: who wrote what since it was last looked at, and what was refused."""
+
+import collections
+import json
+import os
+
+WRITES = ("create", "update", "patch", "delete", "deletecollection")
+OURS = ("flotilla-operate", "flotilla-fleet")
+
+Request = collections.namedtuple("Request", "time user verb resource subresource namespace name code reason")
+
+
+def _request(event):
+    target, status = event.get("objectRef", {}), event.get("responseStatus", {})
+    return Request(event["requestReceivedTimestamp"], event["user"]["username"], event["verb"], target.get("resource", ""),
+                   target.get("subresource", ""), target.get("namespace", ""), target.get("name", ""),
+                   status.get("code", 0), status.get("reason", ""))
+
+
+class KubeAudit:
+    """Reads on from where it stopped; begins at the log's present end."""
+
+    def __init__(self, stack):
+        self.path = stack.env["KUBE_AUDIT_LOG"]
+        self.offset = os.path.getsize(self.path)
+
+    def writes(self, users=OURS):
+        """The finished write requests of these users since the last call."""
+        found = []
+        with open(self.path, "rb") as file:
+            file.seek(self.offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break  # half written: next time
+                self.offset += len(line)
+                event = json.loads(line)
+                if event["user"]["username"] in users and event["verb"] in WRITES:
+                    found.append(_request(event))
+        return found
+
+
+def is_lease(request):
+    return request.resource == "leases"
+
+
+def creations(requests):
+    """(resource, namespace, name) → how often it came to be; an apply that found nothing is a creation, too."""
+    return collections.Counter((r.resource, r.namespace, r.name) for r in requests if r.code == 201 and not r.subresource)
+
+
+def refused_as_stale(requests):
+    """Writes that the server refused because they stood on an older state: resourceVersion, uid, or our revision."""
+    return [r for r in requests if (r.code == 409 and r.reason != "AlreadyExists") or
+            (r.code == 422 and r.user == "flotilla-fleet" and r.resource == "registries")]

@@ -1,0 +1,217 @@
+/* The pure halves of the registry operator: what deleting does, and what the status says. */
+#include "tests/unit/test.h"
+
+#include "reconcilers/engine/conditions.h"
+#include "reconcilers/registry/scope.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define NOW_MS INT64_C(1800000000000) /* 2027-01-15 */
+#define PAST "2026-01-01T00:00:00Z"
+#define FUTURE "2030-01-01T00:00:00Z"
+
+static void teardown__purges_only_when_said_twice(void **state)
+{
+    static const struct {
+        const char *identity;
+        enum registry_lifecycle lifecycle;
+        const char *purge_after;
+        enum registry_deletion deletion;
+        bool fleet;
+        enum teardown want;
+    } rows[] = {
+        {NULL, REGISTRY_CLOSED, PAST, REGISTRY_DELETE, false, TEARDOWN_NOTHING},
+        {"i", REGISTRY_ACTIVE, NULL, REGISTRY_RETAIN, false, TEARDOWN_RETAIN},
+        {"i", REGISTRY_ACTIVE, PAST, REGISTRY_RETAIN, false, TEARDOWN_RETAIN},
+        {"i", REGISTRY_CLOSED, NULL, REGISTRY_RETAIN, false, TEARDOWN_RETAIN},
+        {"i", REGISTRY_CLOSED, FUTURE, REGISTRY_RETAIN, true, TEARDOWN_RETAIN},
+        {"i", REGISTRY_CLOSED, "garbage", REGISTRY_RETAIN, true, TEARDOWN_RETAIN},
+        {"i", REGISTRY_CLOSED, PAST, REGISTRY_RETAIN, true, TEARDOWN_PURGE},
+        {"i", REGISTRY_CLOSED, PAST, REGISTRY_RETAIN, false, TEARDOWN_PURGE},
+        {"i", REGISTRY_ACTIVE, NULL, REGISTRY_DELETE, false, TEARDOWN_PURGE},
+        {"i", REGISTRY_ACTIVE, NULL, REGISTRY_DELETE, true, TEARDOWN_RETAIN},
+        {"i", REGISTRY_CLOSED, FUTURE, REGISTRY_DELETE, true, TEARDOWN_RETAIN},
+    };
+    (void)state;
+    for (size_t at = 0; at < sizeof rows / sizeof *rows; at++) {
+        const struct registry_scope scope = {
+            .spec = {.identity = rows[at].identity,
+                     .lifecycle = rows[at].lifecycle,
+                     .purge_after = rows[at].purge_after,
+                     .deletion = rows[at].deletion},
+            .fleet = rows[at].fleet,
+        };
+        assert_int_equal(registry_teardown_decide(&scope, NOW_MS), rows[at].want);
+    }
+}
+
+/* One row: what a pass went through, and what it must say. */
+struct say {
+    const char *failed_phase; /* NULL = the pass succeeded */
+    int rc;
+    const char *reason;
+    bool closed, deleting, stack_ready, stack_failed;
+    int pods_ready, pods_left;
+    enum external_state external;
+    const char *want; /* "Type=Status/Reason", comma-separated */
+};
+
+static const struct say says[] = {
+    {.external = EXTERNAL_OPEN,
+     .stack_ready = true,
+     .pods_ready = 1,
+     .want = "Ready=True/ReadyUnprobed,BackendsReady=True/LoggedIn,StackReady=True/Current,"
+             "Available=True/StackAvailable,Serving=Unknown/ProbeDisabled"},
+    {.external = EXTERNAL_OPEN,
+     .want = "Ready=False/Progressing,StackReady=False/Progressing,"
+             "Available=False/StackUnavailable"},
+    {.external = EXTERNAL_OPEN,
+     .pods_ready = 1,
+     .want = "Ready=False/Progressing,Available=True/StackAvailable"},
+    {.external = EXTERNAL_OPEN, .stack_failed = true, .want = "StackReady=False/Failed"},
+    {.failed_phase = "backend",
+     .rc = -ERR_UNAVAILABLE,
+     .reason = "BreakerOpen",
+     .want = "Ready=False/Progressing,BackendsReady=False/BackendFailed"},
+    {.failed_phase = "backend",
+     .rc = -ERR_TAKEN,
+     .reason = "DatabaseLost",
+     .external = EXTERNAL_LOST,
+     .want = "Ready=False/DatabaseLost,BackendsReady=False/DatabaseLost,"
+             "Stalled=True/DatabaseLost"},
+    {.failed_phase = "claim",
+     .rc = -ERR_WAITING,
+     .reason = "PoolFull",
+     .want = "Ready=False/Progressing,BackendsReady=False/PoolFull"},
+    {.failed_phase = "identity",
+     .rc = -ERR_TAKEN,
+     .reason = "IdentityTaken",
+     .want = "Ready=False/IdentityTaken,Stalled=True/IdentityTaken,"
+             "BackendsReady=Unknown/Provisioning"},
+    {.failed_phase = "drain",
+     .rc = -ERR_WAITING,
+     .reason = "PodsRemaining",
+     .closed = true,
+     .pods_left = 1,
+     .stack_ready = true,
+     .want = "Ready=False/Closing,BackendsReady=False/Closing,StackReady=False/PodsRemaining,"
+             "Available=False/Closed"},
+    {.closed = true,
+     .external = EXTERNAL_CLOSED,
+     .stack_ready = true,
+     .want = "Ready=False/Closed,BackendsReady=False/Closed,StackReady=False/ScaledDown,"
+             "Available=False/Closed"},
+    {.failed_phase = "teardown",
+     .rc = -ERR_WAITING,
+     .reason = "Purging",
+     .deleting = true,
+     .want = "Ready=False/Deleting"},
+};
+
+static void expect(struct ctx *ctx, const json_t *status, const char *want)
+{
+    char *text = arena_strdup(ctx->arena, want), *rest = NULL;
+    for (char *one = strtok_r(text, ",", &rest); one; one = strtok_r(NULL, ",", &rest)) {
+        char *type = arena_strndup(ctx->arena, one, strcspn(one, "="));
+        const json_t *condition = condition_get(status, type);
+        assert_string_equal(one, arena_printf(ctx->arena, "%s=%s/%s", type,
+                                              json_str_or(condition, "status", "-"),
+                                              json_str_or(condition, "reason", "-")));
+    }
+}
+
+static void conditions__say_what_happened(void **state)
+{
+    struct ctx *ctx = *state;
+    json_t *claim = arena_json(ctx->arena, json_pack("{s:{s:s}}", "spec", "pool", "pg-1"));
+    for (size_t at = 0; at < sizeof says / sizeof *says; at++) {
+        const struct say *say = &says[at];
+        struct registry_scope scope = {
+            .spec = {.identity = "abcdefghijklmnop",
+                     .revision = 4,
+                     .lifecycle = say->closed ? REGISTRY_CLOSED : REGISTRY_ACTIVE},
+            .generation = 7,
+            .deleting = say->deleting,
+            .claim = claim,
+            .external = say->external,
+            .stack = {.ready = say->stack_ready, .failed = say->stack_failed, .message = "why"},
+            .stack_seen = say->external == EXTERNAL_OPEN || say->closed,
+            .pods_left = say->pods_left,
+            .pods_ready = say->pods_ready,
+        };
+        const struct phase phase = {.name = say->failed_phase};
+        struct err failure = {.code = -say->rc};
+        snprintf(failure.reason, sizeof failure.reason, "%s", say->reason ? say->reason : "");
+        const struct pass pass = {.rc = say->rc, .failure = &failure, .failed_phase = &phase};
+        json_t *status = arena_json(ctx->arena, json_object());
+        registry_conditions(ctx, &pass, &scope, status);
+        expect(ctx, status, say->want);
+        assert_int_equal(json_int_or(status, "observedGeneration", 0), 7);
+        assert_int_equal(json_int_or(status, "observedRevision", 0), 4);
+        /* S12: the same pass once more changes no byte. */
+        uint64_t before = json_hash(status);
+        registry_conditions(ctx, &pass, &scope, status);
+        assert_int_equal(json_hash(status), before);
+    }
+}
+
+/* Each (type, reason) that the table above names is a row of conditions.def. */
+static void conditions__have_rows(void **state)
+{
+    static const struct {
+        const char *type, *reason;
+    } rows[] = {
+#define CONDITION(type, reason, doc) {type, reason},
+#include "api/conditions.def"
+#undef CONDITION
+    };
+    struct ctx *ctx = *state;
+    for (size_t at = 0; at < sizeof says / sizeof *says; at++) {
+        char *text = arena_strdup(ctx->arena, says[at].want), *rest = NULL;
+        for (char *one = strtok_r(text, ",", &rest); one; one = strtok_r(NULL, ",", &rest)) {
+            const char *type = arena_strndup(ctx->arena, one, strcspn(one, "="));
+            bool found = false;
+            for (size_t row = 0; row < sizeof rows / sizeof *rows; row++)
+                found |= str_equal(rows[row].type, type) &&
+                         str_equal(rows[row].reason, strchr(one, '/') + 1);
+            if (!found)
+                print_error("no row for %s\n", one);
+            /* Ready repeats the reason of Stalled. */
+            assert_true(found || str_equal(type, "Ready"));
+        }
+    }
+}
+
+static void verify__forgets_another_wish(void **state)
+{
+    (void)state;
+    struct verify_table *table = verify_new();
+    assert_int_equal(verify_age_ms(table, "uid", 1), -1);
+    verify_done(table, "uid", 1);
+    assert_true(verify_age_ms(table, "uid", 1) >= 0);
+    assert_int_equal(verify_age_ms(table, "uid", 2), -1);
+    verify_forget(table, "uid");
+    assert_int_equal(verify_age_ms(table, "uid", 1), -1);
+    char uid[32];
+    for (int at = 0; at < VERIFY_ENTRIES_MAX + 10; at++) {
+        snprintf(uid, sizeof uid, "uid-%d", at);
+        verify_done(table, uid, 1);
+    }
+    assert_int_equal(verify_age_ms(table, "uid-0", 1), -1); /* bounded */
+    assert_true(verify_age_ms(table, uid, 1) >= 0);
+    verify_free(table);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(teardown__purges_only_when_said_twice),
+        TEST(conditions__say_what_happened),
+        TEST(conditions__have_rows),
+        TEST(verify__forgets_another_wish),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
