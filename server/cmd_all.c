@@ -69,8 +69,7 @@ static void reap(struct child *children, size_t count, int64_t now)
             child->start_at_ms = now + child->pause_ms;
             log_warn(NULL, "%s ended (%s %d), starts again in %d ms", child->role,
                      WIFSIGNALED(status) ? "signal" : "status",
-                     WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
-                     child->pause_ms);
+                     WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), child->pause_ms);
         }
     }
 }
@@ -105,7 +104,7 @@ int cmd_all(const struct config *config, int argc, char **argv)
         return 2;
     }
     struct child children[] = {{.role = "operate"}, {.role = "fleet"}, {.role = "serve"}};
-    /* argv[-k]…argv[-1] are the options that main() consumed: hand them on. */
+    /* argv[-k] to argv[-1] are the options that main() consumed: hand them on. */
     char **arguments = argv;
     while (strcmp(arguments[-1], "all") != 0)
         arguments--;

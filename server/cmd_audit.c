@@ -25,13 +25,13 @@ static int audit_cell(struct ctx *ctx, const struct config *config, json_t *find
         .workers = (int)config->workers,
     };
     struct kube *kube = NULL;
-    struct registry_operator *operator = NULL;
+    struct registry_operator *home = NULL;
     json_t *registries = NULL;
     TRY(kube_open(ctx, config->kubeconfig, "flotillad-audit/" FLOTILLA_VERSION, &kube));
-    int rc = registry_operator_new(ctx, kube, &options, &operator);
+    int rc = registry_operator_new(ctx, kube, &options, &home);
     if (rc == 0)
-        rc = registry_audit(ctx, kube, operator, findings, &registries);
-    registry_operator_free(operator);
+        rc = registry_audit(ctx, kube, home, findings, &registries);
+    registry_operator_free(home);
     kube_close(kube);
     return rc;
 }
@@ -58,7 +58,7 @@ static int compare(struct ctx *ctx, const struct config *config)
         return process_failed(ctx, "audit");
     size_t index;
     const json_t *finding;
-    json_array_foreach (findings, index, finding)
+    json_array_foreach(findings, index, finding)
         printf("%s\n", json_text(ctx->arena, finding));
     fprintf(stderr, "audit: %zu differences\n", json_array_size(findings));
     return json_array_size(findings) ? EXIT_DIFFERENT : EXIT_CONSISTENT;

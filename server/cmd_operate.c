@@ -36,11 +36,11 @@ static int operate(struct ctx *ctx, const struct config *config, const struct ce
         .verify_interval_ms = config->verify_interval_ms,
         .workers = (int)config->workers,
     };
-    struct registry_operator *operator = NULL;
-    TRY(registry_operator_new(ctx, cell->kube, &registry_options, &operator));
+    struct registry_operator *home = NULL;
+    TRY(registry_operator_new(ctx, cell->kube, &registry_options, &home));
     struct engine *engine = engine_new(&options);
     for (int at = 0; at < REGISTRY_RECONCILERS; at++)
-        engine_add(engine, registry_reconcilers[at], operator);
+        engine_add(engine, registry_reconcilers[at], home);
 
     struct nginx_operator *nginx = NULL;
     struct process_health *health = NULL;
@@ -57,7 +57,7 @@ static int operate(struct ctx *ctx, const struct config *config, const struct ce
     process_health_stop(health);
     engine_stop(engine);
     nginx_operator_free(nginx);
-    registry_operator_free(operator);
+    registry_operator_free(home);
     return rc;
 }
 

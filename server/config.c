@@ -21,7 +21,7 @@ struct row {
 };
 
 static const struct row rows[] = {
-#define CFG(field, name, type, otherwise, min, max, roles, doc) \
+#define CFG(field, name, type, otherwise, min, max, roles, doc)                                    \
     {name, TYPE_##type, offsetof(struct config, field), otherwise, min, max, roles, doc},
 #include "server/config.def"
 #undef CFG

@@ -349,7 +349,9 @@ static int lock_out(struct ctx *ctx, struct postgres *pg, const struct postgres_
     TRY(end_sessions(ctx, pg, state));
     if (state->can_login)
         return err_set(ctx, ERR_REFUSED, "ReadBack", "'%s' may still log in", pg->name);
-    return 0;
+    /* The limit is the plan's here, too: what stands there in the end must not tell in which order
+     * plan and lifecycle were changed. A database that was never opened stays shut. */
+    return state->allows_connections ? run_steps(ctx, pg, want, state, open_steps) : 0;
 }
 
 int postgres_update(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,

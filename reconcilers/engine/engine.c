@@ -194,14 +194,14 @@ static int share_cache(struct engine *engine, enum kube_kind kind, const char *l
     return engine->cache_count++;
 }
 
-void engine_add(struct engine *engine, const struct reconciler *reconciler, void *operator)
+void engine_add(struct engine *engine, const struct reconciler *reconciler, void *home)
 {
     if (engine->controller_count == CONTROLLERS_MAX)
         abort();
     struct controller *controller = &engine->controllers[engine->controller_count++];
     controller->engine = engine;
     controller->reconciler = reconciler;
-    controller->operator= operator;
+    controller->home = home;
     snprintf(controller->manager, sizeof controller->manager, "flotilla-%s", reconciler->name);
     controller->queue = workqueue_new(reconciler->name, BACKOFF_CAP_MS);
     controller->cache_of_root = share_cache(engine, reconciler->kind, reconciler->label_selector);

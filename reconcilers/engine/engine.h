@@ -74,7 +74,7 @@ struct pass {
     struct key key;
     json_t *root; /* as cached, or as our last write returned it; NULL = gone. Not to be changed */
     void *scope;  /* the reconciler's own struct */
-    void *operator; /* what engine_add() was given: configuration, adapters */
+    void *home;   /* what engine_add() was given: configuration, adapters */
     /*
      * The status that this pass wants (a deep copy of root's at the start, or {}); the engine
      * writes it when it differs, by merge patch on /status fenced with root's resourceVersion.
@@ -102,7 +102,7 @@ struct engine_options {
 };
 
 struct engine *engine_new(const struct engine_options *options);
-void engine_add(struct engine *engine, const struct reconciler *reconciler, void *operator);
+void engine_add(struct engine *engine, const struct reconciler *reconciler, void *home);
 /* Starts caches, lease thread and workers; returns at once. */
 int engine_start(struct ctx *ctx, struct engine *engine);
 /* All required caches are synced and the lease thread has spoken with the server. */

@@ -18,7 +18,7 @@ enum { CONTROLLERS_MAX = 16, CACHES_MAX = 32, WORKERS_MAX = 64 };
 struct controller {
     struct engine *engine;
     const struct reconciler *reconciler;
-    void *operator;
+    void *home;
     char manager[64];
     struct workqueue *queue;
     int cache_of_root;

@@ -162,7 +162,7 @@ static void write_through(struct ctx *ctx, struct pass *pass, enum kube_kind kin
 static int written(struct ctx *ctx, struct pass *pass, enum call call, enum kube_kind kind, int rc,
                    json_t *object, json_t **ret)
 {
-    if (rc == -ERR_CONFLICT || rc == -ERR_ALREADY_EXISTS)
+    if (rc == -ERR_ALREADY_EXISTS) /* conflicts are counted where they are heard of */
         metric_add(METRIC_STALE_WRITES, 1, call_row(call)->name);
     TRY(rc);
     write_through(ctx, pass, kind, object);
@@ -232,8 +232,6 @@ int pass_delete(struct ctx *ctx, struct pass *pass, enum call call, const json_t
         err_clear(ctx);
         rc = 0;
     }
-    if (rc == -ERR_CONFLICT)
-        metric_add(METRIC_STALE_WRITES, 1, call_row(call)->name);
     TRY(rc);
     /* With finalizers or a grace period it is only terminating: the watch will tell. */
     if (kind == KIND_POD || json_array_size(json_at(object, "metadata.finalizers")) > 0)
@@ -333,14 +331,13 @@ void pass_begin(struct ctx *ctx, struct running_pass *running, struct controller
                 const struct key *key)
 {
     const struct reconciler *reconciler = controller->reconciler;
-    *running = (struct running_pass){.controller = controller,
-                                     .pass =
-                                         {
-                                             .engine = controller->engine,
-                                             .reconciler = reconciler,
-                                             .operator= controller->operator,
-                                             .key = * key },
-                                     };
+    *running = (struct running_pass){
+        .controller = controller,
+        .pass = {.engine = controller->engine,
+                 .reconciler = reconciler,
+                 .home = controller->home,
+                 .key = *key},
+    };
     struct pass *pass = &running->pass;
     pass->scope = arena_alloc(ctx->arena, reconciler->scope_bytes);
     pass->root = pass_get(ctx, pass, reconciler->kind, key->namespace, key->name);

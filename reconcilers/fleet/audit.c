@@ -259,6 +259,34 @@ static int find_live(struct ctx *ctx, struct pg_pool *pool, const char *cells_di
     return 0;
 }
 
+/*
+ * Where the identity is gone the data was purged, and the namespace is about to go or gone. Neither
+ * name is ever used again, so the row cannot win: under the old id there would be an empty registry
+ * that looks like the old one. A new registry is a new row.
+ */
+static int refuse_revival(struct ctx *ctx, struct pg_pool *pool, const char *cells_dir,
+                          const char *id)
+{
+    json_t *row, *cells, *cell, *identity = NULL;
+    struct kube *kube;
+    size_t index;
+    TRY(store_fleet_row(ctx, pool, id, &row));
+    if (!json_bool_or(row, "diverged", false) || json_int_or(row, "published", 0) == 0)
+        return 0;
+    TRY(store_fleet_cells(ctx, pool, &cells));
+    json_array_foreach(cells, index, cell) {
+        if (!str_equal(json_str(cell, "name"), json_str(row, "cell")))
+            continue;
+        TRY(open_kube(ctx, cells_dir, cell, &kube));
+        TRY(kube_get(ctx, CALL_FLEET_IDENTITY_GET, kube, KIND_REGISTRY_IDENTITY, NULL,
+                     json_str(row, "identity"), &identity));
+    }
+    if (identity)
+        return 0;
+    return err_set(ctx, ERR_PRECONDITION, "RegistryPurged",
+                   "registry %s was purged in its cell: take cluster, and create a new one", id);
+}
+
 int fleet_resolve(struct ctx *ctx, const struct fleet_options *options, const char *id,
                   bool take_cluster)
 {
@@ -267,6 +295,8 @@ int fleet_resolve(struct ctx *ctx, const struct fleet_options *options, const ch
     json_t *live;
     bool is_changed;
     TRY(find_live(ctx, pool, options->cells_dir, id, &cell, &live));
+    if (!live && !take_cluster)
+        TRY(refuse_revival(ctx, pool, options->cells_dir, id));
     TRY(store_fleet_resolve(ctx, pool, id, cell, live, take_cluster, &is_changed));
     if (!is_changed)
         return err_set(ctx, ERR_PRECONDITION, "NotDiverged",

@@ -63,7 +63,7 @@ static bool is_being_deleted(const struct pass *pass)
 
 static int apply_stack(struct ctx *ctx, struct pass *pass)
 {
-    const struct nginx_operator *nginx = pass->operator;
+    const struct nginx_operator *nginx = pass->home;
     struct nginx_scope *scope = pass->scope;
     struct bundle_plan plan;
     if (is_being_deleted(pass))

@@ -11,7 +11,7 @@
 struct audit {
     struct ctx *ctx;
     struct kube *kube;
-    const struct registry_operator *operator;
+    const struct registry_operator *home;
     json_t *findings;
     json_t *pools, *claims, *identities, *registries, *secrets;
     json_t *marked; /* of all pools: {kind, name, identity, pool} */
@@ -49,14 +49,14 @@ static int read_cluster(struct audit *audit)
     TRY(kube_list(ctx, CALL_NONE, kube, KIND_BACKEND_CLAIM, NULL, NULL, &audit->claims));
     TRY(kube_list(ctx, CALL_NONE, kube, KIND_REGISTRY_IDENTITY, NULL, NULL, &audit->identities));
     TRY(kube_list(ctx, CALL_NONE, kube, KIND_REGISTRY, NULL, NULL, &audit->registries));
-    return kube_list(ctx, CALL_NONE, kube, KIND_SECRET, audit->operator->namespace, LABEL_IDENTITY,
+    return kube_list(ctx, CALL_NONE, kube, KIND_SECRET, audit->home->namespace, LABEL_IDENTITY,
                      &audit->secrets);
 }
 
 static int list_pool(struct audit *audit, const json_t *pool, json_t **ret)
 {
     struct postgres_pool access;
-    TRY(registry_pool_access(audit->ctx, audit->kube, audit->operator, pool, &access));
+    TRY(registry_pool_access(audit->ctx, audit->kube, audit->home, pool, &access));
     return postgres_list(audit->ctx, &access, ret);
 }
 
@@ -244,13 +244,13 @@ static json_t *for_the_fleet(struct audit *audit)
     return list;
 }
 
-int registry_audit(struct ctx *ctx, struct kube *kube, const struct registry_operator *operator,
-                   json_t * findings, json_t **ret_registries)
+int registry_audit(struct ctx *ctx, struct kube *kube, const struct registry_operator *home,
+                   json_t *findings, json_t **ret_registries)
 {
     struct audit audit = {
         .ctx = ctx,
         .kube = kube,
-        .operator= operator,
+        .home = home,
         .findings = findings,
         .marked = arena_json(ctx->arena, json_array()),
         .silent = arena_json(ctx->arena, json_object()),

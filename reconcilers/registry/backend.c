@@ -33,10 +33,10 @@ static uint64_t wish_of(struct ctx *ctx, const struct registry_scope *scope)
 
 /* The interval, less up to a fifth of it by the identity: a thousand registries do not come at
  * once. */
-static int64_t interval_of(const struct registry_operator *operator, const char * identity)
+static int64_t interval_of(const struct registry_operator *home, const char *identity)
 {
-    int64_t fifth = operator->verify_interval_ms / 5 + 1;
-    return operator->verify_interval_ms -(int64_t)(str_hash(identity) % (uint64_t)fifth);
+    int64_t fifth = home->verify_interval_ms / 5 + 1;
+    return home->verify_interval_ms - (int64_t)(str_hash(identity) % (uint64_t)fifth);
 }
 
 static const struct {
@@ -123,10 +123,10 @@ static int converge(struct ctx *ctx, struct pass *pass, struct postgres *pg)
 int registry_backend(struct ctx *ctx, struct pass *pass)
 {
     struct registry_scope *scope = pass->scope;
-    const struct registry_operator *operator= pass->operator;
+    const struct registry_operator *home = pass->home;
     uint64_t wish = wish_of(ctx, scope);
-    int64_t interval = interval_of(operator, scope->spec.identity);
-    int64_t age = verify_age_ms(operator->verified, scope->uid, wish);
+    int64_t interval = interval_of(home, scope->spec.identity);
+    int64_t age = verify_age_ms(home->verified, scope->uid, wish);
     enum external_state before = recorded(pass);
     if (age >= 0 && age < interval && before != EXTERNAL_UNKNOWN) {
         scope->external = before;
@@ -134,13 +134,13 @@ int registry_backend(struct ctx *ctx, struct pass *pass)
         return 0;
     }
     _cleanup_postgres_ struct postgres *pg = NULL;
-    verify_forget(operator->verified, scope->uid);
+    verify_forget(home->verified, scope->uid);
     TRY(registry_pool_begin(ctx, pass, scope->pool, scope->spec.identity, &pg));
     int rc = converge(ctx, pass, pg);
     if (rc == -ERR_TAKEN)
         pass_requeue(pass, WAIT_FOR_OTHERS_MS); /* whoever mends the pool wakes nobody here */
     TRY(rc);
-    verify_done(operator->verified, scope->uid, wish);
+    verify_done(home->verified, scope->uid, wish);
     pass_requeue(pass, interval);
     return 0;
 }

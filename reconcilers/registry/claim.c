@@ -117,7 +117,8 @@ static json_t *build(struct ctx *ctx, const struct registry_scope *scope, const 
                   (json_int_t)slot, "identity", identity, "registry", identity_owner(scope)));
 }
 
-/* The lowest slot that is free in the cache; taken by somebody meanwhile = the next one. */
+/* The lowest slot that is free in the cache. Taken meanwhile: by a stranger = the next one; perhaps
+ * by somebody who works for this registry, too, which is looked up at the first refusal. */
 static int create(struct ctx *ctx, struct pass *pass, const json_t **ret)
 {
     const struct registry_scope *scope = pass->scope;
@@ -138,6 +139,10 @@ static int create(struct ctx *ctx, struct pass *pass, const json_t **ret)
         if (rc != -ERR_ALREADY_EXISTS)
             return rc;
         err_clear(ctx);
+        if (tries == 1)
+            TRY(registry_claim_live(ctx, pass, scope->spec.identity, ret));
+        if (*ret)
+            return 0;
     }
     return err_set(ctx, ERR_CONFLICT, NULL, "others took the free slots of pool '%s'", name);
 }

@@ -83,9 +83,9 @@ static int drop_external(struct ctx *ctx, struct pass *pass, const json_t *claim
 
 static int drop_credential(struct ctx *ctx, struct pass *pass)
 {
-    const struct registry_operator *operator= pass->operator;
+    const struct registry_operator *home = pass->home;
     json_t *secret = NULL;
-    TRY(kube_get(ctx, CALL_KUBE_SECRET_READ, pass_kube(pass), KIND_SECRET, operator->namespace,
+    TRY(kube_get(ctx, CALL_KUBE_SECRET_READ, pass_kube(pass), KIND_SECRET, home->namespace,
                  registry_secret_name(ctx, pass->key.name), &secret));
     const json_t *labels = json_at(secret, "metadata.labels");
     if (!str_equal(json_string_value(json_object_get(labels, LABEL_IDENTITY)), pass->key.name))

@@ -34,43 +34,43 @@ static int read_cell(struct ctx *ctx, struct kube *kube, char **ret)
     return 0;
 }
 
-static int fill(struct ctx *ctx, struct kube *kube, struct registry_operator *operator)
+static int fill(struct ctx *ctx, struct kube *kube, struct registry_operator *home)
 {
-    TRY(load(ctx, FOLDER "/sizes.yaml", &operator->sizes));
-    TRY(load(ctx, FOLDER "/versions.yaml", &operator->versions));
-    TRY(bundle_load(ctx, FOLDER, &operator->bundle));
-    return kube ? read_cell(ctx, kube, &operator->cell) : 0;
+    TRY(load(ctx, FOLDER "/sizes.yaml", &home->sizes));
+    TRY(load(ctx, FOLDER "/versions.yaml", &home->versions));
+    TRY(bundle_load(ctx, FOLDER, &home->bundle));
+    return kube ? read_cell(ctx, kube, &home->cell) : 0;
 }
 
 int registry_operator_new(struct ctx *ctx, struct kube *kube,
                           const struct registry_options *options, struct registry_operator **ret)
 {
-    struct registry_operator *operator= calloc(1, sizeof *operator);
-    if (!operator)
+    struct registry_operator *home = calloc(1, sizeof *home);
+    if (!home)
         abort();
-    operator->namespace = strdup(options->operator_namespace);
-    operator->verify_interval_ms = options->verify_interval_ms;
-    operator->gates = backend_gates_new(options->workers / 4);
-    operator->verified = verify_new();
-    int rc = fill(ctx, kube, operator);
+    home->namespace = strdup(options->operator_namespace);
+    home->verify_interval_ms = options->verify_interval_ms;
+    home->gates = backend_gates_new(options->workers / 4);
+    home->verified = verify_new();
+    int rc = fill(ctx, kube, home);
     if (rc < 0) {
-        registry_operator_free(operator);
+        registry_operator_free(home);
         return rc;
     }
-    *ret = operator;
+    *ret = home;
     return 0;
 }
 
-void registry_operator_free(struct registry_operator *operator)
+void registry_operator_free(struct registry_operator *home)
 {
-    if (!operator)
+    if (!home)
         return;
-    bundle_free(operator->bundle);
-    json_decref(operator->sizes);
-    json_decref(operator->versions);
-    backend_gates_free(operator->gates);
-    verify_free(operator->verified);
-    free(operator->namespace);
-    free(operator->cell);
-    free(operator);
+    bundle_free(home->bundle);
+    json_decref(home->sizes);
+    json_decref(home->versions);
+    backend_gates_free(home->gates);
+    verify_free(home->verified);
+    free(home->namespace);
+    free(home->cell);
+    free(home);
 }

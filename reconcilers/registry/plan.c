@@ -26,8 +26,8 @@ static const char *image_of(struct ctx *ctx, const json_t *versions, const char 
                         patch ? patch : version);
 }
 
-json_t *registry_facts(struct ctx *ctx, const struct registry_operator *operator,
-                       const struct registry_scope * scope)
+json_t *registry_facts(struct ctx *ctx, const struct registry_operator *home,
+                       const struct registry_scope *scope)
 {
     const json_t *pool = scope->pool;
     const char *port =
@@ -37,7 +37,7 @@ json_t *registry_facts(struct ctx *ctx, const struct registry_operator *operator
     json_put(facts, "registry.name", json_string(scope->name));
     json_put(facts, "portal", json_deep_copy(json_at(scope->size, "portal")));
     json_put(facts, "portal.image",
-             json_string(image_of(ctx, operator->versions, scope->spec.version)));
+             json_string(image_of(ctx, home->versions, scope->spec.version)));
     if (registry_closed(scope))
         json_put(facts, "portal.replicas", json_integer(0));
     json_put(facts, "database.host", encoded(ctx, json_str_or(pool, "spec.endpoint.host", "")));
@@ -53,9 +53,9 @@ json_t *registry_facts(struct ctx *ctx, const struct registry_operator *operator
 int registry_plan(struct ctx *ctx, struct pass *pass)
 {
     struct registry_scope *scope = pass->scope;
-    const struct registry_operator *operator= pass->operator;
-    scope->size = json_object_get(operator->sizes, scope->spec.size);
+    const struct registry_operator *home = pass->home;
+    scope->size = json_object_get(home->sizes, scope->spec.size);
     if (!scope->size)
         return err_set(ctx, ERR_INVALID, NULL, "size '%s' is not known", scope->spec.size);
-    return bundle_render(ctx, operator->bundle, registry_facts(ctx, operator, scope), &scope->plan);
+    return bundle_render(ctx, home->bundle, registry_facts(ctx, home, scope), &scope->plan);
 }

@@ -17,24 +17,24 @@ struct pool_scope {
 static int check(struct ctx *ctx, struct pass *pass)
 {
     struct pool_scope *scope = pass->scope;
-    const struct registry_operator *operator= pass->operator;
+    const struct registry_operator *home = pass->home;
     const char *uid = json_str_or(pass->root, "metadata.uid", "");
     uint64_t wish = json_hash(json_at(pass->root, "spec"));
-    int64_t age = verify_age_ms(operator->verified, uid, wish);
+    int64_t age = verify_age_ms(home->verified, uid, wish);
     if (age >= 0 && age < POOL_CHECK_MS && condition_get(pass->status, "Ready")) {
         pass_requeue(pass, POOL_CHECK_MS - age);
         return 0;
     }
     struct postgres_pool pool;
     pass_requeue(pass, POOL_CHECK_MS);
-    TRY(registry_pool_access(ctx, pass_kube(pass), operator, pass->root, &pool));
+    TRY(registry_pool_access(ctx, pass_kube(pass), home, pass->root, &pool));
     int rc = postgres_check(ctx, &pool, &scope->health);
     if (rc == -ERR_OVERLOADED) {
         pass_requeue(pass, BUSY_MS);
         return err_set(ctx, ERR_WAITING, "PoolBusy", "registries are inside; they wait less");
     }
     TRY(rc);
-    verify_done(operator->verified, uid, wish);
+    verify_done(home->verified, uid, wish);
     scope->checked = true;
     return 0;
 }

@@ -17,20 +17,17 @@ static const char *credential(struct ctx *ctx, const json_t *secret, const char 
     return value;
 }
 
-int registry_pool_access(struct ctx *ctx, struct kube *kube,
-                         const struct registry_operator *operator, const json_t * pool,
-                         struct postgres_pool *ret)
+int registry_pool_access(struct ctx *ctx, struct kube *kube, const struct registry_operator *home,
+                         const json_t *pool, struct postgres_pool *ret)
 {
     const char *name = json_str_or(pool, "spec.adminSecretRef.name", "");
     json_t *secret = NULL;
-    TRY(kube_get(ctx, CALL_KUBE_SECRET_READ, kube, KIND_SECRET, operator->namespace, name,
-                 &secret));
+    TRY(kube_get(ctx, CALL_KUBE_SECRET_READ, kube, KIND_SECRET, home->namespace, name, &secret));
     const char *user = credential(ctx, secret, "username");
     const char *password = credential(ctx, secret, "password");
     if (!user || !password)
-        return err_set(ctx, ERR_UNAVAILABLE, "SecretMissing",
-                       "Secret '%s/%s' of pool '%s' %s", operator->namespace, name,
-                       json_str_or(pool, "metadata.name", ""),
+        return err_set(ctx, ERR_UNAVAILABLE, "SecretMissing", "Secret '%s/%s' of pool '%s' %s",
+                       home->namespace, name, json_str_or(pool, "metadata.name", ""),
                        secret ? "lacks username or password" : "is not there");
     *ret = (struct postgres_pool){
         .name = json_str_or(pool, "metadata.name", ""),
@@ -40,8 +37,8 @@ int registry_pool_access(struct ctx *ctx, struct kube *kube,
         .user = user,
         .password = password,
         .maintenance = json_str_or(pool, "spec.maintenanceDatabase", "postgres"),
-        .cell = operator->cell,
-        .gates = operator->gates,
+        .cell = home->cell,
+        .gates = home->gates,
     };
     return 0;
 }
@@ -51,7 +48,7 @@ int registry_pool_begin(struct ctx *ctx, struct pass *pass, const json_t *pool,
                         const char *identity, struct postgres **ret)
 {
     struct postgres_pool *access = arena_alloc(ctx->arena, sizeof *access);
-    TRY(registry_pool_access(ctx, pass_kube(pass), pass->operator, pool, access));
+    TRY(registry_pool_access(ctx, pass_kube(pass), pass->home, pool, access));
     int rc = postgres_begin(ctx, access, identity, ret);
     if (rc != -ERR_OVERLOADED)
         return rc;

@@ -24,7 +24,7 @@ extern const struct reconciler *const registry_reconcilers[REGISTRY_RECONCILERS]
 /* Loads bundle, sizes and versions, and reads the cell's mark (uid of kube-system) live. */
 int registry_operator_new(struct ctx *ctx, struct kube *kube,
                           const struct registry_options *options, struct registry_operator **ret);
-void registry_operator_free(struct registry_operator *operator);
+void registry_operator_free(struct registry_operator *home);
 
 /*
  * Compares pools, claims, identities, kept Secrets and registries of one cell, all read live.
@@ -32,5 +32,5 @@ void registry_operator_free(struct registry_operator *operator);
  * *ret_registries, for the fleet's half: [{"namespace", "name", "uid", "identity", "revision",
  * "generation", "fleet", "lifecycle"}] in ctx->arena.
  */
-int registry_audit(struct ctx *ctx, struct kube *kube, const struct registry_operator *operator,
-                   json_t * findings, json_t **ret_registries);
+int registry_audit(struct ctx *ctx, struct kube *kube, const struct registry_operator *home,
+                   json_t *findings, json_t **ret_registries);

@@ -90,8 +90,8 @@ int registry_stack(struct ctx *ctx, struct pass *pass); /* act.c */
 int registry_status(struct ctx *ctx, struct pass *pass);
 
 /* Pure halves of phases, for tests. */
-json_t *registry_facts(struct ctx *ctx, const struct registry_operator *operator,
-                       const struct registry_scope * scope);
+json_t *registry_facts(struct ctx *ctx, const struct registry_operator *home,
+                       const struct registry_scope *scope);
 void registry_conditions(struct ctx *ctx, const struct pass *pass,
                          const struct registry_scope *scope, json_t *status);
 
@@ -104,9 +104,8 @@ enum teardown registry_teardown_decide(const struct registry_scope *scope, int64
 /* The Deployments of the stack are at zero and its pods gone; else -ERR_WAITING. */
 int registry_pods_gone(struct ctx *ctx, const struct registry_scope *scope);
 /* Reads the pool's administrator Secret live. pools.c */
-int registry_pool_access(struct ctx *ctx, struct kube *kube,
-                         const struct registry_operator *operator, const json_t * pool,
-                         struct postgres_pool *ret);
+int registry_pool_access(struct ctx *ctx, struct kube *kube, const struct registry_operator *home,
+                         const json_t *pool, struct postgres_pool *ret);
 /* Locks an identity on a pool; a busy pool is -ERR_WAITING with a soon requeue. pools.c */
 int registry_pool_begin(struct ctx *ctx, struct pass *pass, const json_t *pool,
                         const char *identity, struct postgres **ret);

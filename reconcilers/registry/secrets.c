@@ -37,17 +37,17 @@ static json_t *build(struct ctx *ctx, const char *namespace, const char *name, c
 int registry_secrets(struct ctx *ctx, struct pass *pass)
 {
     struct registry_scope *scope = pass->scope;
-    const struct registry_operator *operator= pass->operator;
+    const struct registry_operator *home = pass->home;
     const char *identity = scope->spec.identity;
     const char *name = registry_secret_name(ctx, identity);
-    json_t *secret = pass_get(ctx, pass, KIND_SECRET, operator->namespace, name);
+    json_t *secret = pass_get(ctx, pass, KIND_SECRET, home->namespace, name);
     if (!secret) {
         int rc = pass_create(ctx, pass, CALL_KUBE_SECRET_CREATE,
-                             build(ctx, operator->namespace, name, identity), &secret);
+                             build(ctx, home->namespace, name, identity), &secret);
         if (rc == -ERR_ALREADY_EXISTS) {
             err_clear(ctx);
-            rc = kube_get(ctx, CALL_KUBE_SECRET_READ, pass_kube(pass),
-                          KIND_SECRET, operator->namespace, name, &secret);
+            rc = kube_get(ctx, CALL_KUBE_SECRET_READ, pass_kube(pass), KIND_SECRET, home->namespace,
+                          name, &secret);
         }
         TRY(rc);
     }

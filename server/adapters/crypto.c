@@ -138,10 +138,9 @@ char *crypto_scram_verifier(struct arena *arena, const char *password, const uns
     hmac(salted, "Client Key", client);
     crypto_sha256(client, sizeof client, stored);
     hmac(salted, "Server Key", server);
-    char *out = arena_printf(arena, "SCRAM-SHA-256$%d:%s$%s:%s", ITERATIONS,
-                             crypto_base64(arena, salt, 16),
-                             crypto_base64(arena, stored, sizeof stored),
-                             crypto_base64(arena, server, sizeof server));
+    char *out = arena_printf(
+        arena, "SCRAM-SHA-256$%d:%s$%s:%s", ITERATIONS, crypto_base64(arena, salt, 16),
+        crypto_base64(arena, stored, sizeof stored), crypto_base64(arena, server, sizeof server));
     crypto_wipe(salted, sizeof salted);
     crypto_wipe(client, sizeof client);
     return out;

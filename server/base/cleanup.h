@@ -1,4 +1,5 @@
-/* Clean-up attributes for foreign handles: `_cleanup_json_ json_t *x = …` drops x at scope end. */
+/* Clean-up attributes for foreign handles: `_cleanup_json_ json_t *x = f();` drops x at scope end.
+ */
 #pragma once
 
 #include <jansson.h>

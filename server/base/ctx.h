@@ -25,7 +25,7 @@ struct ctx {
     struct err err;
     int64_t deadline_ms;     /* clock_boottime_ms(); 0 = none. Adapters never wait beyond it */
     const struct gate *gate; /* NULL = always open (serve, command line) */
-    const char *actor;       /* who acts: "tenant:tn_…", "operate", "fleet", … */
+    const char *actor;       /* who acts: "tenant:tn_x", "operate", "fleet" */
     struct log_fields log;   /* added to each line logged with this ctx */
 };
 

@@ -16,7 +16,7 @@
 #define WARN LOG_WARN
 #define ERROR LOG_ERROR
 static const struct err_row rows[ERR_MAX] = {
-#define ERR(name, http, retry, level, reason, doc) \
+#define ERR(name, http, retry, level, reason, doc)                                                 \
     [ERR_##name] = {#name, http, retry, level, reason, doc},
 #include "server/base/errors.def"
 #undef ERR

@@ -48,7 +48,7 @@ const struct err_row *err_row(int code);
  * Records an error and returns -code. `reason` NULL takes the row's. Messages are one line, lower
  * case, without a final dot, and never hold a secret.
  */
-#define err_set(ctx, code, reason, ...) \
+#define err_set(ctx, code, reason, ...)                                                            \
     err_set_at((ctx), (code), (reason), __FILE__, __LINE__, __VA_ARGS__)
 int err_set_at(struct ctx *ctx, enum err_code code, const char *reason, const char *file, int line,
                const char *format, ...) __attribute__((format(printf, 6, 7), cold));
@@ -60,9 +60,9 @@ int err_wrap(struct ctx *ctx, int rc, const char *format, ...)
 /* Forgets the recorded error; for callers that handled it. */
 void err_clear(struct ctx *ctx);
 
-#define TRY(expression)               \
-    do {                              \
-        int try_rc_ = (expression);   \
-        if (try_rc_ < 0)              \
-            return try_rc_;           \
+#define TRY(expression)                                                                            \
+    do {                                                                                           \
+        int try_rc_ = (expression);                                                                \
+        if (try_rc_ < 0)                                                                           \
+            return try_rc_;                                                                        \
     } while (0)

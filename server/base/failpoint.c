@@ -120,5 +120,6 @@ int failpoint_hit(struct ctx *ctx, enum call call, bool after)
     case ACTION_ERROR:
         break;
     }
-    return err_set(ctx, ERR_UNAVAILABLE, "FailpointError", "failpoint %s.%s", rows[call].name, side);
+    return err_set(ctx, ERR_UNAVAILABLE, "FailpointError", "failpoint %s.%s", rows[call].name,
+                   side);
 }

@@ -1,6 +1,7 @@
 /*
  * Failpoints stand before and after every external call. Each call has a row in calls.def; its two
- * points are "<name>.before" and "<name>.after". Off (the default) they cost one predictable branch.
+ * points are "<name>.before" and "<name>.after". Off (the default) they cost one predictable
+ * branch.
  *
  * FLOTILLA_FAILPOINTS="pg.role.create.after=kill;kube.status.before=hang(6000)" arms points:
  *   kill      the process ends itself with SIGKILL
@@ -39,7 +40,7 @@ int failpoint_init(void);
 int failpoint_hit(struct ctx *ctx, enum call call, bool after);
 
 /* 0, or -ERR_UNAVAILABLE from an `error` action. */
-#define FAILPOINT_BEFORE(ctx, call) \
+#define FAILPOINT_BEFORE(ctx, call)                                                                \
     (__builtin_expect(failpoint_armed_, 0) ? failpoint_hit((ctx), (call), false) : 0)
-#define FAILPOINT_AFTER(ctx, call) \
+#define FAILPOINT_AFTER(ctx, call)                                                                 \
     (__builtin_expect(failpoint_armed_, 0) ? failpoint_hit((ctx), (call), true) : 0)

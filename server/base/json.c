@@ -33,8 +33,8 @@ static bool too_deep(const char *text, size_t bytes)
 int json_parse(struct ctx *ctx, const char *text, size_t bytes, size_t max_bytes, json_t **ret)
 {
     if (bytes > max_bytes)
-        return err_set(ctx, ERR_TOO_LARGE, NULL, "JSON of %zu bytes is over the limit of %zu", bytes,
-                       max_bytes);
+        return err_set(ctx, ERR_TOO_LARGE, NULL, "JSON of %zu bytes is over the limit of %zu",
+                       bytes, max_bytes);
     if (too_deep(text, bytes))
         return err_set(ctx, ERR_INVALID, "MalformedJson", "JSON is nested deeper than %d levels",
                        JSON_DEPTH_MAX);
@@ -70,8 +70,7 @@ static int hash_chunk(const char *bytes, size_t count, void *hash)
 uint64_t json_hash(const json_t *value)
 {
     uint64_t hash = STR_HASH_START;
-    json_dump_callback(value, hash_chunk, &hash,
-                       JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+    json_dump_callback(value, hash_chunk, &hash, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
     return hash;
 }
 
@@ -119,7 +118,7 @@ json_t *json_find(const json_t *root, const char *path, const char *key, const c
 {
     size_t index;
     json_t *element;
-    json_array_foreach (json_at(root, path), index, element)
+    json_array_foreach(json_at(root, path), index, element)
         if (str_equal(json_string_value(json_object_get(element, key)), value))
             return element;
     return NULL;

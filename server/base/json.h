@@ -1,5 +1,5 @@
 /*
- * JSON over jansson: the only JSON façade of the house. Paths are dotted ("spec.lifecycle"); a
+ * JSON over jansson: the only JSON facade of the house. Paths are dotted ("spec.lifecycle"); a
  * component that is a number indexes an array. Getters borrow and never fail: what is missing, or
  * of another type, is NULL or the default.
  */
@@ -16,7 +16,8 @@ enum { JSON_DEPTH_MAX = 32, JSON_TEXT_MAX_BYTES = 4 << 20 };
 
 /*
  * Parses text into a tree owned by ctx->arena. Refuses duplicate keys, NUL bytes, more than
- * JSON_DEPTH_MAX levels and more than max_bytes. -ERR_INVALID / -ERR_TOO_LARGE with line and column.
+ * JSON_DEPTH_MAX levels and more than max_bytes. -ERR_INVALID / -ERR_TOO_LARGE with line and
+ * column.
  */
 int json_parse(struct ctx *ctx, const char *text, size_t bytes, size_t max_bytes, json_t **ret);
 
@@ -26,7 +27,7 @@ char *json_text(struct arena *arena, const json_t *value);
 uint64_t json_hash(const json_t *value);
 
 json_t *json_at(const json_t *root, const char *path);
-const char *json_str(const json_t *root, const char *path);             /* or NULL */
+const char *json_str(const json_t *root, const char *path); /* or NULL */
 const char *json_str_or(const json_t *root, const char *path, const char *otherwise);
 int64_t json_int_or(const json_t *root, const char *path, int64_t otherwise);
 bool json_bool_or(const json_t *root, const char *path, bool otherwise);

@@ -29,8 +29,8 @@ static int next(struct reader *reader)
     yaml_event_delete(&reader->event);
     if (!yaml_parser_parse(&reader->parser, &reader->event)) {
         return err_set(reader->ctx, ERR_INVALID, "MalformedYaml", "line %zu column %zu: %s",
-                       reader->parser.problem_mark.line + 1,
-                       reader->parser.problem_mark.column + 1, reader->parser.problem);
+                       reader->parser.problem_mark.line + 1, reader->parser.problem_mark.column + 1,
+                       reader->parser.problem);
     }
     if (++reader->events > YAML_MAX_EVENTS)
         return fail(reader, "the document has too many elements");
@@ -175,8 +175,8 @@ int yaml_parse(struct ctx *ctx, const char *text, size_t bytes, json_t **ret)
     json_t *documents = NULL;
     TRY(yaml_parse_all(ctx, text, bytes, &documents));
     if (json_array_size(documents) != 1)
-        return err_set(ctx, ERR_INVALID, "MalformedYaml", "exactly one document is expected, not %zu",
-                       json_array_size(documents));
+        return err_set(ctx, ERR_INVALID, "MalformedYaml",
+                       "exactly one document is expected, not %zu", json_array_size(documents));
     *ret = json_array_get(documents, 0);
     return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * YAML → jansson tree by the YAML 1.2 core schema (plain scalars only; quoted ones stay strings).
+ * YAML to jansson tree by the YAML 1.2 core schema (plain scalars only; quoted ones stay strings).
  * Anchors, aliases, tags, duplicate keys and documents beyond the caps are refused: everything we
  * read is configuration, not a program.
  */

@@ -36,7 +36,7 @@ static int answer(struct ctx *ctx, struct api_call *call, struct pg *pg, const c
     if (!view.body)
         return call_not_found(ctx);
     if (view.deleted)
-        return err_set(ctx, ERR_GONE, "RegistryPurged", "this registry was purged");
+        return err_set(ctx, ERR_PURGED, "RegistryPurged", "this registry was purged");
     const char *etag = arena_printf(ctx->arena, "\"g%s\"", view.generation);
     response_header(call->response, "ETag", etag);
     api_answer_json(call, status, view.body);
@@ -86,7 +86,10 @@ static int lock(struct ctx *ctx, struct api_call *call, struct pg *pg, struct st
     if (!found)
         return call_not_found(ctx);
     if (ret->deleted)
-        return err_set(ctx, ERR_GONE, "RegistryPurged", "this registry was purged");
+        return err_set(ctx, ERR_PURGED, "RegistryPurged", "this registry was purged");
+    if (ret->diverged) /* else a change could be accepted that is never carried out */
+        return err_set(ctx, ERR_CONFLICT, "Diverged",
+                       "the registry is not what we have on record; the provider has to decide");
     return check_if_match(ctx, call, ret->generation);
 }
 

@@ -55,6 +55,7 @@ int store_registry_lock(struct ctx *ctx, struct pg *pg, const char *tenant, cons
         .name = pg_field(&rows, 0, "name"),
         .closed = str_equal(pg_field(&rows, 0, "lifecycle"), "closed"),
         .deleted = str_equal(pg_field(&rows, 0, "deleted"), "t"),
+        .diverged = str_equal(pg_field(&rows, 0, "diverged"), "t"),
         .purging = str_equal(pg_field(&rows, 0, "purging"), "t"),
     };
     (void)str_to_int(pg_field(&rows, 0, "generation"), 1, INT64_MAX, &ret->generation);

@@ -16,8 +16,9 @@ struct store_registry {
     const char *spec; /* JSON */
     const char *name;
     bool closed;
-    bool deleted; /* a tombstone */
-    bool purging; /* the grace period is over: nothing can be undone */
+    bool deleted;  /* a tombstone */
+    bool diverged; /* from its cell; nothing is carried out until a person decided */
+    bool purging;  /* the grace period is over: nothing can be undone */
     int64_t generation;
 };
 

@@ -5,6 +5,7 @@ SELECT spec,
        lifecycle,
        generation,
        deleted_at IS NOT NULL AS deleted,
+       state = 'diverged' AS diverged,
        purge_started_at IS NOT NULL OR coalesce(purge_after <= now(), false) AS purging
 FROM registry
 WHERE tenant_id = $1 AND id = $2

@@ -21,8 +21,8 @@ SELECT r.id,
            'status', jsonb_build_object(
                'observedGeneration', s.observed_generation,
                'phase', CASE
+                   WHEN r.state = 'diverged' THEN 'error' -- first: nothing is deleted for such a row
                    WHEN r.purge_after <= now() THEN 'deleting'
-                   WHEN r.state = 'diverged' THEN 'error'
                    WHEN s.observed_generation = 0 AND s.phase = 'error' THEN 'error'
                    WHEN s.observed_generation = 0 THEN 'creating'
                    WHEN s.observed_generation < r.generation THEN 'updating'

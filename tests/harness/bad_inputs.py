@@ -32,7 +32,7 @@ def request_of(row, tenant_path, good_body, registry):
 
 def _raw(row, good_body, registry):
     if "text" in row:
-        return row["text"]
+        return row["text"].encode()
     if "latin1" in row:
         return row["latin1"].encode("latin-1")
     if "deep" in row:

@@ -30,6 +30,7 @@ class Api:
         if body is not None:
             sent["Content-Type"] = "application/merge-patch+json" if method == "PATCH" else "application/json"
         sent.update(headers or {})
+        sent = {name: value for name, value in sent.items() if value is not None}  # None takes a header away
         data = body if isinstance(body, (str, bytes, type(None))) else json.dumps(body)
         try:
             connection.request(method, path, data, sent)

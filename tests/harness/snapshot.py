@@ -79,6 +79,7 @@ def _rows(world, names):
         for condition in (status or {}).get("conditions", []):
             condition.pop("lastTransitionTime", None)
             condition.pop("message", None)
+            condition.pop("observedGeneration", None)  # of the custom resource: how often it was written
         rows[name] = {
             "row": _presence(row, "purge_after", "purge_started_at", "deleted_at"),
             "status": status,
@@ -167,6 +168,7 @@ def _list(items):
 def take(world):
     """Everything that Flotilla made, by registry; JSON-able, equal for equal stories."""
     names = _Names()
+    names.add(world.stack.get("namespace", "kube-system")["metadata"]["uid"], "<cell>")
     rows = _rows(world, names)
     registries = world.objects("registries", "-A")
     for item in registries:

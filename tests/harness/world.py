@@ -18,6 +18,8 @@ from .process import Flotillad, base_env, binary
 from .wait import eventually
 
 LEASE_MS = (2000, 500, 1200)  # duration, renew, deadline
+# For proofs that are not about take-overs: a busy machine ends no process.
+LONG_LEASES = {"FLOTILLA_LEASE_DURATION_MS": 15000, "FLOTILLA_LEASE_RENEW_MS": 2000, "FLOTILLA_LEASE_DEADLINE_MS": 10000}
 POOL, CELL = "pool-1", "cell-1"
 
 

@@ -1,51 +1,9 @@
 """Every row of bad_inputs.yaml: the answer is as it says, and the database as it was."""
 
-import copy
-import json
-import pathlib
-
 import pytest
-import yaml
 
 from api import Api
-
-ROWS = yaml.safe_load((pathlib.Path(__file__).parent / "bad_inputs.yaml").read_text(encoding="utf-8"))
-
-
-def put(body, path, value, drop):
-    *parents, last = path.split(".")
-    for name in parents:
-        body = body[name]
-    if drop:
-        del body[last]
-    else:
-        body[last] = value
-
-
-def body_of(row, tenant, registry):
-    """(raw text or bytes, or None for no body)"""
-    if "text" in row:
-        return row["text"].encode()
-    if "latin1" in row:
-        return row["latin1"].encode("latin-1")
-    if "deep" in row:
-        return '{"name":' + "[" * row["deep"] + "]" * row["deep"] + "}"
-    if "long" in row:
-        return json.dumps({"name": "x" * row["long"]})
-    if "body" in row:
-        return json.dumps(row["body"])
-    if row.get("method", "POST") != "POST":
-        return None
-    body = copy.deepcopy(tenant.body())
-    for path, value in row.get("set", {}).items():
-        put(body, path, value, row.get("drop", False))
-    if row.get("taken") == "name":
-        body["name"] = registry["name"]
-    if row.get("taken") == "host":
-        body["spec"]["host"] = registry["spec"]["host"]
-    if "host_bytes" in row:
-        body["spec"]["host"] = "a." * (row["host_bytes"] // 2 - 1) + "aa"
-    return json.dumps(body)
+from harness.bad_inputs import ROWS, request_of
 
 
 @pytest.fixture(scope="module")
@@ -61,15 +19,9 @@ def test_the_table_is_long_enough():
 @pytest.mark.parametrize("row", ROWS, ids=[row["name"] for row in ROWS])
 def test_bad_input(row, service, tenant, registry):
     callers = {"tenant": tenant.api, "provider": service.provider, "nobody": Api(service.port, None)}
-    path = row.get("path", "<tenant>/registries").replace("<tenant>", tenant.path)
-    path = path.replace("{r}", f"{tenant.path}/registries/{registry['id']}")
-    headers = dict(row.get("headers", {}))
-    if "key_bytes" in row:
-        headers["Idempotency-Key"] = "k" * row["key_bytes"]
+    sent = request_of(row, tenant.path, tenant.body(), registry)
     before = service.counts()
-    answer = callers[row.get("as", "tenant")].call(
-        row.get("method", "POST"), path, raw=body_of(row, tenant, registry), headers=headers
-    )
+    answer = callers[sent.caller].call(sent.method, sent.path, raw=sent.raw, headers=sent.headers)
     assert answer.status == row["status"], answer.body
     problem = answer.json
     assert answer.headers["Content-Type"] == "application/problem+json"

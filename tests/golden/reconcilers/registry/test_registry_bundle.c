@@ -27,7 +27,7 @@ static json_t *yaml(struct ctx *ctx, const char *text)
     return tree;
 }
 
-static json_t *rendered(struct ctx *ctx, struct registry_operator *operator, json_t * object)
+static json_t *rendered(struct ctx *ctx, struct registry_operator *home, json_t *object)
 {
     struct registry_scope scope = {
         .spec = registry_spec_bind(object),
@@ -36,7 +36,7 @@ static json_t *rendered(struct ctx *ctx, struct registry_operator *operator, jso
         .password = "not-a-password",
         .pool = yaml(ctx, pool),
     };
-    struct pass pass = {.root = object, .scope = &scope, .operator= operator};
+    struct pass pass = {.root = object, .scope = &scope, .home = home};
     assert_int_equal(registry_plan(ctx, &pass), 0);
     json_t *list = arena_json(ctx->arena, json_array());
     for (int at = 0; at < scope.plan.count; at++)
@@ -48,14 +48,14 @@ static void bundle__is_as_expected(void **state)
 {
     struct ctx *ctx = *state;
     const struct registry_options options = {.operator_namespace = "flotilla-system"};
-    struct registry_operator *operator= NULL;
-    assert_int_equal(registry_operator_new(ctx, NULL, &options, &operator), 0);
+    struct registry_operator *home = NULL;
+    assert_int_equal(registry_operator_new(ctx, NULL, &options, &home), 0);
     json_t *object = yaml(ctx, root);
     json_t *got = arena_json(ctx->arena, json_object());
-    json_object_set(got, "open", rendered(ctx, operator, object));
+    json_object_set(got, "open", rendered(ctx, home, object));
     json_put(object, "spec.lifecycle", json_string("Closed"));
-    json_object_set(got, "closed", rendered(ctx, operator, object));
-    registry_operator_free(operator);
+    json_object_set(got, "closed", rendered(ctx, home, object));
+    registry_operator_free(home);
     if (getenv("UPDATE_GOLDEN")) {
         _cleanup_file_ FILE *file = fopen(EXPECTED, "w");
         assert_non_null(file);

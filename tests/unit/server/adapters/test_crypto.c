@@ -56,8 +56,7 @@ static void scram__is_repeatable_and_well_formed(void **state)
      * keys below follow from its exchange and PostgreSQL accepts this verifier. */
     size_t count;
     const char *salt = crypto_unbase64(ctx->arena, "W22ZaJ0SNY7soEsUEjb6gQ==", &count);
-    const char *verifier =
-        crypto_scram_verifier(ctx->arena, "pencil", (const unsigned char *)salt);
+    const char *verifier = crypto_scram_verifier(ctx->arena, "pencil", (const unsigned char *)salt);
     assert_string_equal(verifier, "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$"
                                   "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
                                   "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=");
@@ -66,8 +65,10 @@ static void scram__is_repeatable_and_well_formed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(sha256__matches_the_published_vector), TEST(base32__has_length_and_alphabet),
-        TEST(id__sorts_by_time),                    TEST(base64__round_trips),
+        TEST(sha256__matches_the_published_vector),
+        TEST(base32__has_length_and_alphabet),
+        TEST(id__sorts_by_time),
+        TEST(base64__round_trips),
         TEST(scram__is_repeatable_and_well_formed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

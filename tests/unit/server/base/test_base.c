@@ -52,7 +52,7 @@ static void str__stops_at_its_cap(void **state)
 static void str_to_int__takes_whole_numbers_only(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", " 1", "1 ", "+1", "0x10", "1e3", "9223372036854775808",
+    static const char *const bad[] = {"",   " 1", "1 ", "+1", "0x10", "1e3", "9223372036854775808",
                                       "11", "-1", "1.0"};
     int64_t value;
     for (size_t at = 0; at < sizeof bad / sizeof *bad; at++)
@@ -70,8 +70,12 @@ static void clock__reads_and_writes_rfc3339(void **state)
     assert_string_equal(clock_rfc3339(text, ms, 0), "2026-11-21T08:30:00Z");
     assert_int_equal(clock_parse_rfc3339("2026-11-21T09:30:00.250+01:00", &ms), 0);
     assert_string_equal(clock_rfc3339(text, ms, 6), "2026-11-21T08:30:00.250000Z");
-    static const char *const bad[] = {"", "2026-11-21", "2026-11-21T08:30:00", "x",
-                                      "2026-11-21T08:30:00ZZ", "2026-11-21T08:30:00+1"};
+    static const char *const bad[] = {"",
+                                      "2026-11-21",
+                                      "2026-11-21T08:30:00",
+                                      "x",
+                                      "2026-11-21T08:30:00ZZ",
+                                      "2026-11-21T08:30:00+1"};
     for (size_t at = 0; at < sizeof bad / sizeof *bad; at++)
         assert_int_equal(clock_parse_rfc3339(bad[at], &ms), -1);
     assert_int_equal(clock_parse_rfc3339(NULL, &ms), -1);
@@ -123,12 +127,9 @@ static void failpoint__fires_once_and_leaves_marks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(arena__runs_deferred_calls_and_zeroes),
-        TEST(str__stops_at_its_cap),
-        TEST(str_to_int__takes_whole_numbers_only),
-        TEST(clock__reads_and_writes_rfc3339),
-        TEST(err__keeps_reason_and_takes_a_prefix),
-        TEST(failpoint__fires_once_and_leaves_marks),
+        TEST(arena__runs_deferred_calls_and_zeroes), TEST(str__stops_at_its_cap),
+        TEST(str_to_int__takes_whole_numbers_only),  TEST(clock__reads_and_writes_rfc3339),
+        TEST(err__keeps_reason_and_takes_a_prefix),  TEST(failpoint__fires_once_and_leaves_marks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

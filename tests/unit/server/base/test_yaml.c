@@ -34,8 +34,8 @@ static void parse__refuses_programs(void **state)
 {
     struct ctx *ctx = *state;
     static const char *const cases[] = {
-        "a: &x 1", "a: *x", "a: !!python/object x", "a: 1\na: 2", "a: [1", "{[a]: 1}",
-        "a: 1\n---\nb: 2", "", "- &a [x]\n- [*a, *a]",
+        "a: &x 1",         "a: *x", "a: !!python/object x", "a: 1\na: 2", "a: [1", "{[a]: 1}",
+        "a: 1\n---\nb: 2", "",      "- &a [x]\n- [*a, *a]",
     };
     for (size_t at = 0; at < sizeof cases / sizeof *cases; at++) {
         json_t *value = NULL;
