@@ -14,9 +14,9 @@ struct config {
 };
 
 /*
- * Fills `ret` from argv[1] onward and the environment; strings live as long as the process. Returns the
- * index of the first argument that is no option, or -1 after a message on standard error that names
- * the option, its value's fault and what is allowed.
+ * Fills `ret` from argv[1] onward and the environment; strings live as long as the process. Returns
+ * the index of the first argument that is no option, or -1 after a message on standard error that
+ * names the option, its value's fault and what is allowed.
  */
 int config_load(int argc, char **argv, struct config *ret);
 

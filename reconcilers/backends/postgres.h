@@ -80,6 +80,7 @@ struct postgres_health {
     const char *owner;   /* the pool's mark */
     bool ours;
     bool superuser, reaches_all; /* reaches_all: CREATEROLE of PostgreSQL <= 15 */
+    const char *open_databases;  /* "postgres, template1": every role may connect; NULL = none */
 };
 
 /* Logs in, sets the pool's owner mark if it has none, and tells whose it is. */

@@ -16,7 +16,11 @@ enum { VERSION_CREATEROLE_BOUNDED = 160000, MARKED_MAX = 200000 };
 static const char facts_sql[] =
     "SELECT current_setting('server_version_num') AS number,"
     " split_part(current_setting('server_version'), ' ', 1) AS version,"
-    " rolsuper, rolcreaterole, to_regclass('public.flotilla_owner') IS NOT NULL AS marked"
+    " rolsuper, rolcreaterole, to_regclass('public.flotilla_owner') IS NOT NULL AS marked,"
+    " (SELECT left(string_agg(datname, ', ' ORDER BY datname), 200) FROM pg_database"
+    "  WHERE datallowconn AND EXISTS"
+    "  (SELECT FROM aclexplode(coalesce(datacl, acldefault('d', datdba)))"
+    "   WHERE grantee = 0 AND privilege_type = 'CONNECT')) AS open_databases"
     " FROM pg_roles WHERE rolname = current_user";
 
 /* One transaction under a lock of its own: two first visitors must not both win. */
@@ -44,6 +48,7 @@ static int check(struct ctx *ctx, const struct postgres_pool *pool, struct pg *s
     struct postgres_health health = {
         .version = pg_field(&rows, 0, "version"),
         .superuser = str_equal(pg_field(&rows, 0, "rolsuper"), "t"),
+        .open_databases = pg_field(&rows, 0, "open_databases"),
     };
     health.reaches_all =
         str_equal(pg_field(&rows, 0, "rolcreaterole"), "t") &&

@@ -90,7 +90,7 @@ static int read_row(struct ctx *ctx, const struct bundle *bundle, const json_t *
         return bad(ctx, bundle, "bundle.yaml", "a row without id or file", row->id);
     if (!one_of(row->ready, ready_words, ARRAY_SIZE(ready_words)))
         return bad(ctx, bundle, "bundle.yaml", "unknown ready:", row->ready);
-    json_t *object;
+    json_t *object = NULL;
     TRY(read_after(ctx, bundle, json_at(yaml, "after"), row));
     TRY(read_yaml(ctx, bundle, row->file, &object));
     row->object = object;
@@ -146,7 +146,7 @@ static int sort_rows(struct ctx *ctx, struct bundle *bundle, const struct bundle
 
 static int load(struct ctx *ctx, struct bundle *bundle)
 {
-    json_t *yaml, *row;
+    json_t *yaml = NULL, *row;
     size_t index;
     TRY(read_yaml(ctx, bundle, "bundle.yaml", &yaml));
     size_t count = json_array_size(yaml);

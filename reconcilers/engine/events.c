@@ -54,7 +54,8 @@ static bool remember(struct event_memory *memory, const char *name)
 }
 
 /* Cuts the note at a whole UTF-8 character. */
-static char *note_of(struct ctx *ctx, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static char *note_of(struct ctx *ctx, const char *format,
+                                                           va_list args)
 {
     char *note = arena_vprintf(ctx->arena, format, args);
     size_t length = strlen(note);

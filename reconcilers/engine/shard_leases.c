@@ -300,8 +300,7 @@ static int live_members(const struct shards *shards, const char *live[SHARD_MEMB
     return count;
 }
 
-/* ---- lanes: a few Leases at a time, so that one slow write does not cost the others theirs ----
- */
+/* ---- lanes: a few Leases at a time; one slow write does not cost the others theirs ---- */
 
 struct lane {
     struct shards *shards;

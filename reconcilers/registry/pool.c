@@ -56,6 +56,18 @@ static void set_powers(struct ctx *ctx, const struct pass *pass, int64_t generat
                                         : "the administrator reaches only what it made");
 }
 
+/* pg_hba may still keep tenants out; that we cannot see, and it should not be the only lock. */
+static void set_openness(struct ctx *ctx, const struct pass *pass, int64_t generation)
+{
+    const char *open = ((const struct pool_scope *)pass->scope)->health.open_databases;
+    condition_set(ctx, pass->status, "OpenToAll", open ? "True" : "False",
+                  open ? "PublicConnect" : "NoneOpen", generation, "%s",
+                  open ? arena_printf(ctx->arena,
+                                      "REVOKE CONNECT FROM PUBLIC: every role may connect to %s",
+                                      open)
+                       : "no database lets every role connect");
+}
+
 static void set_health(struct ctx *ctx, const struct pass *pass, int64_t generation)
 {
     const struct pool_scope *scope = pass->scope;
@@ -67,6 +79,7 @@ static void set_health(struct ctx *ctx, const struct pass *pass, int64_t generat
                   health->ours ? "the administrator logs in, and the server is ours"
                                : "the server carries the mark of another cluster; no slot is used");
     set_powers(ctx, pass, generation);
+    set_openness(ctx, pass, generation);
 }
 
 static int status(struct ctx *ctx, struct pass *pass)

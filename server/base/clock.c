@@ -43,7 +43,7 @@ int clock_parse_rfc3339(const char *text, int64_t *ret_wall_ms)
         return -1;
     int64_t ms = (int64_t)timegm(&tm) * 1000;
     if (*rest == '.') {
-        int scale = 100;
+        int64_t scale = 100;
         for (rest++; *rest >= '0' && *rest <= '9'; rest++, scale /= 10)
             ms += (*rest - '0') * scale;
     }

@@ -49,9 +49,17 @@ const struct err_row *err_row(int code);
  * case, without a final dot, and never hold a secret.
  */
 #define err_set(ctx, code, reason, ...)                                                            \
-    err_set_at((ctx), (code), (reason), __FILE__, __LINE__, __VA_ARGS__)
+    err_negative_(err_set_at((ctx), (code), (reason), __FILE__, __LINE__, __VA_ARGS__))
 int err_set_at(struct ctx *ctx, enum err_code code, const char *reason, const char *file, int line,
                const char *format, ...) __attribute__((format(printf, 6, 7), cold));
+
+/* Lets compilers and analyzers know that what err_set() returns is never 0. */
+static inline int err_negative_(int rc)
+{
+    if (rc >= 0)
+        __builtin_unreachable();
+    return rc;
+}
 
 /* Puts "prefix: " before the recorded message and returns rc. */
 int err_wrap(struct ctx *ctx, int rc, const char *format, ...)

@@ -68,7 +68,7 @@ int store_query(struct ctx *ctx, struct pg *pg, const char *name, int count,
 int store_body(struct ctx *ctx, struct pg *pg, const char *name, int count,
                const char *const values[], const char **ret_body)
 {
-    struct pg_rows rows;
+    struct pg_rows rows = {0};
     TRY(store_query(ctx, pg, name, count, values, &rows));
     *ret_body = rows.rows ? pg_field(&rows, 0, "body") : NULL;
     return 0;

@@ -38,6 +38,8 @@ WITH live AS (
     INSERT INTO registry_status (registry_id, tenant_id, phase)
     SELECT id, tenant_id, 'updating' FROM taken
     ON CONFLICT (registry_id) DO NOTHING
+), looked_at AS ( -- nothing happens in the cell that would tell of this row: a new epoch looks at all of it
+    UPDATE cell_lease SET epoch = epoch + 1 WHERE cell = $2 AND EXISTS (SELECT FROM taken)
 ), resolved AS (
     SELECT * FROM taken UNION ALL SELECT * FROM buried
 ), work AS (

@@ -111,6 +111,7 @@ class Proof:
         self.runs = 0
 
     def begin(self):
+        sweep(self.world, self.cluster)
         self.world.make_cell()
         self.set_up()
 
@@ -150,7 +151,7 @@ class Proof:
     # ---- the undisturbed run
 
     def record(self):
-        """Twice, so that only what two undisturbed runs share is expected. Returns how long the second took."""
+        """Twice, so that only what two undisturbed runs share is expected. """
         reached = [collections.defaultdict(set) for _ in range(2)]
         for run in range(2):
             name, marks = self.name()
@@ -170,12 +171,11 @@ class Proof:
                                            resolve=self.resolver(env))
             self.expected = scenario.run()
             self.check_clean(scenario, env)
-            took = time.monotonic() - started
+            print(f"undisturbed: {time.monotonic() - started:.1f} s {scenario.took}", flush=True)
             on_stage("stop")
             self.stop_all()
             on_stage("end")
         self.stages_of = {point: sorted(reached[0][point] & reached[1][point]) for point in reached[0]}
-        return took
 
     def resolver(self, env):
         """What a person does who is told of a divergence; a command that did not end well is repeated."""
@@ -199,7 +199,7 @@ class Proof:
         return random.Random(f"{self.seed} {case.name}").choice(stages)
 
     def run_case(self, case):
-        """Raises AssertionError when the end differs from that of the undisturbed run. Returns (stage, deaths)."""
+        """Raises AssertionError when the end differs from that of the undisturbed run. Returns (stage, deaths, slowest stage)."""
         name, marks = self.name()
         aim, now, fired = self.aim(case), ["start"], f"{marks}/fired.{case.point}"
         action = case.action.partition("(")[0]
@@ -233,7 +233,7 @@ class Proof:
         assert os.path.exists(fired), f"{case.point} was not reached from stage {aim} on"
         unexpected = [text for keeper in (ended, *self.keepers.values()) if keeper for text in keeper.unexpected]
         assert not unexpected, "\n".join(unexpected)
-        return aim, len(ended.deaths) if ended else 0
+        return aim, len(ended.deaths) if ended else 0, max(scenario.took.items(), key=lambda item: item[1])
 
     def outlast_hang(self, fired, action):
         """Who hangs may still do harm when he wakes up: look only after that."""

@@ -20,7 +20,7 @@ from . import crash_state
 from .wait import eventually
 
 STAGES = ("create", "change", "drift", "raise", "lose", "diverge", "resolve", "close", "undo", "purge")
-STAGE_SECONDS = float(os.environ.get("CRASH_STAGE_SECONDS", 60))
+STAGE_SECONDS = float(os.environ.get("CRASH_STAGE_SECONDS", 45))
 
 
 def _pretty(value):
@@ -35,7 +35,7 @@ class Life:
         self.namespace = self.identity = None
         self.seen = crash_state.Seen()
         self.canary = None
-        crash_state.learn(self.seen, name=name)
+        crash_state.learn(self.seen, name=name, tenant=world.tenant)
 
     def know(self, namespace=None, identity=None, **words):
         self.namespace, self.identity = namespace or self.namespace, identity or self.identity
@@ -222,15 +222,17 @@ class Scenario:
         self.resolve = resolve
         self.http = HttpLife(world, cluster, name, before_write or (lambda: None))
         self.hand = KubectlLife(world, cluster, f"{name}-hand")
-        self.broken = []
+        self.broken, self.took = [], {}
 
     def run(self):
         """{stage: snapshots}"""
         recorded = {}
         for stage in STAGES:
             self.on_stage(stage)
+            started = time.monotonic()
             self._act(stage)
             recorded[stage] = self._await_same(stage) if self.expected else self._await_stable(stage)
+            self.took[stage] = round(time.monotonic() - started, 2)
         return recorded
 
     def _act(self, stage):

@@ -16,7 +16,7 @@ HASHES = {"flotilla.dev/root", "flotilla.dev/desired-hash", "flotilla.dev/publis
 NOISE = {
     "uid", "resourceVersion", "creationTimestamp", "managedFields", "generation", "observedGeneration", "selfLink",
     "slot", "clusterIP", "clusterIPs", "ownerReferences", "lastTransitionTime", "lastUpdateTime", "since",
-    "deletionTimestamp", "deletionGracePeriodSeconds",
+    "deletionTimestamp", "deletionGracePeriodSeconds", "deployment.kubernetes.io/revision",
 }
 
 

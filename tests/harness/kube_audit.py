@@ -49,6 +49,11 @@ def creations(requests):
 
 
 def refused_as_stale(requests):
-    """Writes that the server refused because they stood on an older state: resourceVersion, uid, or our revision."""
-    return [r for r in requests if (r.code == 409 and r.reason != "AlreadyExists") or
-            (r.code == 422 and r.user == "flotilla-fleet" and r.resource == "registries")]
+    """Writes that the server refused because they stood on an older state: by resourceVersion (409), or by uid or by our
+    rule on spec.revision (422)."""
+    return [r for r in requests if (r.code == 409 and r.reason != "AlreadyExists") or r.code == 422]
+
+
+def refused_as_double(requests):
+    """Creates of what was there already. Events are told by either brain."""
+    return [r for r in requests if r.code == 409 and r.reason == "AlreadyExists" and r.resource != "events"]

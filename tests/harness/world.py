@@ -192,7 +192,8 @@ class World:
         def reached():
             body = self.tenant_api.get(self.path(registry))
             settled = body["status"]["observedGeneration"] == body["generation"] or phase != "ready"
-            return body if body["status"]["phase"] == phase and settled else None
+            assert body["status"]["phase"] == phase and settled, body
+            return body
 
         return eventually(reached, timeout, what=f"{registry} {phase}")
 

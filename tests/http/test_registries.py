@@ -91,6 +91,19 @@ def test_close_undo_close_purge(service, tenant):
     assert tenant.api.post(f"{tenant.path}/registries", name).status == 202, "the name is free again"
 
 
+def test_nothing_is_accepted_that_a_diverged_row_would_not_carry_out(service, tenant):
+    registry = tenant.create().json
+    path = f"{tenant.path}/registries/{registry['id']}"
+    observe(service, registry, "ready", 1)
+    service.provider.call("DELETE", f"{path}?graceSeconds=0")
+    service.database.query("UPDATE registry SET state = 'diverged' WHERE id = %s", registry["id"], role="fleet")
+    for method, where, body in (("PATCH", path, {"spec": {"plan": "l"}}), ("DELETE", path, None), ("POST", f"{path}:undo", None)):
+        answer = tenant.api.call(method, where, body)
+        assert (answer.status, answer.json["code"]) == (409, "Diverged"), method
+    shown = tenant.api.get(path).json
+    assert (shown["generation"], shown["status"]["phase"], shown["status"]["reason"]) == (2, "error", "Diverged")
+
+
 def test_pages_hold_everything_once(service):
     tenant = service.tenant()
     made = [tenant.create().json["id"] for _ in range(7)]

@@ -368,6 +368,7 @@ def test_crash_between_create_and_mark_is_adopted(cell):
 def test_pool_of_another_cluster_is_not_used(cell):
     env = cell.stack.env
     cell.sql("CREATE DATABASE other_maintenance OWNER flotilla_admin")
+    cell.sql("REVOKE ALL ON DATABASE other_maintenance FROM PUBLIC")
     cell.sql("CREATE TABLE flotilla_owner (one boolean PRIMARY KEY DEFAULT true, cell text NOT NULL);"
              "INSERT INTO flotilla_owner (cell) VALUES ('another'); GRANT SELECT ON flotilla_owner TO flotilla_admin",
              database="other_maintenance")
@@ -385,6 +386,19 @@ def test_pool_of_another_cluster_is_not_used(cell):
     registry.wait("False", "PoolMissing", "BackendsReady")
     registry.delete()
     cell.stack.kubectl("delete", "backendpool", "others")
+
+
+def test_pool_tells_which_databases_are_open_to_all(cell):
+    def openness():
+        found = [c for c in cell.get("backendpool", POOL)["status"]["conditions"] if c["type"] == "OpenToAll"][0]
+        return found["reason"], "ajar" in found["message"]
+
+    cell.sql("CREATE DATABASE ajar")  # CREATE DATABASE lets everybody in
+    cell.patch("backendpool", POOL, {"spec": {"slots": 51}})  # the server is asked at once when the spec changed
+    eventually(lambda: openness() == ("PublicConnect", True), 15)
+    cell.sql("DROP DATABASE ajar")
+    cell.patch("backendpool", POOL, {"spec": {"slots": 50}})
+    eventually(lambda: openness() == ("NoneOpen", False), 15)
 
 
 def test_full_pool_says_so(cell):

@@ -1,6 +1,8 @@
 """The rules, applied to every file of the tree (tracked, or new and not ignored)."""
 
+import concurrent.futures
 import functools
+import os
 import pathlib
 import subprocess
 
@@ -80,6 +82,21 @@ def run_tool(*command):
 
 def test_clang_format():
     run_tool("clang-format-14", "--dry-run", "-Werror", "--style=file", *sources())
+
+
+def clang_tidy(name):
+    done = subprocess.run(
+        ["clang-tidy-14", "-p", "build/dev", "--quiet", name], cwd=REPO, capture_output=True, text=True, check=False
+    )
+    found = [line for line in done.stdout.splitlines() if ": error:" in line or ": warning:" in line]
+    return found or ([f"{name}: {done.stderr[-300:]}"] if done.returncode else [])
+
+
+def test_clang_tidy():
+    """Reads build/dev/compile_commands.json, which tests/run has just made."""
+    names = [name for name in sources() if name.endswith(".c") and not name.startswith("tests/")]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        assert not [line for lines in pool.map(clang_tidy, names) for line in lines]
 
 
 def test_shellcheck():

@@ -183,7 +183,8 @@ pg_bootstrap_pool() {
     {
         pg_role_sql pg-pool flotilla_admin "CREATEDB CREATEROLE"
         pg_database_sql flotilla_maintenance flotilla_admin
-        echo "REVOKE ALL ON DATABASE flotilla_maintenance FROM PUBLIC;"
+        # pg_hba is one lock, the right to connect another: a registry's role gets into no database but its own.
+        echo "REVOKE ALL ON DATABASE flotilla_maintenance, postgres, template1 FROM PUBLIC;"
     } | pg_super pg-pool postgres
 }
 
