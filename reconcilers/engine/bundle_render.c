@@ -39,15 +39,19 @@ static int next_reference(const struct renderer *renderer, const char *text, str
     if (!at)
         return 0;
     if (at > text && at[-1] == '$') {
-        *ret = (struct reference){.start = at - 1, .end = at + 2};
+        ret->start = at - 1;
+        ret->end = at + 2;
+        ret->fact[0] = '\0';
         return 1;
     }
     size_t length = strspn(at + 2, fact_characters);
     if (length == 0 || length >= FACT_PATH_BYTES || at[2 + length] != '}')
         return err_set(renderer->ctx, ERR_CONFIG, NULL, "%s: malformed ${fact} in \"%.60s\"",
                        renderer->file, text);
-    *ret = (struct reference){.start = at, .end = at + 2 + length + 1};
+    ret->start = at;
+    ret->end = at + 2 + length + 1;
     memcpy(ret->fact, at + 2, length);
+    ret->fact[length] = '\0';
     return 1;
 }
 
@@ -69,7 +73,7 @@ static int check_text(const struct renderer *renderer, const char *text)
     struct reference reference;
     int found;
     while ((found = next_reference(renderer, text, &reference)) > 0)
-        text = reference.end;
+        text = reference.end; /* NOLINT(clang-analyzer-*): set whenever 1 was returned */
     return found;
 }
 
