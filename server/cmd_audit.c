@@ -2,7 +2,7 @@
  * flotillad audit: compares everything with everything and changes nothing. Two halves, each run
  * where its settings are given: the cell (pools, claims, identities, kept credentials, custom
  * resources; --kubeconfig) and the fleet (rows and every cell's custom resources;
- * --database-fleet). One JSON object per difference on standard output.
+ * --database-fleet). One JSON object per difference (finding.h) on standard output.
  * Exit status: 0 consistent, 3 differences found, 1 could not compare, 2 wrong usage.
  */
 #include "reconcilers/fleet/fleet.h"
@@ -26,11 +26,10 @@ static int audit_cell(struct ctx *ctx, const struct config *config, json_t *find
     };
     struct kube *kube = NULL;
     struct registry_operator *home = NULL;
-    json_t *registries = NULL;
     TRY(kube_open(ctx, config->kubeconfig, "flotillad-audit/" FLOTILLA_VERSION, &kube));
     int rc = registry_operator_new(ctx, kube, &options, &home);
     if (rc == 0)
-        rc = registry_audit(ctx, kube, home, findings, &registries);
+        rc = registry_audit(ctx, kube, home, findings);
     registry_operator_free(home);
     kube_close(kube);
     return rc;
@@ -53,7 +52,7 @@ static int compare(struct ctx *ctx, const struct config *config)
     if (*config->kubeconfig)
         rc = audit_cell(ctx, config, findings);
     if (rc == 0 && *config->database_fleet)
-        rc = fleet_audit(ctx, &options, NULL, findings);
+        rc = fleet_audit(ctx, &options, findings);
     if (rc < 0)
         return process_failed(ctx, "audit");
     size_t index;

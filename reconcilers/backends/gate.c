@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { NAME_BYTES = 64 };
 
@@ -30,11 +29,7 @@ struct backend_gates *backend_gates_new(int per_pool)
     struct backend_gates *gates = calloc(1, sizeof *gates);
     if (!gates)
         abort();
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&gates->left, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&gates->left);
     pthread_mutex_init(&gates->lock, NULL);
     gates->per_pool = per_pool < 1 ? 1 : per_pool;
     return gates;
@@ -92,11 +87,7 @@ static int enter(struct ctx *ctx, struct backend_gates *gates, const char *pool)
 
 int backend_gate_enter(struct ctx *ctx, struct backend_gates *gates, const char *pool)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += GATE_WAIT_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
+    const struct timespec until = clock_until(GATE_WAIT_MS);
     pthread_mutex_lock(&gates->lock);
     int rc = enter(ctx, gates, pool);
     while (rc == -ERR_OVERLOADED &&

@@ -317,24 +317,48 @@ static int read_back(struct ctx *ctx, struct postgres *pg, const struct postgres
     return 0;
 }
 
+static int terminate(struct ctx *ctx, struct postgres *pg)
+{
+    struct pg_rows rows;
+    pg->changes++;
+    TRY(ctx_may_write(ctx));
+    return session_query(ctx, CALL_PG_TERMINATE, pg->admin,
+                         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                         " WHERE usename = $1",
+                         1, &pg->name, &rows);
+}
+
 static int end_sessions(struct ctx *ctx, struct postgres *pg, struct postgres_state *state)
 {
     int64_t until = clock_boottime_ms() + END_SESSIONS_MS;
     while (state->sessions > 0) {
-        struct pg_rows rows;
         if (clock_boottime_ms() >= until)
             return err_set(ctx, ERR_UNAVAILABLE, "SessionsRemain", "%d sessions of '%s' do not end",
                            state->sessions, pg->name);
-        pg->changes++;
-        TRY(ctx_may_write(ctx));
-        TRY(session_query(ctx, CALL_PG_TERMINATE, pg->admin,
-                          "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-                          " WHERE usename = $1",
-                          1, &pg->name, &rows));
+        TRY(terminate(ctx, pg));
         clock_sleep_ms(END_SESSIONS_POLL_MS);
         TRY(postgres_observe(ctx, pg, state));
     }
     return 0;
+}
+
+/*
+ * A role may alter itself (its password, its settings). One that does so in a transaction which it
+ * leaves open, or again and again, keeps our change out (55P03, or XX000: updated concurrently),
+ * and with it its closing. Then its sessions are ended right before, and ours waits first in the
+ * row's queue.
+ */
+static int shut_role(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
+                     struct postgres_state *state)
+{
+    int rc = run_steps(ctx, pg, want, state, role_steps);
+    if ((rc != -ERR_CONFLICT && rc != -ERR_REFUSED) || state->sessions == 0)
+        return rc;
+    log_failure(ctx, arena_printf(ctx->arena, "ending the sessions of '%s' first", pg->name));
+    err_clear(ctx);
+    TRY(run_steps(ctx, pg, want, state, join_steps));
+    TRY(terminate(ctx, pg));
+    return run_steps(ctx, pg, want, state, role_steps);
 }
 
 /* NOLOGIN first, so that no session comes back; nothing is removed. */
@@ -343,7 +367,7 @@ static int lock_out(struct ctx *ctx, struct postgres *pg, const struct postgres_
 {
     if (!state->role)
         return 0;
-    TRY(run_steps(ctx, pg, want, state, role_steps));
+    TRY(shut_role(ctx, pg, want, state));
     if (state->sessions > 0)
         TRY(run_steps(ctx, pg, want, state, join_steps));
     TRY(end_sessions(ctx, pg, state));

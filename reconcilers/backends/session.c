@@ -14,10 +14,13 @@
 /*
  * lock_timeout: another worker holds the identity; come again. idle_session_timeout: a hung process
  * loses its session and with it the lock, so that it cannot act on what it read long ago.
+ * search_path: what others may create (public, of a registry's database all the more) is never
+ * looked into, or an operator or function of theirs that fits better than the built-in one would
+ * run with our rights. What is not built in is named with its schema.
  */
 #define SESSION_OPTIONS                                                                            \
     "-c lock_timeout=5000 -c idle_session_timeout=20000 -c statement_timeout=60000 "               \
-    "-c search_path=pg_catalog,public"
+    "-c search_path=pg_catalog,pg_temp"
 
 static void add(struct str *out, const char *key, const char *value)
 {

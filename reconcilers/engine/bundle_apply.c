@@ -66,8 +66,7 @@ static bool is_ours(const struct stack *stack, const json_t *live)
     const json_t *owner = controller_of(live);
     if (owner)
         return str_equal(json_str(owner, "uid"), json_str(stack->pass->root, "metadata.uid"));
-    const json_t *labels = json_at(live, "metadata.labels");
-    return str_equal(json_string_value(json_object_get(labels, LABEL_ROOT)), stack->root_label);
+    return str_equal(kube_label(live, LABEL_ROOT), stack->root_label);
 }
 
 static bool predecessors_current(const struct stack *stack, const struct bundle_object *object)
@@ -169,11 +168,8 @@ static bool is_wanted(const struct stack *stack, enum kube_kind kind, const json
 /* Only what a bundle made: a Secret of the root that no row names is never touched. */
 static bool is_bundled(const struct stack *stack, const json_t *live)
 {
-    const json_t *annotations = json_at(live, "metadata.annotations");
-    const json_t *labels = json_at(live, "metadata.labels");
-    return json_object_get(annotations, ANNOTATION_BUNDLE_ID) &&
-           str_equal(json_string_value(json_object_get(labels, LABEL_MANAGED_BY)), "flotilla") &&
-           is_ours(stack, live);
+    return kube_annotation(live, ANNOTATION_BUNDLE_ID) &&
+           str_equal(kube_label(live, LABEL_MANAGED_BY), "flotilla") && is_ours(stack, live);
 }
 
 static int prune_kind(struct stack *stack, enum kube_kind kind)

@@ -28,6 +28,3 @@ int template_check(struct ctx *ctx, const char *file, const json_t *object);
 /* *ret is NULL when a `$when` at the top is false; owned by ctx->arena. */
 int template_render(struct ctx *ctx, const char *file, const json_t *object, const json_t *facts,
                     json_t **ret);
-/* Looks a boolean fact up. */
-int template_fact_true(struct ctx *ctx, const char *file, const json_t *facts, const char *fact,
-                       bool *ret);

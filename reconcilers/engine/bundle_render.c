@@ -196,6 +196,19 @@ static int render_list(const struct renderer *renderer, const json_t *list, json
     return 0;
 }
 
+/* Looks a boolean fact up. */
+static int fact_true(struct ctx *ctx, const char *file, const json_t *facts, const char *fact,
+                     bool *ret)
+{
+    struct renderer renderer = {.ctx = ctx, .file = file, .facts = facts};
+    const json_t *value;
+    TRY(find_fact(&renderer, fact, &value));
+    if (!json_is_boolean(value))
+        return err_set(ctx, ERR_INTERNAL, NULL, "%s: fact '%s' is no boolean", file, fact);
+    *ret = json_is_true(value);
+    return 0;
+}
+
 static int render_node(const struct renderer *renderer, const json_t *node, json_t **ret)
 {
     if (json_is_string(node))
@@ -207,7 +220,7 @@ static int render_node(const struct renderer *renderer, const json_t *node, json
     const char *when = json_string_value(json_object_get(node, WHEN));
     bool wanted = true;
     if (when)
-        TRY(template_fact_true(renderer->ctx, renderer->file, renderer->facts, when, &wanted));
+        TRY(fact_true(renderer->ctx, renderer->file, renderer->facts, when, &wanted));
     if (!wanted)
         return 0;
     json_t *out = json_is_object(node) ? json_object() : json_array();
@@ -218,18 +231,6 @@ static int render_node(const struct renderer *renderer, const json_t *node, json
     else
         *ret = out;
     return rc;
-}
-
-int template_fact_true(struct ctx *ctx, const char *file, const json_t *facts, const char *fact,
-                       bool *ret)
-{
-    struct renderer renderer = {.ctx = ctx, .file = file, .facts = facts};
-    const json_t *value;
-    TRY(find_fact(&renderer, fact, &value));
-    if (!json_is_boolean(value))
-        return err_set(ctx, ERR_INTERNAL, NULL, "%s: fact '%s' is no boolean", file, fact);
-    *ret = json_is_true(value);
-    return 0;
 }
 
 int template_render(struct ctx *ctx, const char *file, const json_t *object, const json_t *facts,
@@ -280,7 +281,7 @@ static int render_row(struct ctx *ctx, const struct bundle_row *row, const json_
                                   .disruption = row->disruption,
                                   .after = row->after};
     if (row->when)
-        TRY(template_fact_true(ctx, "bundle.yaml", facts, row->when, &wanted));
+        TRY(fact_true(ctx, "bundle.yaml", facts, row->when, &wanted));
     if (!wanted)
         return 0;
     TRY(template_render(ctx, row->file, row->object, facts, &ret->desired));

@@ -7,20 +7,12 @@
 #include "server/base/str.h"
 
 #include <stdarg.h>
-#include <string.h>
 
 enum { CONDITION_MESSAGE_BYTES = 1024 };
 
-/* Cuts at a whole UTF-8 character, or jansson would refuse the text. */
 static json_t *bounded_text(const char *text)
 {
-    size_t length = strnlen(text, CONDITION_MESSAGE_BYTES + 1);
-    if (length > CONDITION_MESSAGE_BYTES) {
-        length = CONDITION_MESSAGE_BYTES;
-        while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
-            length--;
-    }
-    json_t *value = json_stringn(text, length);
+    json_t *value = json_stringn(text, str_fit(text, CONDITION_MESSAGE_BYTES));
     return value ? value : json_string("(message is not UTF-8)");
 }
 

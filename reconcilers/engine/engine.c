@@ -27,7 +27,7 @@ enum {
 
 /* ---- keys ---- */
 
-void key_write(const struct key *key, char out[WORKQUEUE_KEY_BYTES])
+static void key_write(const struct key *key, char out[WORKQUEUE_KEY_BYTES])
 {
     snprintf(out, WORKQUEUE_KEY_BYTES, "%s/%s", key->namespace, key->name);
 }
@@ -50,7 +50,8 @@ bool key_read(const char *text, struct key *ret)
     return slash && key_set(ret, text, (size_t)(slash - text), slash + 1);
 }
 
-bool key_of(const json_t *object, struct key *ret)
+/* False when the object has no name, or a longer one than there can be. */
+static bool key_of(const json_t *object, struct key *ret)
 {
     const char *namespace = json_str_or(object, "metadata.namespace", "");
     return key_set(ret, namespace, strlen(namespace), json_str(object, "metadata.name"));
@@ -91,8 +92,7 @@ static const char *owner_name(enum kube_kind kind, const json_t *object)
 /* The same by the annotation "Kind/name". */
 static const char *annotated_name(enum kube_kind kind, const json_t *object)
 {
-    const json_t *annotations = json_at(object, "metadata.annotations");
-    const char *value = json_string_value(json_object_get(annotations, ANNOTATION_ROOT_NAME));
+    const char *value = kube_annotation(object, ANNOTATION_ROOT_NAME);
     const char *word = kube_kind_row(kind)->kind;
     bool is_ours = value && str_starts(value, word) && value[strlen(word)] == '/';
     return is_ours ? value + strlen(word) + 1 : NULL;
@@ -133,6 +133,7 @@ static void on_event(void *arg, enum kube_kind kind, const json_t *object, bool 
             if (controller->cache_of_source[source] != cache)
                 continue;
             bool (*map)(const json_t *, struct key *) = reconciler->sources[source].map;
+            key = (struct key){0}; /* nothing of the key before: a map may set the name only */
             if (map ? map(object, &key) : map_to_root(reconciler, object, &key))
                 enqueue(controller, &key);
         }

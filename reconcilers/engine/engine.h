@@ -53,7 +53,7 @@ enum shard_rule {
     SHARD_CLUSTER, /* the shard "cluster": cluster-scoped roots and whatever sums over shards */
 };
 
-enum { SOURCES_MAX = 8, PHASES_MAX = 16 };
+enum { SOURCES_MAX = 8 };
 
 struct reconciler {
     const char *name; /* label `controller` of the metrics, field manager "flotilla-<name>" */

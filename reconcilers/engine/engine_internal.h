@@ -71,10 +71,7 @@ static inline struct running_pass *running(struct pass *pass)
 
 /* ---- keys in the queue: "namespace/name" ---- */
 
-void key_write(const struct key *key, char out[WORKQUEUE_KEY_BYTES]);
 bool key_read(const char *text, struct key *ret);
-/* False when the object has no name, or a longer one than there can be. */
-bool key_of(const json_t *object, struct key *ret);
 
 /* ---- runner ---- */
 

@@ -53,17 +53,11 @@ static bool remember(struct event_memory *memory, const char *name)
     return known;
 }
 
-/* Cuts the note at a whole UTF-8 character. */
 __attribute__((format(printf, 2, 0))) static char *note_of(struct ctx *ctx, const char *format,
                                                            va_list args)
 {
     char *note = arena_vprintf(ctx->arena, format, args);
-    size_t length = strlen(note);
-    if (length > NOTE_BYTES)
-        length = NOTE_BYTES;
-    while (length > 0 && ((unsigned char)note[length] & 0xc0) == 0x80)
-        length--;
-    note[length] = '\0';
+    note[str_fit(note, NOTE_BYTES)] = '\0';
     return note;
 }
 

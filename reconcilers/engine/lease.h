@@ -25,6 +25,7 @@ struct lease_record {
 struct lease_hold {
     bool held;       /* the last thing we know is that it is ours */
     bool draining;   /* no new pass may begin; given up when the last one ended */
+    bool refused;    /* a key was turned away, and thereby forgotten, since the last renewal */
     int64_t sent_ms; /* when the last renewal that succeeded was sent */
     uint64_t epoch;  /* rises with each acquisition: a pass of an earlier hold stays refused */
 };

@@ -11,12 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * A resourceVersion that no object ever has: an apply with it creates what is missing, and is
- * refused as stale when the object exists. See docs/adr/0002-create-only-apply.md.
- */
-#define VERSION_OF_NOTHING "1"
-
 /* ---- what was read ---- */
 
 static const char *id_of(struct ctx *ctx, enum kube_kind kind, const char *namespace,
@@ -110,28 +104,6 @@ json_t *pass_list(struct ctx *ctx, struct pass *pass, enum kube_kind kind, const
     return list;
 }
 
-/* Equality and existence terms, all that our selectors use: "a=b,c". */
-static bool selected(const char *selector, const json_t *object)
-{
-    const json_t *labels = json_at(object, "metadata.labels");
-    char term[256];
-    for (; selector && *selector; selector += strspn(selector, ",")) {
-        size_t length = strcspn(selector, ",");
-        if (length >= sizeof term)
-            return false;
-        memcpy(term, selector, length);
-        term[length] = '\0';
-        selector += length;
-        char *equals = strchr(term, '=');
-        if (equals)
-            *equals = '\0';
-        const char *value = json_string_value(json_object_get(labels, term));
-        if (!value || (equals && !str_equal(value, equals + 1)))
-            return false;
-    }
-    return true;
-}
-
 /* The finalizers are gone and so is the object, with the answer that said so. */
 static bool let_go(const json_t *object)
 {
@@ -148,7 +120,7 @@ static void write_through(struct ctx *ctx, struct pass *pass, enum kube_kind kin
     for (int at = -1; (shared = next_cache(running(pass), kind, &at));) {
         if (gone)
             kube_cache_drop(shared->cache, namespace, name, json_str(object, "metadata.uid"));
-        else if (selected(shared->label_selector, object))
+        else
             kube_cache_put(shared->cache, object);
     }
     note_read(ctx, running(pass), id_of_object(ctx, kind, object), gone ? NULL : object);
@@ -189,7 +161,7 @@ int pass_apply(struct ctx *ctx, struct pass *pass, enum call call, json_t *desir
                                   json_str_or(desired, "metadata.name", ""));
     json_t *fenced = arena_json(ctx->arena, json_deep_copy(desired));
     json_put(fenced, "metadata.resourceVersion",
-             json_string(json_str_or(read, "metadata.resourceVersion", VERSION_OF_NOTHING)));
+             json_string(json_str_or(read, "metadata.resourceVersion", KUBE_VERSION_ABSENT)));
     if (read)
         json_put(fenced, "metadata.uid", json_string(json_str(read, "metadata.uid")));
     json_t *object;
@@ -211,7 +183,7 @@ int pass_patch(struct ctx *ctx, struct pass *pass, enum call call, const json_t 
     enum kube_kind kind = kind_of(object);
     json_t *fenced = arena_json(ctx->arena, json_deep_copy(patch));
     json_put(fenced, "metadata.resourceVersion",
-             json_string(json_str_or(object, "metadata.resourceVersion", VERSION_OF_NOTHING)));
+             json_string(json_str_or(object, "metadata.resourceVersion", KUBE_VERSION_ABSENT)));
     json_put(fenced, "metadata.uid", json_string(json_str_or(object, "metadata.uid", "")));
     json_t *patched;
     int rc = kube_patch(ctx, call, pass_kube(pass), kind, json_str(object, "metadata.namespace"),

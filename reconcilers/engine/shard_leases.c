@@ -170,20 +170,6 @@ static bool is_race(int rc)
 
 /* ---- one shard ---- */
 
-static void note_held(struct shards *shards, int shard, int64_t sent_ms, uint64_t *acquired)
-{
-    pthread_mutex_lock(&shards->mutex);
-    struct lease_hold *hold = &shards->hold[shard];
-    if (!hold->held || sent_ms - hold->sent_ms >= shards->options.deadline_ms) {
-        hold->epoch++;
-        hold->draining = false;
-        *acquired |= UINT64_C(1) << shard;
-    }
-    hold->held = true;
-    hold->sent_ms = sent_ms;
-    pthread_mutex_unlock(&shards->mutex);
-}
-
 static void note_released(struct shards *shards, int shard)
 {
     pthread_mutex_lock(&shards->mutex);
@@ -235,8 +221,8 @@ static int do_shard(struct ctx *ctx, struct shards *shards, int shard, bool want
     if (action == LEASE_RELEASE)
         note_released(shards, shard); /* before it is sent: then another may begin */
     int rc = write_lease(ctx, shards, &write, record);
-    if (rc == 0 && action != LEASE_RELEASE)
-        note_held(shards, shard, view.now_ms, acquired);
+    if (rc == 0 && action != LEASE_RELEASE && shards_note_held(shards, shard, view.now_ms))
+        *acquired |= UINT64_C(1) << shard;
     return is_race(rc) ? 0 : rc;
 }
 

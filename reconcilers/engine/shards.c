@@ -58,7 +58,7 @@ static int check_gate(struct ctx *ctx, const struct gate *gate)
 bool shards_enter(struct shards *shards, int shard, struct shard_visit *visit)
 {
     pthread_mutex_lock(&shards->mutex);
-    const struct lease_hold *hold = &shards->hold[shard];
+    struct lease_hold *hold = &shards->hold[shard];
     bool may = !shards->options.gate ||
                (holds(shards, shard, shards->options.deadline_ms) && !hold->draining);
     if (may) {
@@ -67,9 +67,28 @@ bool shards_enter(struct shards *shards, int shard, struct shard_visit *visit)
                                       .shard = shard,
                                       .epoch = hold->epoch};
         DL_APPEND(shards->visits, visit);
+    } else if (!hold->draining) {
+        hold->refused = true;
     }
     pthread_mutex_unlock(&shards->mutex);
     return may;
+}
+
+bool shards_note_held(struct shards *shards, int shard, int64_t sent_ms)
+{
+    pthread_mutex_lock(&shards->mutex);
+    struct lease_hold *hold = &shards->hold[shard];
+    bool acquired = !hold->held || sent_ms - hold->sent_ms >= shards->options.deadline_ms;
+    if (acquired) {
+        hold->epoch++;
+        hold->draining = false;
+    }
+    bool wakes_roots = acquired || hold->refused;
+    hold->held = true;
+    hold->refused = false;
+    hold->sent_ms = sent_ms;
+    pthread_mutex_unlock(&shards->mutex);
+    return wakes_roots;
 }
 
 void shards_leave(struct shard_visit *visit)
@@ -84,14 +103,7 @@ void shards_leave(struct shard_visit *visit)
 
 bool shards_wait_stop(struct shards *shards, int64_t ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    const struct timespec until = clock_until(ms);
     pthread_mutex_lock(&shards->mutex);
     int rc = 0;
     while (!shards->stopping && rc == 0)
@@ -144,11 +156,7 @@ struct shards *shards_new(const struct shards_options *options)
         abort();
     shards->options = *options;
     pthread_mutex_init(&shards->mutex, NULL);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&shards->stop, &attributes);
-    pthread_condattr_destroy(&attributes);
+    clock_cond_init(&shards->stop);
     return shards;
 }
 

@@ -33,6 +33,12 @@ struct shards {
     int first;             /* where the next round begins; moves on after a failure */
 };
 
+/*
+ * A renewal that was sent then succeeded. True when all roots of the shard must be looked at: it
+ * was acquired, or keys were refused although it was ours: a renewal sent in time may be answered
+ * after the deadline, and nothing else brings back what woke up in between.
+ */
+bool shards_note_held(struct shards *shards, int shard, int64_t sent_ms);
 /* Main of the lease thread. */
 void *shard_leases_main(void *shards);
 /* Gives everything back; after the lease thread has ended. */

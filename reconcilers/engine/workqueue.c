@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define uthash_fatal(message) abort()
 #include <uthash.h>
@@ -202,14 +201,7 @@ static void wait_for_change(struct workqueue *queue)
         int64_t left = queue->heap[0]->due_ms - clock_boottime_ms();
         wait_ms = left < 1 ? 1 : left < wait_ms ? left : wait_ms;
     }
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += wait_ms / 1000;
-    until.tv_nsec += (wait_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    const struct timespec until = clock_until(wait_ms);
     pthread_cond_timedwait(&queue->changed, &queue->mutex, &until);
 }
 
@@ -221,11 +213,7 @@ struct workqueue *workqueue_new(const char *name, int64_t backoff_cap_ms)
     queue->name = name;
     queue->backoff_cap_ms = backoff_cap_ms;
     pthread_mutex_init(&queue->mutex, NULL);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&queue->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    clock_cond_init(&queue->changed);
     return queue;
 }
 

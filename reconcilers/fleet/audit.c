@@ -3,6 +3,7 @@
  * verdicts as publish.c; and the two ways in which a person ends a divergence.
  */
 #include "reconcilers/engine/engine.h"
+#include "reconcilers/engine/finding.h"
 #include "reconcilers/fleet/fleet.h"
 #include "reconcilers/fleet/resource.h"
 #include "server/adapters/pg.h"
@@ -109,15 +110,19 @@ static int read_cells(struct ctx *ctx, struct audit *audit)
 
 /* ---- compare ---- */
 
-static void report(struct audit *audit, const char *kind, const json_t *row, const char *what,
-                   const char *message)
+/* `place`: a row, or as much of one as is known: id, cell, namespace, name. */
+static void report(struct ctx *ctx, struct audit *audit, const char *finding, const char *kind,
+                   const json_t *place, const char *detail)
 {
-    json_array_append_new(audit->findings,
-                          json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "what", what, "kind",
-                                    kind, "cell", json_str_or(row, "cell", ""), "namespace",
-                                    json_str_or(row, "namespace", ""), "name",
-                                    json_str_or(row, "name", ""), "id", json_str_or(row, "id", ""),
-                                    "message", message));
+    const char *namespace = json_str(place, "namespace"), *name = json_str_or(place, "name", "");
+    const struct finding row = {
+        .finding = finding,
+        .kind = kind,
+        .object = namespace ? arena_printf(ctx->arena, "%s/%s", namespace, name) : name,
+        .cell = json_str_or(place, "cell", ""),
+        .detail = arena_printf(ctx->arena, "%s: %s", json_str_or(place, "id", "no id"), detail),
+    };
+    finding_add(audit->findings, &row);
 }
 
 static void judge_row(struct ctx *ctx, struct audit *audit, const json_t *row)
@@ -125,16 +130,16 @@ static void judge_row(struct ctx *ctx, struct audit *audit, const json_t *row)
     const json_t *live = json_object_get(audit->found, json_str(row, "id"));
     if (json_bool_or(row, "tombstone", false)) {
         if (live)
-            report(audit, "Registry", row, "Tombstone",
+            report(ctx, audit, "Tombstone", "Registry", row,
                    "the row is a tombstone, its resource is there");
         return;
     }
     if (!json_str(row, "cell")) {
-        report(audit, "Registry", row, "Unpublished", "the row has no cell yet");
+        report(ctx, audit, "Unpublished", "Registry", row, "the row has no cell yet");
         return;
     }
     if (!json_object_get(audit->cells, json_str(row, "cell"))) {
-        report(audit, "Registry", row, "CellUnknown", "the row's cell could not be read");
+        report(ctx, audit, "CellUnknown", "Registry", row, "the row's cell could not be read");
         return;
     }
     enum verdict verdict = resource_judge(row, live);
@@ -144,7 +149,7 @@ static void judge_row(struct ctx *ctx, struct audit *audit, const json_t *row)
     const char *message = arena_printf(
         ctx->arena, "row generation %" PRId64 ", live revision %" PRId64 ": %s",
         json_int_or(row, "generation", 0), resource_revision(live), verdict_row(verdict)->doc);
-    report(audit, "Registry", row, is_diverged ? "Diverged" : verdict_row(verdict)->reason,
+    report(ctx, audit, is_diverged ? "Diverged" : verdict_row(verdict)->reason, "Registry", row,
            message);
 }
 
@@ -164,7 +169,7 @@ static void judge_objects(struct ctx *ctx, struct audit *audit)
                                              json_str_or(object, "metadata.namespace", ""), "name",
                                              json_str_or(object, "metadata.name", "")));
         bool has_row = json_object_get(audit->rows, id) != NULL;
-        report(audit, "Registry", place, "Unclaimed",
+        report(ctx, audit, "Unclaimed", "Registry", place,
                has_row ? "the row of this id is in another place" : "no row has this id");
     }
 }
@@ -182,9 +187,9 @@ static void judge_fences(struct ctx *ctx, struct audit *audit, const json_t *cel
             (row && !is_tombstone && str_equal(json_str(row, "cell"), json_str(cell, "cell"))))
             continue;
         json_t *place =
-            arena_json(ctx->arena, json_pack("{s:s, s:s, s:s}", "id", id ? id : "", "cell",
+            arena_json(ctx->arena, json_pack("{s:s*, s:s, s:s}", "id", id, "cell",
                                              json_str_or(cell, "cell", ""), "name", name));
-        report(audit, "Namespace", place, is_tombstone ? "Tombstone" : "Unclaimed",
+        report(ctx, audit, is_tombstone ? "Tombstone" : "Unclaimed", "Namespace", place,
                "no living row of this cell has this namespace");
     }
 }
@@ -194,8 +199,7 @@ static json_t *new_object(struct ctx *ctx)
     return arena_json(ctx->arena, json_object());
 }
 
-int fleet_audit(struct ctx *ctx, const struct fleet_options *options, const json_t *registries,
-                json_t *findings)
+int fleet_audit(struct ctx *ctx, const struct fleet_options *options, json_t *findings)
 {
     struct audit audit = {
         .pool = open_pool(ctx, options),
@@ -212,11 +216,7 @@ int fleet_audit(struct ctx *ctx, const struct fleet_options *options, const json
     size_t position;
     json_t *cell;
     TRY(read_rows(ctx, &audit));
-    if (!registries)
-        TRY(read_cells(ctx, &audit));
-    json_array_foreach(registries, position, cell) {
-        add_objects(&audit, json_str_or(cell, "cell", ""), json_object_get(cell, "objects"));
-    }
+    TRY(read_cells(ctx, &audit));
     const char *id;
     json_t *row;
     json_object_foreach(audit.rows, id, row) {

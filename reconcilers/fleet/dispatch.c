@@ -13,14 +13,7 @@ enum { CELLS_EVERY_MS = 5000, SWEEP_EVERY_MS = 1000, WORK_DEADLINE_MS = 20000 };
 /* Sleeps until woken, at most ms; false when the fleet stops. */
 static bool pause_ms(struct fleet *fleet, int64_t ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    const struct timespec until = clock_until(ms);
     pthread_mutex_lock(&fleet->lock);
     if (!fleet->stop)
         pthread_cond_timedwait(&fleet->wake, &fleet->lock, &until);

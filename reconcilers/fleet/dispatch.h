@@ -40,7 +40,6 @@ struct fleet {
     _Atomic bool ready;
 };
 
-bool fleet_is_stopping(struct fleet *fleet);
 /* A ctx over the emptied arena with a deadline. */
 struct ctx fleet_ctx(struct fleet *fleet, struct arena *arena, int deadline_ms);
 

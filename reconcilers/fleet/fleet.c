@@ -23,7 +23,7 @@ enum {
     RESCAN_EVERY_MS = 300000,
 };
 
-bool fleet_is_stopping(struct fleet *fleet)
+static bool is_stopping(struct fleet *fleet)
 {
     pthread_mutex_lock(&fleet->lock);
     bool stop = fleet->stop;
@@ -54,14 +54,14 @@ static void *run_collector(void *arg)
     struct fleet *fleet = arg;
     struct arena *arena = arena_new();
     int64_t rescan_ms = clock_boottime_ms() + RESCAN_EVERY_MS, next_ms = 0;
-    while (!fleet_is_stopping(fleet)) {
+    while (!is_stopping(fleet)) {
         clock_sleep_ms(next_ms - clock_boottime_ms());
         next_ms = clock_boottime_ms() + COLLECT_TICK_MS;
         bool is_rescan = clock_boottime_ms() >= rescan_ms;
         if (is_rescan)
             rescan_ms = clock_boottime_ms() + RESCAN_EVERY_MS;
         size_t count = cells_count(fleet->cells);
-        for (size_t index = 0; index < count && !fleet_is_stopping(fleet); index++) {
+        for (size_t index = 0; index < count && !is_stopping(fleet); index++) {
             struct cell *cell = cells_at(fleet->cells, index);
             if (is_rescan)
                 cell->rescan = true;
@@ -79,7 +79,7 @@ static void *run_leaser(void *arg)
     struct arena *arena = arena_new();
     int64_t renewed_ms = 0;
     size_t seen = 0;
-    while (!fleet_is_stopping(fleet)) {
+    while (!is_stopping(fleet)) {
         size_t count = cells_count(fleet->cells);
         int64_t now_ms = clock_boottime_ms();
         if (count > 0 && (count != seen || now_ms - renewed_ms >= options->lease_renew_ms)) {
@@ -127,11 +127,7 @@ static struct fleet *fleet_new(const struct fleet_options *options)
     fleet->lease_pool = pg_pool_new(fleet->conninfo, 1, NULL);
     fleet->cells = cells_new(fleet->cells_dir);
     pthread_mutex_init(&fleet->lock, NULL);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&fleet->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
+    clock_cond_init(&fleet->wake);
     return fleet;
 }
 

@@ -1,7 +1,7 @@
 /*
  * The fleet layer's process: `flotillad fleet`. Takes changes from the outbox of the fleet's
  * database to the cells (place, publish, purge) and brings their statuses back (collect).
- * Read publish.c first. Any number of these may run; all are active (design section 1).
+ * Read publish.c first. Any number of these may run; all are active (docs/architecture.md).
  */
 #pragma once
 
@@ -33,15 +33,11 @@ void fleet_stop(struct fleet *fleet);
 /* ---- for people ---- */
 
 /*
- * Compares every row with every cell's custom resources, read live. Appends to `findings` (array)
- *   {what, kind: Registry or Namespace, cell, namespace, name, id, message}
- * what: Unclaimed, Missing, Behind, Drifted, RevisionRaised, Diverged, NotOurs, Tombstone,
- * Unpublished, CellUnknown.
- * `registries` NULL, or an array of {cell, objects} that the caller has read already (then no
- * namespaces are looked at).
+ * Compares every row with every cell's custom resources and namespaces, read live. `findings` gets
+ * a finding (reconcilers/engine/finding.h) for each difference: Unclaimed, Tombstone, Unpublished,
+ * CellUnknown, or the reason of a verdict (resource.h). Its detail begins with the registry's id.
  */
-int fleet_audit(struct ctx *ctx, const struct fleet_options *options, const json_t *registries,
-                json_t *findings);
+int fleet_audit(struct ctx *ctx, const struct fleet_options *options, json_t *findings);
 
 /* Ends a divergence, or makes the row of an unclaimed custom resource again (take_cluster). */
 int fleet_resolve(struct ctx *ctx, const struct fleet_options *options, const char *id,

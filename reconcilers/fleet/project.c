@@ -7,7 +7,6 @@
 #include "server/base/str.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 /* The first row that holds gives the phase; the last one always does. */
 struct phase_rule {
@@ -78,14 +77,9 @@ static const char *health_of(const json_t *object)
     return condition_is(status, "Ready", "True") ? "healthy" : "degraded";
 }
 
-/* At most `bytes`, never in the middle of a UTF-8 character. */
 static char *cut(struct ctx *ctx, const char *text, size_t bytes)
 {
-    size_t length = strnlen(text, bytes);
-    if (text[length])
-        while (length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80)
-            length--;
-    return arena_strndup(ctx->arena, text, length);
+    return arena_strndup(ctx->arena, text, str_fit(text, bytes));
 }
 
 static json_t *with_hash(struct ctx *ctx, json_t *projection)

@@ -11,7 +11,14 @@
 
 #include <inttypes.h>
 
-enum { ROUNDS_MAX = 8, SETTLE_MS = 10000, WAIT_MS = 500, WAIT_CAP_MS = 2000, CAP_MS = 30000 };
+enum {
+    ROUNDS_MAX = 8,
+    SETTLE_MS = 10000,
+    WAIT_MS = 500,
+    WAIT_CAP_MS = 2000,
+    CAP_MS = 30000,
+    RAISE_MAX = 1 << 20
+};
 
 int publish_again(struct ctx *ctx, const char *why)
 {
@@ -21,11 +28,6 @@ int publish_again(struct ctx *ctx, const char *why)
 static bool flag(const struct work *work, const char *name)
 {
     return json_bool_or(work->row, name, false);
-}
-
-static int64_t generation(const struct work *work)
-{
-    return json_int_or(work->row, "generation", 0);
 }
 
 /* ---- place ---- */
@@ -53,8 +55,8 @@ static int explain_refusal(struct ctx *ctx, struct work *work, int rc)
     TRY(store_fleet_row(ctx, work->pool, work->id, &row));
     TRY(kube_get(ctx, CALL_FLEET_REGISTRY_GET, work->cell->kube, KIND_REGISTRY,
                  json_str(work->row, "namespace"), json_str(work->row, "name"), &live));
-    if (json_int_or(row, "generation", 0) != generation(work) ||
-        resource_revision(live) > generation(work)) {
+    if (json_int_or(row, "generation", 0) != work_generation(work) ||
+        resource_revision(live) > work_generation(work)) {
         metric_add(METRIC_STALE_WRITES, 1, call_row(CALL_FLEET_REGISTRY_APPLY)->name);
         return publish_again(ctx, "the API server refused an older revision");
     }
@@ -72,7 +74,7 @@ static int apply(struct ctx *ctx, struct work *work)
         return explain_refusal(ctx, work, rc);
     TRY(rc);
     kube_cache_put(work->cell->cache, written);
-    work->published = generation(work);
+    work->published = work_generation(work);
     return 0;
 }
 
@@ -105,7 +107,7 @@ int publish_create(struct ctx *ctx, struct work *work)
     json_t *row;
     TRY(store_fleet_row(ctx, work->pool, work->id, &row));
     if (!row || json_bool_or(row, "tombstone", false) || json_bool_or(row, "diverged", false) ||
-        json_int_or(row, "generation", 0) != generation(work))
+        json_int_or(row, "generation", 0) != work_generation(work))
         return publish_again(ctx, "the row changed while its namespace was made");
     return apply(ctx, work);
 }
@@ -125,7 +127,7 @@ static int diverge(struct ctx *ctx, struct work *work, const char *message)
 {
     bool is_changed;
     int64_t live = resource_revision(work->live);
-    TRY(store_fleet_diverge(ctx, work->pool, work->id, generation(work), live, message,
+    TRY(store_fleet_diverge(ctx, work->pool, work->id, work_generation(work), live, message,
                             &is_changed));
     if (!is_changed)
         return publish_again(ctx, "the row changed before it could be marked");
@@ -156,7 +158,7 @@ static int on_absent(struct ctx *ctx, struct work *work)
 static int on_current(struct ctx *ctx, struct work *work)
 {
     (void)ctx;
-    work->published = generation(work);
+    work->published = work_generation(work);
     return 0;
 }
 
@@ -169,14 +171,20 @@ static int on_drifted(struct ctx *ctx, struct work *work)
                        FLEET_MANAGER, &work->live));
     }
     TRY(apply(ctx, work));
-    tell_reverted(ctx, work->cell, work->live, generation(work));
+    tell_reverted(ctx, work->cell, work->live, work_generation(work));
     return 0;
 }
 
+/* A revision that leaves no room above it would make every later change invalid, for ever: nothing
+ * may lower it again. It is not followed there. */
 static int on_raised(struct ctx *ctx, struct work *work)
 {
     bool is_changed;
-    TRY(store_fleet_raise(ctx, work->pool, work->id, generation(work),
+    if (resource_revision(work->live) - work_generation(work) > RAISE_MAX)
+        return diverge(ctx, work,
+                       "somebody set a revision far above the row's generation: delete the custom "
+                       "resource (its data is retained), then let the row win");
+    TRY(store_fleet_raise(ctx, work->pool, work->id, work_generation(work),
                           resource_revision(work->live), &is_changed));
     if (is_changed)
         tell_reverted(ctx, work->cell, work->live, resource_revision(work->live) + 1);
@@ -189,7 +197,7 @@ static int on_ahead(struct ctx *ctx, struct work *work)
                    arena_printf(ctx->arena,
                                 "the custom resource has revision %" PRId64
                                 " of ours, the row has generation %" PRId64,
-                                resource_revision(work->live), generation(work)));
+                                resource_revision(work->live), work_generation(work)));
 }
 
 static int on_leaving(struct ctx *ctx, struct work *work)
@@ -227,7 +235,7 @@ static int run_round(struct ctx *ctx, struct work *work)
     TRY(store_fleet_row(ctx, work->pool, work->id, &work->row));
     if (!work->row)
         return 0;
-    work->handled = generation(work);
+    work->handled = work_generation(work);
     if (flag(work, "tombstone") && !json_str(work->row, "cell"))
         return 0;
     if (!json_str(work->row, "cell") && !flag(work, "diverged"))
@@ -273,7 +281,7 @@ static int settle(struct ctx *ctx, const struct work *work, const struct store_f
         return store_fleet_outbox_done(
             ctx, work->pool, item, work->row ? work->handled : item->generation, work->published);
     struct err failure = ctx->err;
-    int64_t refused = work->row && rc == -ERR_INVALID ? generation(work) : 0;
+    int64_t refused = work->row && rc == -ERR_INVALID ? work_generation(work) : 0;
     const struct store_fleet_retry retry = {
         .at_least_ms = failure.retry_after_ms > WAIT_MS ? failure.retry_after_ms : WAIT_MS,
         .at_most_ms = rc == -ERR_WAITING ? WAIT_CAP_MS : CAP_MS,

@@ -1,12 +1,13 @@
 /*
  * publish: carries one row to its cell, whatever has to be done for that: place it, create or apply
  * its custom resource, revert drift, or (purge.c) end it. Many processes may do this for the same
- * row at the same time: every write is fenced by what was read (design section 1).
+ * row at the same time: every write is fenced by what was read (docs/architecture.md).
  */
 #pragma once
 
 #include "reconcilers/fleet/cells.h"
 #include "reconcilers/fleet/resource.h"
+#include "server/base/json.h"
 #include "server/store/fleet.h"
 
 struct ctx;
@@ -23,6 +24,12 @@ struct work {
     int64_t handled;   /* generation that was dealt with */
     int64_t published; /* generation that the cell has for sure, or 0 */
 };
+
+/* The generation that this round read; 0 = there is no row. */
+static inline int64_t work_generation(const struct work *work)
+{
+    return json_int_or(work->row, "generation", 0);
+}
 
 /*
  * Does what is to be done for item->id and settles the outbox row: done, or due again later.

@@ -4,11 +4,6 @@
 #include "server/base/json.h"
 #include "server/base/str.h"
 
-static int64_t generation(const struct work *work)
-{
-    return json_int_or(work->row, "generation", 0);
-}
-
 static int wait_for_operator(struct ctx *ctx, const struct work *work)
 {
     return err_set(ctx, ERR_WAITING, "Purging", "the operator removes what registry %s held",
@@ -29,7 +24,7 @@ static int close_the_way_back(struct ctx *ctx, const struct work *work)
 {
     bool is_changed = true;
     if (!json_bool_or(work->row, "purging", false))
-        TRY(store_fleet_purging(ctx, work->pool, work->id, generation(work), &is_changed));
+        TRY(store_fleet_purging(ctx, work->pool, work->id, work_generation(work), &is_changed));
     return is_changed ? 0 : publish_again(ctx, "the row changed before its purge");
 }
 
@@ -53,7 +48,7 @@ static int delete_fence(struct ctx *ctx, const struct work *work)
  */
 static int wait_until_observed(struct ctx *ctx, const struct work *work)
 {
-    if (json_int_or(work->live, "status.observedRevision", 0) >= generation(work))
+    if (json_int_or(work->live, "status.observedRevision", 0) >= work_generation(work))
         return 0;
     return err_set(ctx, ERR_WAITING, "PurgeWaits",
                    "no operator has seen the last generation of registry %s", work->id);
@@ -71,7 +66,7 @@ static int finish(struct ctx *ctx, struct work *work, bool *ret_handled)
         return publish_create(ctx, work) < 0 ? -ctx->err.code : wait_for_operator(ctx, work);
     *ret_handled = true;
     TRY(close_the_way_back(ctx, work));
-    TRY(store_fleet_tombstone(ctx, work->pool, work->id, generation(work), &is_changed));
+    TRY(store_fleet_tombstone(ctx, work->pool, work->id, work_generation(work), &is_changed));
     if (!is_changed)
         return publish_again(ctx, "the row changed before it became a tombstone");
     return delete_fence(ctx, work);

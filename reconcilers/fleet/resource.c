@@ -31,11 +31,6 @@ static json_t *member(const json_t *object, const char *parent, const char *key)
     return json_object_get(json_object_get(object, parent), key);
 }
 
-static const char *label(const json_t *object, const char *key)
-{
-    return json_string_value(member(json_object_get(object, "metadata"), "labels", key));
-}
-
 int64_t resource_revision(const json_t *object)
 {
     return json_int_or(object, "spec.revision", 0);
@@ -43,7 +38,9 @@ int64_t resource_revision(const json_t *object)
 
 const char *resource_id(const json_t *object)
 {
-    return str_equal(label(object, LABEL_FLEET), "true") ? label(object, LABEL_REGISTRY_ID) : NULL;
+    return str_equal(kube_label(object, LABEL_FLEET), "true")
+               ? kube_label(object, LABEL_REGISTRY_ID)
+               : NULL;
 }
 
 /* What we write beside a spec: which revision it is and a hash of it. Who edits by hand leaves it.
@@ -57,8 +54,7 @@ static const char *seal_of(const json_t *spec, char out[SEAL_BYTES])
 
 static const char *seal_on(const json_t *live)
 {
-    const json_t *metadata = json_object_get(live, "metadata");
-    const char *seal = json_string_value(member(metadata, "annotations", ANNOTATION_PUBLISHED));
+    const char *seal = kube_annotation(live, ANNOTATION_PUBLISHED);
     return seal ? seal : "";
 }
 
@@ -75,7 +71,7 @@ static bool labels_differ(const json_t *desired, const json_t *live)
     const char *key;
     json_t *value;
     json_object_foreach(json_at(desired, "metadata.labels"), key, value) {
-        if (!str_equal(label(live, key), json_string_value(value)))
+        if (!str_equal(kube_label(live, key), json_string_value(value)))
             return true;
     }
     return false;
@@ -142,7 +138,7 @@ json_t *resource_desired(struct ctx *ctx, const json_t *row, const json_t *live)
     if (live)
         json_put(desired, "metadata.uid", json_string(json_str(live, "metadata.uid")));
     json_put(desired, "metadata.resourceVersion",
-             json_string(json_str_or(live, "metadata.resourceVersion", "1")));
+             json_string(json_str_or(live, "metadata.resourceVersion", KUBE_VERSION_ABSENT)));
     return desired;
 }
 

@@ -52,7 +52,7 @@ enum verdict resource_judge(const json_t *row, const json_t *live);
 
 /*
  * What has to be applied: the row's object, with uid and resourceVersion of `live`; without a live
- * one the resourceVersion "1", which no live object can have, so that the apply can only create.
+ * one KUBE_VERSION_ABSENT, so that the apply can only create.
  */
 json_t *resource_desired(struct ctx *ctx, const json_t *row, const json_t *live);
 

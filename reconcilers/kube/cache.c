@@ -117,9 +117,8 @@ json_t *kube_cache_list(struct ctx *ctx, struct kube_cache *cache, const char *n
     size_t count = store_collect(cache->store, namespace, label_text(ctx, label, value), &entries);
     for (size_t at = 0; at < count; at++) {
         json_t *object = parse_entry(ctx, entries[at]);
-        const json_t *labels = json_at(object, "metadata.labels");
         entry_release(entries[at]);
-        if (!label || str_equal(json_string_value(json_object_get(labels, label)), value))
+        if (!label || str_equal(kube_label(object, label), value))
             json_array_append(list, object);
     }
     free(entries);

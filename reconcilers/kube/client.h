@@ -31,10 +31,8 @@ struct client_request {
     bool absent_is_ok; /* 404 is success with NULL */
 };
 
-/* One exchange, without failpoints. *ret is the parsed answer, stripped; owned by ctx->arena. */
-int client_exchange(struct ctx *ctx, struct kube *kube, const struct client_request *request,
-                    json_t **ret);
-/* The same between the failpoints of request->call. `ret` may be NULL. */
+/* One exchange between the failpoints of request->call. *ret is the parsed answer, stripped; owned
+ * by ctx->arena. `ret` may be NULL. */
 int client_send(struct ctx *ctx, struct kube *kube, const struct client_request *request,
                 json_t **ret);
 

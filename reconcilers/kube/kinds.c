@@ -1,5 +1,6 @@
-/* The table of kinds. */
+/* The table of kinds, and the two maps of an object that a dotted path cannot reach into. */
 #include "reconcilers/kube/kube.h"
+#include "server/base/json.h"
 #include "server/base/str.h"
 
 static const struct kube_kind_row rows[KIND_MAX] = {
@@ -21,4 +22,14 @@ enum kube_kind kube_kind_of(const char *api_version, const char *kind)
         if (str_equal(rows[at].kind, kind) && str_equal(rows[at].api_version, api_version))
             return (enum kube_kind)at;
     return KIND_MAX;
+}
+
+const char *kube_label(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(json_at(object, "metadata.labels"), key));
+}
+
+const char *kube_annotation(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(json_at(object, "metadata.annotations"), key));
 }

@@ -97,14 +97,16 @@ static int parse_answer(struct ctx *ctx, const struct client_request *request,
                         const struct http_response *response, json_t **ret)
 {
     json_t *object = NULL;
-    if (json_parse(ctx, response->body, response->body_bytes, HTTP_BODY_MAX_BYTES, &object) < 0)
+    if (json_parse_foreign(ctx, response->body, response->body_bytes, HTTP_BODY_MAX_BYTES,
+                           &object) < 0)
         return err_set(ctx, ERR_PROTOCOL, NULL, "%s: the answer is not JSON", request->what);
     client_strip(object);
     *ret = object;
     return 0;
 }
 
-int client_exchange(struct ctx *ctx, struct kube *kube, const struct client_request *request,
+/* One exchange, without failpoints. */
+static int exchange(struct ctx *ctx, struct kube *kube, const struct client_request *request,
                     json_t **ret)
 {
     const char *body = request->body ? client_text(ctx, request->body) : NULL;
@@ -136,7 +138,7 @@ int client_send(struct ctx *ctx, struct kube *kube, const struct client_request 
 {
     json_t *answer = NULL;
     TRY(FAILPOINT_BEFORE(ctx, request->call));
-    int rc = client_exchange(ctx, kube, request, &answer);
+    int rc = exchange(ctx, kube, request, &answer);
     TRY(rc);
     TRY(FAILPOINT_AFTER(ctx, request->call));
     if (ret)
@@ -166,7 +168,7 @@ static int list_pages(struct ctx *ctx, struct kube *kube, struct client_request 
         size_t index;
         json_t *item;
         request->path = path_query(ctx, first, "continue", next);
-        TRY(client_exchange(ctx, kube, request, &page));
+        TRY(exchange(ctx, kube, request, &page));
         json_array_foreach(json_object_get(page, "items"), index, item) {
             client_strip(item);
             client_name_kind(item, kind);

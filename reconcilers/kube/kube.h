@@ -39,6 +39,10 @@ const struct kube_kind_row *kube_kind_row(enum kube_kind kind);
 /* KIND_MAX when we do not know it. */
 enum kube_kind kube_kind_of(const char *api_version, const char *kind);
 
+/* Borrowed, or NULL. Their keys hold dots and slashes: json_str() cannot reach them. */
+const char *kube_label(const json_t *object, const char *key);
+const char *kube_annotation(const json_t *object, const char *key);
+
 /* ---- one cluster ---- */
 
 struct kube;
@@ -61,12 +65,10 @@ int kube_list(struct ctx *ctx, enum call call, struct kube *kube, enum kube_kind
  */
 int kube_create(struct ctx *ctx, enum call call, struct kube *kube, enum kube_kind kind,
                 const json_t *object, const char *manager, json_t **ret);
-/* PUT; metadata.resourceVersion must be there, or INTERNAL. */
-int kube_update(struct ctx *ctx, enum call call, struct kube *kube, enum kube_kind kind,
-                const json_t *object, const char *manager, json_t **ret);
 /*
  * Server-side apply, force. With metadata.uid and resourceVersion it fails CONFLICT when stale or
- * gone; with resourceVersion KUBE_VERSION_ABSENT and no uid, CONFLICT when it exists.
+ * gone; with resourceVersion KUBE_VERSION_ABSENT, which no object ever has, and no uid, CONFLICT
+ * when it exists. See docs/adr/0002-create-only-apply.md.
  */
 #define KUBE_VERSION_ABSENT "1"
 int kube_apply(struct ctx *ctx, enum call call, struct kube *kube, enum kube_kind kind,

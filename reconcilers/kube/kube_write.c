@@ -11,7 +11,6 @@ static const struct verb {
     bool on_collection;
     const char *force, *validation; /* query parameters, NULL = none */
 } create = {"create", "POST", "application/json", true, NULL, "Strict"},
-  update = {"update", "PUT", "application/json", false, NULL, "Strict"},
   apply = {"apply", "PATCH", "application/apply-patch+yaml", false, "true", "Strict"},
   patch_merge = {"patch", "PATCH", "application/merge-patch+json", false, NULL, "Strict"},
   delete = {"delete", "DELETE", "application/json", false, NULL, NULL};
@@ -65,15 +64,6 @@ int kube_create(struct ctx *ctx, enum call call, struct kube *kube, enum kube_ki
                 const json_t *object, const char *manager, json_t **ret)
 {
     return send_object(ctx, call, kube, &create, kind, object, manager, ret);
-}
-
-int kube_update(struct ctx *ctx, enum call call, struct kube *kube, enum kube_kind kind,
-                const json_t *object, const char *manager, json_t **ret)
-{
-    if (!json_str(object, "metadata.resourceVersion"))
-        return err_set(ctx, ERR_INTERNAL, NULL, "update %s %s: without a resourceVersion",
-                       kube_kind_row(kind)->kind, json_str_or(object, "metadata.name", "*"));
-    return send_object(ctx, call, kube, &update, kind, object, manager, ret);
 }
 
 int kube_apply(struct ctx *ctx, enum call call, struct kube *kube, enum kube_kind kind,

@@ -192,6 +192,8 @@ void reflector_end(void *arg, int status, const char *body, const char *what)
 
     if (!ok && reflector->verdict == ENDED_FAILED)
         log_once(reflector, status, body, what);
+    else if (reflector->verdict == ENDED_UNREADABLE)
+        log_once(reflector, status, "", "what it sends cannot be read");
     if (lived_ms >= reflector->options.timing->healthy_ms)
         reflector->failures = reflector->quick = 0;
     ask(reflector, react(reflector, status, lived_ms) ? hurry(reflector) : back_off(reflector));

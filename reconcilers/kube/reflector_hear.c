@@ -103,8 +103,7 @@ static bool on_deleted(struct reflector *reflector, json_t *object)
 
 static bool on_bookmark(struct reflector *reflector, json_t *object)
 {
-    const json_t *annotations = json_at(object, "metadata.annotations");
-    const char *marker = json_string_value(json_object_get(annotations, MARKER));
+    const char *marker = kube_annotation(object, MARKER);
     const char *version = json_str(object, "metadata.resourceVersion");
     if (!version)
         return stop(reflector, ENDED_UNREADABLE);
@@ -148,7 +147,7 @@ static bool on_frame(void *arg, const char *text, size_t bytes)
 {
     struct reflector *reflector = arg;
     json_t *event = NULL;
-    if (json_parse(&reflector->ctx, text, bytes, FRAME_MAX_BYTES, &event) < 0)
+    if (json_parse_foreign(&reflector->ctx, text, bytes, FRAME_MAX_BYTES, &event) < 0)
         return stop(reflector, ENDED_UNREADABLE);
     size_t at = 0;
     while (at < ARRAY_SIZE(event_types) &&
@@ -197,8 +196,8 @@ static void add_items(struct reflector *reflector, const json_t *page)
 enum reflector_verdict reflector_read_page(struct reflector *reflector)
 {
     json_t *page = NULL;
-    json_parse(&reflector->ctx, str_text(&reflector->page), reflector->page.length,
-               REFLECTOR_PAGE_MAX_BYTES, &page);
+    json_parse_foreign(&reflector->ctx, str_text(&reflector->page), reflector->page.length,
+                       REFLECTOR_PAGE_MAX_BYTES, &page);
     str_done(&reflector->page);
     const char *version = json_str(page, "metadata.resourceVersion");
     if (!version)

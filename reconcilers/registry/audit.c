@@ -5,6 +5,7 @@
  */
 #include "reconcilers/registry/scope.h"
 
+#include "reconcilers/engine/finding.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
 
@@ -18,10 +19,11 @@ struct audit {
     json_t *silent; /* names of pools that did not answer: {name: true} */
 };
 
-static void found(struct audit *audit, const char *kind, const char *object, const char *detail)
+/* In the one cell that is asked: what the fleet calls it is not known here. */
+static void found(struct audit *audit, const char *finding, const char *kind, const char *object,
+                  const char *detail)
 {
-    json_array_append_new(audit->findings, json_pack("{s:s, s:s, s:s}", "kind", kind, "object",
-                                                     object, "detail", detail));
+    finding_add(audit->findings, &(struct finding){finding, kind, object, "", detail});
 }
 
 static const char *name_of(const json_t *object)
@@ -68,7 +70,7 @@ static void read_pools(struct audit *audit)
     json_array_foreach(audit->pools, at, pool) {
         json_t *items = NULL;
         if (list_pool(audit, pool, &items) < 0) {
-            found(audit, "PoolUnreachable", name_of(pool), audit->ctx->err.message);
+            found(audit, "PoolUnreachable", "BackendPool", name_of(pool), audit->ctx->err.message);
             json_object_set_new(audit->silent, name_of(pool), json_true());
             err_clear(audit->ctx);
             continue;
@@ -111,7 +113,7 @@ static void check_marked(struct audit *audit)
         const char *pool = json_str_or(item, "pool", "");
         bool role = str_equal(json_str(item, "kind"), "Role");
         if (!claimed(audit, pool, json_str(item, "identity")))
-            found(audit, role ? "OrphanRole" : "OrphanDatabase",
+            found(audit, role ? "OrphanRole" : "OrphanDatabase", json_str_or(item, "kind", ""),
                   arena_printf(audit->ctx->arena, "%s/%s", pool, json_str_or(item, "name", "")),
                   "carries our mark, and no claim stands for it");
     }
@@ -150,18 +152,22 @@ static void check_claims(struct audit *audit)
         const json_t *identity =
             by_text(audit->identities, "metadata.name", json_str(claim, "spec.identity"));
         if (!identity)
-            found(audit, "OrphanClaim", name_of(claim), "nobody holds its identity");
+            found(audit, "OrphanClaim", "BackendClaim", name_of(claim),
+                  "nobody holds its identity");
         else if (!str_equal(json_str(claim, "spec.registry.uid"),
                             json_str(identity, "spec.owner.uid")))
-            found(audit, "ClaimHolder", name_of(claim), "names another holder than its identity");
+            found(audit, "ClaimHolder", "BackendClaim", name_of(claim),
+                  "names another holder than its identity");
         if (!by_text(audit->pools, "metadata.name", pool))
-            found(audit, "MissingPool", name_of(claim), "its pool is not there");
+            found(audit, "MissingPool", "BackendClaim", name_of(claim), "its pool is not there");
         else if (!json_object_get(audit->silent, pool) && identity &&
                  expects_database(audit, identity)) {
             if (!is_marked(audit, "Database", claim))
-                found(audit, "MissingDatabase", name_of(claim), "the pool has none with our mark");
+                found(audit, "MissingDatabase", "BackendClaim", name_of(claim),
+                      "the pool has none with our mark");
             if (!is_marked(audit, "Role", claim))
-                found(audit, "MissingRole", name_of(claim), "the pool has none with our mark");
+                found(audit, "MissingRole", "BackendClaim", name_of(claim),
+                      "the pool has none with our mark");
         }
     }
 }
@@ -175,12 +181,15 @@ static void check_identities(struct audit *audit)
         const json_t *registry =
             by_text(audit->registries, "metadata.uid", json_str(identity, "spec.owner.uid"));
         if (held && !registry)
-            found(audit, "OrphanIdentity", name_of(identity), "its Registry is gone");
+            found(audit, "OrphanIdentity", "RegistryIdentity", name_of(identity),
+                  "its Registry is gone");
         if (str_equal(json_str(identity, "spec.state"), "Purging") && !registry)
-            found(audit, "PurgeUnfinished", name_of(identity), "its data is still being removed");
+            found(audit, "PurgeUnfinished", "RegistryIdentity", name_of(identity),
+                  "its data is still being removed");
         if (!by_text(audit->claims, "spec.identity", name_of(identity)) &&
             str_equal(json_str(identity, "spec.state"), "Retained"))
-            found(audit, "MissingClaim", name_of(identity), "retained, but no claim stands for it");
+            found(audit, "MissingClaim", "RegistryIdentity", name_of(identity),
+                  "retained, but no claim stands for it");
     }
 }
 
@@ -189,16 +198,15 @@ static void check_secrets(struct audit *audit)
     size_t at;
     json_t *object;
     json_array_foreach(audit->secrets, at, object) {
-        const char *identity =
-            json_string_value(json_object_get(json_at(object, "metadata.labels"), LABEL_IDENTITY));
-        if (!by_text(audit->identities, "metadata.name", identity))
-            found(audit, "OrphanSecret", name_of(object), "nobody holds its identity");
+        if (!by_text(audit->identities, "metadata.name", kube_label(object, LABEL_IDENTITY)))
+            found(audit, "OrphanSecret", "Secret", name_of(object), "nobody holds its identity");
     }
     json_array_foreach(audit->claims, at, object) {
         const char *name =
             registry_secret_name(audit->ctx, json_str_or(object, "spec.identity", ""));
         if (!by_text(audit->secrets, "metadata.name", name))
-            found(audit, "MissingSecret", name, "a claim stands, and its credential is not kept");
+            found(audit, "MissingSecret", "Secret", name,
+                  "a claim stands, and its credential is not kept");
     }
 }
 
@@ -216,36 +224,16 @@ static void check_registries(struct audit *audit)
             by_text(audit->identities, "metadata.name", json_str(registry, "spec.identity"));
         if (state &&
             !str_equal(json_str(identity, "spec.owner.uid"), json_str(registry, "metadata.uid")))
-            found(audit, "MissingIdentity", object, "has externals and does not hold its identity");
+            found(audit, "MissingIdentity", "Registry", object,
+                  "has externals and does not hold its identity");
         if (state && !by_text(audit->claims, "spec.identity", json_str(registry, "spec.identity")))
-            found(audit, "MissingClaim", object, "has externals, and no claim stands for it");
+            found(audit, "MissingClaim", "Registry", object,
+                  "has externals, and no claim stands for it");
     }
-}
-
-static json_t *for_the_fleet(struct audit *audit)
-{
-    json_t *list = arena_json(audit->ctx->arena, json_array());
-    size_t at;
-    json_t *registry;
-    json_array_foreach(audit->registries, at, registry) {
-        const json_t *labels = json_at(registry, "metadata.labels");
-        const char *fleet = json_string_value(json_object_get(labels, LABEL_FLEET));
-        const struct registry_spec spec = registry_spec_bind(registry);
-        json_array_append_new(
-            list,
-            json_pack("{s:s, s:s, s:s, s:s?, s:I, s:I, s:b, s:s}", "namespace",
-                      json_str_or(registry, "metadata.namespace", ""), "name", name_of(registry),
-                      "uid", json_str_or(registry, "metadata.uid", ""), "identity", spec.identity,
-                      "revision", (json_int_t)spec.revision, "generation",
-                      (json_int_t)json_int_or(registry, "metadata.generation", 0), "fleet",
-                      str_equal(fleet, "true"), "lifecycle",
-                      spec.lifecycle == REGISTRY_CLOSED ? "Closed" : "Active"));
-    }
-    return list;
 }
 
 int registry_audit(struct ctx *ctx, struct kube *kube, const struct registry_operator *home,
-                   json_t *findings, json_t **ret_registries)
+                   json_t *findings)
 {
     struct audit audit = {
         .ctx = ctx,
@@ -262,6 +250,5 @@ int registry_audit(struct ctx *ctx, struct kube *kube, const struct registry_ope
     check_identities(&audit);
     check_secrets(&audit);
     check_registries(&audit);
-    *ret_registries = for_the_fleet(&audit);
     return 0;
 }

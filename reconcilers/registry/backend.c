@@ -21,14 +21,19 @@ static struct postgres_want want_of(const struct registry_scope *scope)
     };
 }
 
-/* A hash of everything that the verification depends on. */
-static uint64_t wish_of(struct ctx *ctx, const struct registry_scope *scope)
+/*
+ * A hash of everything that the verification depends on, and of what it found: it counts only while
+ * the status says the same, which it does not when the pass that verified could not write it.
+ */
+static uint64_t wish_of(struct ctx *ctx, const struct registry_scope *scope,
+                        enum external_state found)
 {
-    return str_hash(arena_printf(
-        ctx->arena, "%lld %s %s %lld %s %d %s", (long long)scope->generation, scope->spec.identity,
-        json_str_or(scope->claim, "metadata.name", ""),
-        (long long)json_int_or(scope->pool, "metadata.generation", 0),
-        json_str_or(scope->pool, "metadata.uid", ""), registry_closed(scope), scope->password));
+    return str_hash(arena_printf(ctx->arena, "%lld %s %s %lld %s %d %d %s",
+                                 (long long)scope->generation, scope->spec.identity,
+                                 json_str_or(scope->claim, "metadata.name", ""),
+                                 (long long)json_int_or(scope->pool, "metadata.generation", 0),
+                                 json_str_or(scope->pool, "metadata.uid", ""),
+                                 registry_closed(scope), (int)found, scope->password));
 }
 
 /* The interval, less up to a fifth of it by the identity: a thousand registries do not come at
@@ -39,15 +44,18 @@ static int64_t interval_of(const struct registry_operator *home, const char *ide
     return home->verify_interval_ms - (int64_t)(str_hash(identity) % (uint64_t)fifth);
 }
 
-static const struct {
-    enum external_state state;
-    const char *name;
-} state_names[] = {
-    {EXTERNAL_PENDING, "Pending"},
-    {EXTERNAL_OPEN, "Open"},
-    {EXTERNAL_CLOSED, "Closed"},
-    {EXTERNAL_LOST, "Lost"},
+/* As status.externals tells them. */
+static const char *const state_names[] = {
+    [EXTERNAL_PENDING] = "Pending",
+    [EXTERNAL_OPEN] = "Open",
+    [EXTERNAL_CLOSED] = "Closed",
+    [EXTERNAL_LOST] = "Lost",
 };
+
+const char *registry_external_name(enum external_state state)
+{
+    return state_names[state];
+}
 
 const json_t *registry_external(const json_t *status, const char *type)
 {
@@ -57,9 +65,9 @@ const json_t *registry_external(const json_t *status, const char *type)
 static enum external_state recorded(const struct pass *pass)
 {
     const char *name = json_str(registry_external(pass->status, "PostgreSQL"), "state");
-    for (size_t at = 0; at < sizeof state_names / sizeof *state_names; at++)
-        if (str_equal(state_names[at].name, name))
-            return state_names[at].state;
+    for (enum external_state state = EXTERNAL_PENDING; state <= EXTERNAL_LOST; state++)
+        if (str_equal(state_names[state], name))
+            return state;
     return EXTERNAL_UNKNOWN;
 }
 
@@ -85,8 +93,7 @@ static int check_lost(struct ctx *ctx, struct pass *pass, const struct postgres_
     struct registry_scope *scope = pass->scope;
     enum external_state before = recorded(pass);
     bool was_there = before != EXTERNAL_UNKNOWN && before != EXTERNAL_PENDING;
-    const json_t *annotations = json_at(pass->root, "metadata.annotations");
-    const char *accepted = json_string_value(json_object_get(annotations, ANNOTATION_ACCEPT_LOSS));
+    const char *accepted = kube_annotation(pass->root, ANNOTATION_ACCEPT_LOSS);
     if (state->database || !was_there || str_equal(accepted, scope->spec.identity))
         return 0;
     scope->external = EXTERNAL_LOST;
@@ -124,11 +131,10 @@ int registry_backend(struct ctx *ctx, struct pass *pass)
 {
     struct registry_scope *scope = pass->scope;
     const struct registry_operator *home = pass->home;
-    uint64_t wish = wish_of(ctx, scope);
-    int64_t interval = interval_of(home, scope->spec.identity);
-    int64_t age = verify_age_ms(home->verified, scope->uid, wish);
     enum external_state before = recorded(pass);
-    if (age >= 0 && age < interval && before != EXTERNAL_UNKNOWN) {
+    int64_t interval = interval_of(home, scope->spec.identity);
+    int64_t age = verify_age_ms(home->verified, scope->uid, wish_of(ctx, scope, before));
+    if (age >= 0 && age < interval) {
         scope->external = before;
         pass_requeue(pass, interval - age);
         return 0;
@@ -140,7 +146,7 @@ int registry_backend(struct ctx *ctx, struct pass *pass)
     if (rc == -ERR_TAKEN)
         pass_requeue(pass, WAIT_FOR_OTHERS_MS); /* whoever mends the pool wakes nobody here */
     TRY(rc);
-    verify_done(home->verified, scope->uid, wish);
+    verify_done(home->verified, scope->uid, wish_of(ctx, scope, scope->external));
     pass_requeue(pass, interval);
     return 0;
 }

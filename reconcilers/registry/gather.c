@@ -64,8 +64,7 @@ int registry_gather(struct ctx *ctx, struct pass *pass)
     scope->name = pass->key.name;
     scope->uid = json_str_or(root, "metadata.uid", "");
     scope->generation = json_int_or(root, "metadata.generation", 0);
-    const json_t *labels = json_at(root, "metadata.labels");
-    scope->fleet = str_equal(json_string_value(json_object_get(labels, LABEL_FLEET)), "true");
+    scope->fleet = str_equal(kube_label(root, LABEL_FLEET), "true");
     scope->deleting = json_at(root, "metadata.deletionTimestamp") != NULL;
     scope->elder = find_elder(ctx, pass);
     scope->pods =

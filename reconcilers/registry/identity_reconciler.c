@@ -87,8 +87,7 @@ static int drop_credential(struct ctx *ctx, struct pass *pass)
     json_t *secret = NULL;
     TRY(kube_get(ctx, CALL_KUBE_SECRET_READ, pass_kube(pass), KIND_SECRET, home->namespace,
                  registry_secret_name(ctx, pass->key.name), &secret));
-    const json_t *labels = json_at(secret, "metadata.labels");
-    if (!str_equal(json_string_value(json_object_get(labels, LABEL_IDENTITY)), pass->key.name))
+    if (!str_equal(kube_label(secret, LABEL_IDENTITY), pass->key.name))
         return 0; /* gone, or not ours */
     return pass_delete(ctx, pass, CALL_KUBE_SECRET_DELETE, secret);
 }

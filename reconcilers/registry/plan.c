@@ -9,6 +9,7 @@
 #include "server/base/json.h"
 #include "server/base/str.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* Secrets carry base64. */
@@ -30,8 +31,8 @@ json_t *registry_facts(struct ctx *ctx, const struct registry_operator *home,
                        const struct registry_scope *scope)
 {
     const json_t *pool = scope->pool;
-    const char *port =
-        arena_printf(ctx->arena, "%lld", (long long)json_int_or(pool, "spec.endpoint.port", 5432));
+    int64_t port_number = json_int_or(pool, "spec.endpoint.port", POSTGRESQL_PORT);
+    const char *port = arena_printf(ctx->arena, "%" PRId64, port_number);
     const char *database = postgres_name(ctx, scope->spec.identity);
     json_t *facts = arena_json(ctx->arena, json_object());
     json_put(facts, "registry.name", json_string(scope->name));

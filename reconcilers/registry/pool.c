@@ -14,14 +14,25 @@ struct pool_scope {
     struct postgres_health health;
 };
 
+static const char *health_reason(const struct postgres_health *health)
+{
+    return health->ours ? "Healthy" : "OwnedByOtherCluster";
+}
+
+/* What was checked and what was found: it counts only while the status says the same. */
+static uint64_t wish_of(const struct pass *pass, const char *found)
+{
+    return json_hash(json_at(pass->root, "spec")) ^ str_hash(found);
+}
+
 static int check(struct ctx *ctx, struct pass *pass)
 {
     struct pool_scope *scope = pass->scope;
     const struct registry_operator *home = pass->home;
     const char *uid = json_str_or(pass->root, "metadata.uid", "");
-    uint64_t wish = json_hash(json_at(pass->root, "spec"));
-    int64_t age = verify_age_ms(home->verified, uid, wish);
-    if (age >= 0 && age < POOL_CHECK_MS && condition_get(pass->status, "Ready")) {
+    const char *told = json_str_or(condition_get(pass->status, "Ready"), "reason", "");
+    int64_t age = verify_age_ms(home->verified, uid, wish_of(pass, told));
+    if (age >= 0 && age < POOL_CHECK_MS) {
         pass_requeue(pass, POOL_CHECK_MS - age);
         return 0;
     }
@@ -34,7 +45,7 @@ static int check(struct ctx *ctx, struct pass *pass)
         return err_set(ctx, ERR_WAITING, "PoolBusy", "registries are inside; they wait less");
     }
     TRY(rc);
-    verify_done(home->verified, uid, wish);
+    verify_done(home->verified, uid, wish_of(pass, health_reason(&scope->health)));
     scope->checked = true;
     return 0;
 }
@@ -75,7 +86,7 @@ static void set_health(struct ctx *ctx, const struct pass *pass, int64_t generat
     json_put(pass->status, "serverVersion", json_string(health->version));
     json_put(pass->status, "ownerMark", json_string(health->owner));
     condition_set(ctx, pass->status, "Ready", health->ours ? "True" : "False",
-                  health->ours ? "Healthy" : "OwnedByOtherCluster", generation, "%s",
+                  health_reason(health), generation, "%s",
                   health->ours ? "the administrator logs in, and the server is ours"
                                : "the server carries the mark of another cluster; no slot is used");
     set_powers(ctx, pass, generation);

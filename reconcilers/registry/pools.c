@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-enum { POSTGRESQL_PORT = 5432 };
-
 /* A Secret made from a file ends in a newline that no password has. */
 static const char *credential(struct ctx *ctx, const json_t *secret, const char *key)
 {

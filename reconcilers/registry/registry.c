@@ -61,9 +61,7 @@ static bool identity_to_registry(const json_t *identity, struct key *ret)
 /* A pod's owner is a ReplicaSet; its label names the Registry. */
 static bool pod_to_registry(const json_t *pod, struct key *ret)
 {
-    const json_t *labels = json_at(pod, "metadata.labels");
-    return set_key(ret, json_str(pod, "metadata.namespace"),
-                   json_string_value(json_object_get(labels, LABEL_REGISTRY)));
+    return set_key(ret, json_str(pod, "metadata.namespace"), kube_label(pod, LABEL_REGISTRY));
 }
 
 bool source_wakes_nobody(const json_t *object, struct key *ret)

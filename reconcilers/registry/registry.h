@@ -28,9 +28,7 @@ void registry_operator_free(struct registry_operator *home);
 
 /*
  * Compares pools, claims, identities, kept Secrets and registries of one cell, all read live.
- * `findings` gets {"kind", "object", "detail"} for each difference; none = consistent.
- * *ret_registries, for the fleet's half: [{"namespace", "name", "uid", "identity", "revision",
- * "generation", "fleet", "lifecycle"}] in ctx->arena.
+ * `findings` gets a finding (reconcilers/engine/finding.h) for each difference; none = consistent.
  */
 int registry_audit(struct ctx *ctx, struct kube *kube, const struct registry_operator *home,
-                   json_t *findings, json_t **ret_registries);
+                   json_t *findings);

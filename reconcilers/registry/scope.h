@@ -22,6 +22,7 @@ enum {
     POOL_CHECK_MS = 30000,
     WAIT_FOR_OTHERS_MS = 5000, /* somebody else's change that wakes nobody here */
     BUSY_MS = 50,              /* a pool that has enough workers inside */
+    POSTGRESQL_PORT = 5432,    /* of a pool that names none; the CRD has the same default */
 };
 
 struct registry_operator {
@@ -124,5 +125,7 @@ bool registry_time_passed(const char *time, int64_t now_ms);
 int registry_claim_live(struct ctx *ctx, struct pass *pass, const char *identity,
                         const json_t **ret);
 
+/* The word for a state in status.externals; not for EXTERNAL_UNKNOWN. backend.c */
+const char *registry_external_name(enum external_state state);
 /* One row per external in status.externals; borrowed, or NULL. */
 const json_t *registry_external(const json_t *status, const char *type);

@@ -51,8 +51,7 @@ int registry_secrets(struct ctx *ctx, struct pass *pass)
         }
         TRY(rc);
     }
-    const json_t *labels = json_at(secret, "metadata.labels");
-    if (!str_equal(json_string_value(json_object_get(labels, LABEL_IDENTITY)), identity))
+    if (!str_equal(kube_label(secret, LABEL_IDENTITY), identity))
         return err_set(ctx, ERR_TAKEN, NULL, "Secret '%s' is there and does not belong to '%s'",
                        name, identity);
     scope->password = registry_secret_value(ctx, secret, "password");

@@ -36,19 +36,14 @@ static const char *failure_message(const struct input *in)
 
 /* ---- externals ---- */
 
-static const char *const state_names[] = {[EXTERNAL_PENDING] = "Pending",
-                                          [EXTERNAL_OPEN] = "Open",
-                                          [EXTERNAL_CLOSED] = "Closed",
-                                          [EXTERNAL_LOST] = "Lost"};
-
 static void set_external(const struct input *in)
 {
     const struct registry_scope *scope = in->scope;
     const json_t *before = registry_external(in->status, "PostgreSQL");
     if (!scope->claim)
         return;
-    const char *state =
-        scope->external ? state_names[scope->external] : json_str_or(before, "state", "Pending");
+    const char *state = scope->external ? registry_external_name(scope->external)
+                                        : json_str_or(before, "state", "Pending");
     char now[CLOCK_RFC3339_BYTES];
     clock_rfc3339(now, clock_wall_ms(), 0);
     const char *since =

@@ -310,12 +310,7 @@ int pg_query(struct ctx *ctx, struct pg *pg, const char *sql, int parameters,
     TRY(collect(ctx, pg, &result));
     if (!ret)
         return 0;
-    int64_t affected = 0;
-    (void)str_to_int(PQcmdTuples(result), 0, INT64_MAX, &affected); /* "" means none */
-    *ret = (struct pg_rows){.rows = PQntuples(result),
-                            .columns = PQnfields(result),
-                            .affected = (long)affected,
-                            .result_ = result};
+    *ret = (struct pg_rows){.rows = PQntuples(result), .result_ = result};
     return 0;
 }
 

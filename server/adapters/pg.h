@@ -17,8 +17,6 @@ enum { PG_SQLSTATE_BYTES = 6, PG_DEFAULT_TIMEOUT_MS = 10000 };
 /* The rows of one answer; text, owned by ctx->arena. */
 struct pg_rows {
     int rows;
-    int columns;
-    long affected; /* rows changed by INSERT, UPDATE, DELETE */
     void *result_;
 };
 

@@ -10,7 +10,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { ROLLBACK_TIMEOUT_MS = 2000 };
 
@@ -32,11 +31,7 @@ struct pg_pool *pg_pool_new(const char *conninfo, int max, const char *setup)
         abort();
     pool->max = max;
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&pool->freed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    clock_cond_init(&pool->freed);
     return pool;
 }
 
@@ -85,14 +80,7 @@ static int open_session(struct ctx *ctx, struct pg_pool *pool, struct pg **ret)
 static bool wait_freed(const struct ctx *ctx, struct pg_pool *pool)
 {
     int left_ms = ctx_left_ms(ctx, PG_DEFAULT_TIMEOUT_MS);
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += left_ms / 1000;
-    until.tv_nsec += (long)(left_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    const struct timespec until = clock_until(left_ms);
     return left_ms > 0 && pthread_cond_timedwait(&pool->freed, &pool->lock, &until) == 0;
 }
 

@@ -4,13 +4,7 @@
 
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-static inline void cleanup_free_(void *p)
-{
-    free(*(void **)p);
-}
 static inline void cleanup_json_(json_t **p)
 {
     json_decref(*p);
@@ -20,15 +14,8 @@ static inline void cleanup_file_(FILE **p)
     if (*p)
         fclose(*p);
 }
-static inline void cleanup_fd_(int *p)
-{
-    if (*p >= 0)
-        close(*p);
-}
 
-#define _cleanup_free_ __attribute__((cleanup(cleanup_free_)))
 #define _cleanup_json_ __attribute__((cleanup(cleanup_json_)))
 #define _cleanup_file_ __attribute__((cleanup(cleanup_file_)))
-#define _cleanup_fd_ __attribute__((cleanup(cleanup_fd_)))
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))

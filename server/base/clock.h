@@ -4,8 +4,10 @@
  */
 #pragma once
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 int64_t clock_boottime_ms(void);
 /* Wall clock, milliseconds since the epoch. */
@@ -21,3 +23,10 @@ int clock_parse_rfc3339(const char *text, int64_t *ret_wall_ms);
 
 /* Sleeps; returns early on a signal. */
 void clock_sleep_ms(int64_t ms);
+
+/*
+ * Timed waits on conditions: one that clock_cond_init() made, until clock_until(ms from now). They
+ * count by CLOCK_MONOTONIC, the only clock that conditions know and that does not jump.
+ */
+void clock_cond_init(pthread_cond_t *cond);
+struct timespec clock_until(int64_t ms);

@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 struct embed_file {
-    const char *path; /* as in the source tree: "sql/migrations/0001_tenants.sql" */
+    const char *path; /* as in the source tree: "sql/migrations/0001_tenancy.sql" */
     const char *data; /* NUL-terminated; the NUL does not count */
     size_t bytes;
 };

@@ -31,10 +31,9 @@ const struct err_row *err_row(int code)
 int err_set_at(struct ctx *ctx, enum err_code code, const char *reason, const char *file, int line,
                const char *format, ...)
 {
-    int os_errno = errno;
     va_list args;
     va_start(args, format);
-    struct err err = {.code = (int)code, .os_errno = os_errno, .file = file, .line = line};
+    struct err err = {.code = (int)code, .file = file, .line = line};
     vsnprintf(err.message, sizeof err.message, format, args);
     va_end(args);
     snprintf(err.reason, sizeof err.reason, "%s", reason ? reason : err_row((int)code)->reason);

@@ -33,7 +33,6 @@ enum { ERR_MESSAGE_BYTES = 512, ERR_REASON_BYTES = 64 };
 
 struct err {
     int code; /* positive enum err_code, 0 = none */
-    int os_errno;
     char reason[ERR_REASON_BYTES];
     char message[ERR_MESSAGE_BYTES];
     const char *file;

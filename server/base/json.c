@@ -47,6 +47,32 @@ int json_parse(struct ctx *ctx, const char *text, size_t bytes, size_t max_bytes
     return 0;
 }
 
+/* A backslash begins an escape, and stands in strings only: no more has to be understood. */
+static const char *replace_nul(struct arena *arena, const char *text, size_t bytes)
+{
+    static const char nul[] = "\\u0000", instead[] = "\\ufffd";
+    enum { LENGTH = sizeof nul - 1 };
+    const char *end = text + bytes, *at = text;
+    char *copy = NULL;
+    while ((at = memchr(at, '\\', (size_t)(end - at))) && end - at >= LENGTH) {
+        if (memcmp(at, nul, LENGTH) == 0) {
+            if (!copy)
+                copy = arena_strndup(arena, text, bytes);
+            memcpy(copy + (at - text), instead, LENGTH);
+        }
+        at += 2;
+    }
+    return copy ? copy : text;
+}
+
+int json_parse_foreign(struct ctx *ctx, const char *text, size_t bytes, size_t max_bytes,
+                       json_t **ret)
+{
+    if (bytes <= max_bytes)
+        text = replace_nul(ctx->arena, text, bytes);
+    return json_parse(ctx, text, bytes, max_bytes, ret);
+}
+
 static void free_text(void *text)
 {
     free(text);

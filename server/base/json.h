@@ -20,6 +20,13 @@ enum { JSON_DEPTH_MAX = 32, JSON_TEXT_MAX_BYTES = 4 << 20 };
  * column.
  */
 int json_parse(struct ctx *ctx, const char *text, size_t bytes, size_t max_bytes, json_t **ret);
+/*
+ * The same for texts that hold what strangers wrote and that must be read all the same (lists and
+ * watches of an API server): a NUL inside a string, which Kubernetes accepts in an annotation, is
+ * read as U+FFFD. Refused, one such object would end the watch of everybody's.
+ */
+int json_parse_foreign(struct ctx *ctx, const char *text, size_t bytes, size_t max_bytes,
+                       json_t **ret);
 
 /* Compact text with sorted keys: the same tree gives the same bytes. Owned by the arena. */
 char *json_text(struct arena *arena, const json_t *value);

@@ -30,12 +30,7 @@ void log_init(const char *program)
             threshold = (enum log_level)level;
 }
 
-void log_set_level(enum log_level level)
-{
-    threshold = level;
-}
-
-bool log_enabled(enum log_level level)
+static bool enabled(enum log_level level)
 {
     return level >= threshold;
 }
@@ -71,7 +66,7 @@ static void add_field(struct str *line, const char *key, const char *value)
 
 void log_line(enum log_level level, const struct ctx *ctx, const char *format, ...)
 {
-    if (!log_enabled(level))
+    if (!enabled(level))
         return;
     char message[MESSAGE_MAX_BYTES], time[CLOCK_RFC3339_BYTES];
     va_list args;
@@ -95,7 +90,7 @@ void log_line(enum log_level level, const struct ctx *ctx, const char *format, .
 void log_failure(const struct ctx *ctx, const char *what)
 {
     const struct err_row *row = err_row(ctx->err.code);
-    if (!log_enabled((enum log_level)row->level))
+    if (!enabled((enum log_level)row->level))
         return;
     struct ctx copy = *ctx;
     log_field(&copy, "reason", ctx->err.reason);

@@ -23,8 +23,6 @@ struct log_fields {
 
 /* From the environment variable FLOTILLA_LOG (debug, info, warn, error); default info. */
 void log_init(const char *program);
-void log_set_level(enum log_level level);
-bool log_enabled(enum log_level level);
 const char *log_level_name(enum log_level level);
 
 /* Adds a field to all later lines of this ctx; silently ignored beyond LOG_FIELDS_MAX. */

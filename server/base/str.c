@@ -74,16 +74,6 @@ void str_printf(struct str *str, const char *format, ...)
     va_end(again);
 }
 
-void str_consume(struct str *str, size_t count)
-{
-    if (count >= str->length) {
-        str_clear(str);
-        return;
-    }
-    memmove(str->data, str->data + count, str->length - count + 1);
-    str->length -= count;
-}
-
 const char *str_text(const struct str *str)
 {
     return str->data ? str->data : "";
@@ -105,6 +95,15 @@ bool str_matches(const char *text, const char *set, size_t min, size_t max)
         return false;
     size_t length = strlen(text);
     return length >= min && length <= max && strspn(text, set) == length;
+}
+
+size_t str_fit(const char *text, size_t max)
+{
+    size_t length = strnlen(text, max);
+    if (text[length])
+        while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
+            length--;
+    return length;
 }
 
 bool str_to_int(const char *text, int64_t min, int64_t max, int64_t *ret)

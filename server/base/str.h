@@ -23,8 +23,6 @@ void str_clear(struct str *str);
 void str_add(struct str *str, const char *text);
 void str_add_bytes(struct str *str, const void *bytes, size_t count);
 void str_printf(struct str *str, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Removes the first `count` bytes. */
-void str_consume(struct str *str, size_t count);
 /* The text, "" when nothing was added. */
 const char *str_text(const struct str *str);
 
@@ -34,6 +32,8 @@ bool str_equal(const char *a, const char *b); /* NULL equals only NULL */
 bool str_starts(const char *text, const char *prefix);
 /* True when every byte is of `set` and the length is within [min, max]. */
 bool str_matches(const char *text, const char *set, size_t min, size_t max);
+/* How many bytes of UTF-8 text fit into `max` without cutting a character in two. */
+size_t str_fit(const char *text, size_t max);
 /* A decimal integer and nothing else; false on anything else, and out of [min, max]. */
 bool str_to_int(const char *text, int64_t min, int64_t max, int64_t *ret);
 

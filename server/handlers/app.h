@@ -48,6 +48,13 @@ int call_tenant_exists(struct ctx *ctx, const struct api_call *call, struct pg *
 /* A page of {id, body}; `rows` has one more than the page when there is a next one. */
 void call_answer_page(struct ctx *ctx, struct api_call *call, const struct pg_rows *rows,
                       const struct page *page);
+/* Answers the page that the request asks for, of everything or of the path's tenant. */
+int call_list(struct ctx *ctx, struct api_call *call, struct pg *pg,
+              int (*list)(struct ctx *ctx, struct pg *pg, const struct store_page *page,
+                          struct pg_rows *ret));
+int call_list_of_tenant(struct ctx *ctx, struct api_call *call, struct pg *pg,
+                        int (*list)(struct ctx *ctx, struct pg *pg, const char *tenant,
+                                    const struct store_page *page, struct pg_rows *ret));
 
 /* Unique constraints that a client can hit, ends at a row without constraint. */
 struct taken {

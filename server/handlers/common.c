@@ -75,6 +75,31 @@ void call_answer_page(struct ctx *ctx, struct api_call *call, const struct pg_ro
     api_answer_json(call, 200, arena_strdup(ctx->arena, str_text(&text)));
 }
 
+int call_list(struct ctx *ctx, struct api_call *call, struct pg *pg,
+              int (*list)(struct ctx *ctx, struct pg *pg, const struct store_page *page,
+                          struct pg_rows *ret))
+{
+    struct page page;
+    struct pg_rows rows;
+    TRY(cursor_read(ctx, call, &page));
+    TRY(list(ctx, pg, &(struct store_page){page.after, page.limit + 1}, &rows));
+    call_answer_page(ctx, call, &rows, &page);
+    return 0;
+}
+
+int call_list_of_tenant(struct ctx *ctx, struct api_call *call, struct pg *pg,
+                        int (*list)(struct ctx *ctx, struct pg *pg, const char *tenant,
+                                    const struct store_page *page, struct pg_rows *ret))
+{
+    struct page page;
+    struct pg_rows rows;
+    TRY(cursor_read(ctx, call, &page));
+    TRY(call_tenant_exists(ctx, call, pg));
+    TRY(list(ctx, pg, call->param[0], &(struct store_page){page.after, page.limit + 1}, &rows));
+    call_answer_page(ctx, call, &rows, &page);
+    return 0;
+}
+
 int call_taken(struct ctx *ctx, struct api_call *call, int rc, const struct taken *rows)
 {
     if (rc != -ERR_ALREADY_EXISTS)

@@ -7,14 +7,7 @@
 
 static int list(struct ctx *ctx, struct api_call *call, struct pg *pg)
 {
-    struct page page;
-    struct pg_rows rows;
-    TRY(cursor_read(ctx, call, &page));
-    TRY(call_tenant_exists(ctx, call, pg));
-    const struct store_page wanted = {page.after, page.limit + 1};
-    TRY(store_api_key_list(ctx, pg, call->param[0], &wanted, &rows));
-    call_answer_page(ctx, call, &rows, &page);
-    return 0;
+    return call_list_of_tenant(ctx, call, pg, store_api_key_list);
 }
 
 static int create(struct ctx *ctx, struct api_call *call, struct pg *pg)

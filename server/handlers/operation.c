@@ -36,7 +36,7 @@ int operation_get(struct ctx *ctx, struct api_call *call)
     if (!call->response->parked)
         return 0;
     (void)str_to_int(request_query(call->request, "wait"), 0, WAIT_MAX_SECONDS, &seconds);
-    call->response->parked = waiters_add(app->waiters, call->request, call->param[1],
-                                         clock_boottime_ms() + seconds * 1000);
+    call->response->parked = waiters_add(app->waiters, call->request, api_payer(&call->principal),
+                                         call->param[1], clock_boottime_ms() + seconds * 1000);
     return 0;
 }

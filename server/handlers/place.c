@@ -20,13 +20,7 @@ static int plans(struct ctx *ctx, struct api_call *call, struct pg *pg)
 
 static int cells(struct ctx *ctx, struct api_call *call, struct pg *pg)
 {
-    struct page page;
-    struct pg_rows rows;
-    TRY(cursor_read(ctx, call, &page));
-    const struct store_page wanted = {page.after, page.limit + 1};
-    TRY(store_cell_list(ctx, pg, &wanted, &rows));
-    call_answer_page(ctx, call, &rows, &page);
-    return 0;
+    return call_list(ctx, call, pg, store_cell_list);
 }
 
 static int create(struct ctx *ctx, struct api_call *call, struct pg *pg)

@@ -124,14 +124,7 @@ static int change(struct ctx *ctx, struct api_call *call, struct pg *pg,
 
 static int list(struct ctx *ctx, struct api_call *call, struct pg *pg)
 {
-    struct page page;
-    struct pg_rows rows;
-    TRY(cursor_read(ctx, call, &page));
-    TRY(call_tenant_exists(ctx, call, pg));
-    const struct store_page wanted = {page.after, page.limit + 1};
-    TRY(store_registry_list(ctx, pg, call->param[0], &wanted, &rows));
-    call_answer_page(ctx, call, &rows, &page);
-    return 0;
+    return call_list_of_tenant(ctx, call, pg, store_registry_list);
 }
 
 static int get(struct ctx *ctx, struct api_call *call, struct pg *pg)

@@ -24,7 +24,7 @@ enum {
     WORKERS_DEFAULT = 8,
     SPARE_SESSIONS = 2, /* the waiters' thread and the housekeeper */
     REQUESTS_PER_SECOND_DEFAULT = 200,
-    HOUSEKEEPING_PERIOD_S = 600,
+    HOUSEKEEPING_PERIOD_MS = 600000,
     OWN_TIMEOUT_MS = 5000,
 };
 
@@ -164,9 +164,7 @@ static void *housekeeper_main(void *arg)
     struct serve *serve = arg;
     pthread_mutex_lock(&serve->lock);
     while (!serve->stopping) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += HOUSEKEEPING_PERIOD_S;
+        const struct timespec until = clock_until(HOUSEKEEPING_PERIOD_MS);
         if (pthread_cond_timedwait(&serve->stop, &serve->lock, &until) == 0)
             continue;
         pthread_mutex_unlock(&serve->lock);
@@ -262,7 +260,7 @@ int serve_start(struct ctx *ctx, const struct serve_options *options, struct ser
     serve->arena = arena_new();
     serve->app.pool = pg_pool_new(options->conninfo, workers + SPARE_SESSIONS, session_setup);
     pthread_mutex_init(&serve->lock, NULL);
-    pthread_cond_init(&serve->stop, NULL);
+    clock_cond_init(&serve->stop);
     int rc = load_openapi(ctx, serve);
     if (rc == 0)
         rc = check_schema(ctx, &serve->app);

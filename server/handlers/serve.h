@@ -11,7 +11,7 @@ struct serve_options {
     const char *address;     /* to listen on; NULL = 127.0.0.1 */
     int port;                /* 0 = any free one */
     int workers;             /* 0 = 8; as many database sessions, and two more */
-    int requests_per_second; /* per API key; 0 = 200, negative = no limit */
+    int requests_per_second; /* 0 = 200, negative = no limit */
 };
 
 /* -ERR_CONFIG (SchemaTooOld) when the database was not migrated as far as this binary needs. */

@@ -11,13 +11,7 @@ static const struct taken tenant_taken[] = {
 
 static int list(struct ctx *ctx, struct api_call *call, struct pg *pg)
 {
-    struct page page;
-    struct pg_rows rows;
-    TRY(cursor_read(ctx, call, &page));
-    const struct store_page wanted = {page.after, page.limit + 1};
-    TRY(store_tenant_list(ctx, pg, &wanted, &rows));
-    call_answer_page(ctx, call, &rows, &page);
-    return 0;
+    return call_list(ctx, call, pg, store_tenant_list);
 }
 
 static int create(struct ctx *ctx, struct api_call *call, struct pg *pg)

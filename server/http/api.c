@@ -18,7 +18,7 @@ enum { FAILED_LOGINS_PER_SECOND = 1, FAILED_LOGINS_BURST = 20 };
 struct api {
     struct api_options options;
     struct auth *auth;
-    struct limits *keys;
+    struct limits *payers;
     struct limits *failures;
 };
 
@@ -29,7 +29,7 @@ struct api *api_new(const struct api_options *options)
         abort();
     api->options = *options;
     api->auth = auth_new(options->find_key, options->app);
-    api->keys = limits_new(options->requests_per_second, options->requests_per_second * 2);
+    api->payers = limits_new(options->requests_per_second, options->requests_per_second * 2);
     api->failures = limits_new(FAILED_LOGINS_PER_SECOND, FAILED_LOGINS_BURST);
     return api;
 }
@@ -39,7 +39,7 @@ void api_free(struct api *api)
     if (!api)
         return;
     auth_free(api->auth);
-    limits_free(api->keys);
+    limits_free(api->payers);
     limits_free(api->failures);
     free(api);
 }
@@ -52,9 +52,11 @@ void api_answer_json(struct api_call *call, int status, const char *json)
     call->response->body_bytes = strlen(json);
 }
 
+/* Behind a proxy everybody has one address: somebody's guesses must not lock out who has a key. */
 static int log_in(struct ctx *ctx, struct api *api, struct api_call *call)
 {
-    TRY(limits_check(ctx, api->failures, call->request->peer, NULL));
+    if (!auth_knows(api->auth, call->request))
+        TRY(limits_check(ctx, api->failures, call->request->peer, NULL));
     int rc = auth_check(ctx, api->auth, call->request, &call->principal);
     if (rc == -ERR_UNAUTHENTICATED) {
         limits_take(api->failures, call->request->peer);
@@ -77,6 +79,11 @@ static int permit(struct ctx *ctx, const struct api_call *call)
     return err_set(ctx, ERR_FORBIDDEN, NULL, "this is for the provider's own keys");
 }
 
+const char *api_payer(const struct principal *who)
+{
+    return who->provider ? who->key : who->tenant;
+}
+
 static int serve(struct ctx *ctx, struct api *api, struct api_call *call)
 {
     TRY(router_find(ctx, api->options.routes, call));
@@ -85,8 +92,8 @@ static int serve(struct ctx *ctx, struct api *api, struct api_call *call)
     TRY(log_in(ctx, api, call));
     log_field(ctx, "key", call->principal.key);
     if (!call->request->resumed) {
-        TRY(limits_check(ctx, api->keys, call->principal.key, call->response));
-        limits_take(api->keys, call->principal.key);
+        TRY(limits_check(ctx, api->payers, api_payer(&call->principal), call->response));
+        limits_take(api->payers, api_payer(&call->principal));
     }
     TRY(permit(ctx, call));
     return call->route->handler(ctx, call);

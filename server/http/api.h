@@ -56,7 +56,7 @@ struct api_options {
     /* *ret_found false: no such key. Called for keys that were not looked up in the last 5 s. */
     int (*find_key)(struct ctx *ctx, void *app, const char *prefix, struct principal *ret,
                     bool *ret_found);
-    int requests_per_second; /* per key; 0 = no limit */
+    int requests_per_second; /* per tenant or provider's key; 0 = no limit */
 };
 
 struct api *api_new(const struct api_options *options);
@@ -67,6 +67,9 @@ void api_answer(struct ctx *ctx, void *arg, const struct request *request,
 void api_refuse(struct ctx *ctx, void *arg, const struct request *request, int status,
                 struct response *response);
 
+/* Whose share of the server a request uses up: the tenant's, which may have as many keys as it
+ * likes, or that of the provider's key. */
+const char *api_payer(const struct principal *who);
 /* JSON text as it comes from a view. */
 void api_answer_json(struct api_call *call, int status, const char *json);
 

@@ -54,11 +54,13 @@ static struct slot *slot_of(struct auth *auth, const char *prefix)
     return &auth->slot[str_hash(prefix) % CACHE_SLOTS];
 }
 
-static bool recall(struct auth *auth, const char *prefix, struct principal *ret)
+/* `stale`: also when it is time to ask again. */
+static bool recall(struct auth *auth, const char *prefix, bool stale, struct principal *ret)
 {
     struct slot *slot = slot_of(auth, prefix);
     pthread_mutex_lock(&auth->lock);
-    bool known = strcmp(slot->prefix, prefix) == 0 && slot->expires_ms > clock_boottime_ms();
+    bool known =
+        strcmp(slot->prefix, prefix) == 0 && (stale || slot->expires_ms > clock_boottime_ms());
     if (known)
         *ret = slot->principal;
     pthread_mutex_unlock(&auth->lock);
@@ -72,6 +74,15 @@ static void remember(struct auth *auth, const char *prefix, const struct princip
     memcpy(slot->prefix, prefix, sizeof slot->prefix);
     slot->expires_ms = clock_boottime_ms() + AUTH_CACHE_MS;
     slot->principal = *principal;
+    pthread_mutex_unlock(&auth->lock);
+}
+
+static void forget(struct auth *auth, const char *prefix)
+{
+    struct slot *slot = slot_of(auth, prefix);
+    pthread_mutex_lock(&auth->lock);
+    if (strcmp(slot->prefix, prefix) == 0)
+        *slot = (struct slot){0};
     pthread_mutex_unlock(&auth->lock);
 }
 
@@ -98,6 +109,22 @@ static const char *split(const char *header, char prefix[AUTH_PREFIX_LENGTH + 1]
     return key + start + AUTH_PREFIX_LENGTH + 1;
 }
 
+/* An empty hash, that of a principal who was not found, matches nothing. */
+static bool is_secret_of(const struct principal *principal, const char *secret)
+{
+    char hash[SHA256_HEX_BYTES];
+    crypto_sha256_hex(secret, AUTH_SECRET_LENGTH, hash);
+    return crypto_equal(hash, principal->secret_hash, SHA256_HEX_BYTES - 1);
+}
+
+bool auth_knows(struct auth *auth, const struct request *request)
+{
+    char prefix[AUTH_PREFIX_LENGTH + 1];
+    struct principal principal = {0};
+    const char *secret = split(request_header(request, "Authorization"), prefix);
+    return secret && recall(auth, prefix, true, &principal) && is_secret_of(&principal, secret);
+}
+
 int auth_check(struct ctx *ctx, struct auth *auth, const struct request *request,
                struct principal *ret)
 {
@@ -105,16 +132,16 @@ int auth_check(struct ctx *ctx, struct auth *auth, const struct request *request
     const char *secret = split(request_header(request, "Authorization"), prefix);
     if (!secret)
         return refuse(ctx);
-    char hash[SHA256_HEX_BYTES];
-    crypto_sha256_hex(secret, AUTH_SECRET_LENGTH, hash);
-    struct principal principal = {0}; /* its empty hash matches nothing */
-    if (!recall(auth, prefix, &principal)) {
+    struct principal principal = {0};
+    if (!recall(auth, prefix, false, &principal)) {
         bool found = false;
         TRY(auth->find(ctx, auth->app, prefix, &principal, &found));
         if (found)
             remember(auth, prefix, &principal);
+        else
+            forget(auth, prefix);
     }
-    if (!crypto_equal(hash, principal.secret_hash, SHA256_HEX_BYTES - 1))
+    if (!is_secret_of(&principal, secret))
         return refuse(ctx);
     *ret = principal;
     return 0;

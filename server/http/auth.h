@@ -19,6 +19,9 @@ void auth_free(struct auth *auth);
 int auth_check(struct ctx *ctx, struct auth *auth, const struct request *request,
                struct principal *ret);
 
+/* Was this very key found before, and not found to be gone since? Asks no database. */
+bool auth_knows(struct auth *auth, const struct request *request);
+
 /* A key to be handed out; text in the arena. */
 struct auth_key {
     const char *prefix;

@@ -1,5 +1,5 @@
 /*
- * limits: token buckets by name (an API key, an address), in memory, per process. `burst` tokens at
+ * limits: token buckets by name (a tenant, an address), in memory, per process. `burst` tokens at
  * most, `rate` per second come back. A fixed table: two names that share a slot take turns in it,
  * which errs towards letting through.
  */

@@ -2,6 +2,7 @@
 #include "server/http/waiters.h"
 
 #include "server/base/clock.h"
+#include "server/base/str.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@ enum { ID_BYTES = 40, POLL_TIMEOUT_MS = 5000 };
 
 struct waiter {
     const struct request *request;
+    uint64_t owner; /* hash of its name */
     char id[ID_BYTES];
     int64_t until_ms;
 };
@@ -107,14 +109,25 @@ struct waiters *waiters_new(waiters_finder find, void *app)
     return waiters;
 }
 
-bool waiters_add(struct waiters *waiters, const struct request *request, const char *id,
-                 int64_t until_ms)
+/* With the lock held. */
+static int count_of(const struct waiters *waiters, uint64_t owner)
 {
+    int count = 0;
+    for (int at = 0; at < waiters->count; at++)
+        count += waiters->waiter[at].owner == owner;
+    return count;
+}
+
+bool waiters_add(struct waiters *waiters, const struct request *request, const char *owner,
+                 const char *id, int64_t until_ms)
+{
+    uint64_t hash = str_hash(owner);
     pthread_mutex_lock(&waiters->lock);
-    bool room = waiters->count < WAITERS_MAX && !waiters->stopping && strlen(id) < ID_BYTES;
+    bool room = waiters->count < WAITERS_MAX && count_of(waiters, hash) < WAITERS_PER_OWNER &&
+                !waiters->stopping && strlen(id) < ID_BYTES;
     if (room) {
         struct waiter *waiter = &waiters->waiter[waiters->count++];
-        *waiter = (struct waiter){.request = request, .until_ms = until_ms};
+        *waiter = (struct waiter){.request = request, .owner = hash, .until_ms = until_ms};
         snprintf(waiter->id, sizeof waiter->id, "%s", id);
         pthread_cond_signal(&waiters->added);
     }

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -196,11 +195,7 @@ static struct http_server *server_new(const struct http_server_options *options)
     pthread_mutex_init(&server->lock, NULL);
     pthread_mutex_init(&server->peers_lock, NULL);
     pthread_cond_init(&server->work, NULL);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&server->idle, &attributes);
-    pthread_condattr_destroy(&attributes);
+    clock_cond_init(&server->idle);
     return server;
 }
 
@@ -284,9 +279,7 @@ int http_server_port(const struct http_server *server)
 
 static void wait_for_answers(struct http_server *server)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += STOP_PATIENCE_MS / 1000;
+    const struct timespec until = clock_until(STOP_PATIENCE_MS);
     pthread_mutex_lock(&server->lock);
     while (server->busy > 0 && pthread_cond_timedwait(&server->idle, &server->lock, &until) == 0)
         continue;

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* Fields of /proc/self/stat after the command, whose name may hold anything: see proc(5). */
 enum {

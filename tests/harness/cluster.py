@@ -5,6 +5,7 @@ import http.client
 import json
 import ssl
 import threading
+import time
 import urllib.parse
 
 _GROUPS = {
@@ -35,7 +36,14 @@ class Cluster:
         return response.status, response.read()
 
     def request(self, method, path, body=None, kind="application/json"):
-        """(status, parsed body)"""
+        """(status, parsed body). A server that asks for patience gets it."""
+        while True:
+            status, answer = self._request(method, path, body, kind)
+            if status != 429:
+                return status, answer
+            time.sleep(1)
+
+    def _request(self, method, path, body, kind):
         data = None if body is None else json.dumps(body)
         headers = {"Content-Type": kind} if data else {}
         try:

@@ -44,6 +44,10 @@ class Life:
     def live(self):
         return self.cluster.get("registries", self.name, self.namespace)
 
+    def has_home(self):
+        home = self.cluster.get("namespaces", self.namespace)
+        return home and "deletionTimestamp" not in home["metadata"]
+
     def password(self):
         return crash_state.decoded(self.cluster.get("secrets", f"registry-{self.identity}", "flotilla-system"))["password"]
 
@@ -144,7 +148,7 @@ class HttpLife(Life):
             return self.is_diverged()
         answer = self.world.tenant_api.request("GET", self.world.path(self.id))
         if stage == "purge":
-            return answer.status == 410 and not self.cluster.get("namespaces", self.namespace)
+            return answer.status == 410 and not self.has_home()
         current = answer.body["status"]["observedGeneration"] == answer.body["generation"]
         special = {"drift": lambda: self.live()["spec"]["size"] == "M",
                    "raise": lambda: answer.body["generation"] == 51,
@@ -207,7 +211,7 @@ class KubectlLife(Life):
         if stage == "raise":
             return not lock
         if stage not in ("create", "change"):
-            return not self.cluster.get("namespaces", self.namespace)
+            return not self.has_home()
         live = self.live()
         ready = [c["status"] for c in live["status"]["conditions"] if c["type"] == "Ready"]
         return ready == ["True"] and live["status"]["observedGeneration"] == live["metadata"]["generation"]

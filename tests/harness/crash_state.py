@@ -79,7 +79,8 @@ def cell(cluster, namespace, identity, seen):
     kept = identity and cluster.get("secrets", f"registry-{identity}", "flotilla-system")
     if kept:
         learn(seen, password=decoded(kept)["password"])
-    found = {"namespace": None if namespace is None else (cluster.get("namespaces", namespace) or {}).get("status")}
+    home = cluster.get("namespaces", namespace)
+    found = {"namespace": bool(home) and "deletionTimestamp" not in home["metadata"]}  # Terminating is as good as gone
     for resource in ("registries", "deployments", "services", "secrets"):
         items = cluster.list(resource, namespace)
         found[resource] = [_object(item, seen) for item in sorted(items, key=lambda item: item["metadata"]["name"])]

@@ -1,5 +1,6 @@
 """A small client of the provider API: JSON in, (status, headers, body) out, one request per connection."""
 
+import contextlib
 import http.client
 import json
 
@@ -33,7 +34,8 @@ class Api:
         sent = {name: value for name, value in sent.items() if value is not None}  # None takes a header away
         data = body if isinstance(body, (str, bytes, type(None))) else json.dumps(body)
         try:
-            connection.request(method, path, data, sent)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # refused before all of it was read: 413
+                connection.request(method, path, data, sent)
             return Answer(connection.getresponse())
         finally:
             connection.close()

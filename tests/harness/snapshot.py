@@ -80,6 +80,8 @@ def _rows(world, names):
             condition.pop("lastTransitionTime", None)
             condition.pop("message", None)
             condition.pop("observedGeneration", None)  # of the custom resource: how often it was written
+        if row["deleted_at"]:
+            del row["published"]  # it may have been purged before it was ever published, or after
         rows[name] = {
             "row": _presence(row, "purge_after", "purge_started_at", "deleted_at"),
             "status": status,

@@ -244,7 +244,7 @@ class World:
         return databases, roles
 
     def audit(self):
-        """(exit status, findings)"""
+        """(exit status, findings, standard error)"""
         done = self.run("audit", check=False)
         return done.returncode, [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")], done.stderr
 
@@ -264,6 +264,11 @@ class World:
                 if line.get("reason") == "Conflict":
                     total += 1
         return total
+
+
+def registry_of(finding):
+    """The registry's id that a finding of the fleet's half is about: its detail begins with it."""
+    return finding["detail"].split(":")[0]
 
 
 def now():

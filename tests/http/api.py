@@ -1,5 +1,6 @@
 """A small client of the provider API, and raw bytes for what no client would send."""
 
+import contextlib
 import http.client
 import json
 import re
@@ -38,7 +39,8 @@ class Api:
         data = raw if raw is not None else json.dumps(body) if body is not None else None
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=90)
         try:
-            connection.request(method, path, data, {name: value for name, value in sent.items() if value is not None})
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # refused before all of it was read: 413
+                connection.request(method, path, data, {name: value for name, value in sent.items() if value is not None})
             answer = connection.getresponse()
             return Answer(answer.status, dict(answer.getheaders()), answer.read())
         finally:

@@ -87,3 +87,26 @@ def test_guessing_keys_is_slowed_down(service):
     assert statuses[0] == 401 and 429 in statuses
     limited = guesser.get("/v1/plans")
     assert limited.status == 429 and int(limited.headers["Retry-After"]) >= 1
+
+
+def test_guesses_do_not_lock_out_who_has_a_key(service, tenant):
+    """Behind a proxy everybody has one address."""
+    assert tenant.api.get(tenant.path).status == 200
+    guesser = Api(service.port, "flk_aaaaaaaa_" + "a" * 52)
+    assert 429 in [guesser.get("/v1/plans").status for _ in range(40)]
+    assert tenant.api.get(tenant.path).status == 200
+    near = Api(service.port, tenant.api.key[:-1] + ("a" if tenant.api.key[-1] != "a" else "b"))
+    assert near.get(tenant.path).status == 429, "a wrong secret with a known prefix is a guess like any other"
+
+
+def test_all_keys_of_a_tenant_share_one_rate(service, tenant, other, tmp_path):
+    from conftest import Service  # pylint: disable=import-outside-toplevel
+
+    keys = [tenant.api.post(f"{tenant.path}/api-keys", {"name": "more"}).json["key"] for _ in range(8)]
+    slow = Service(service.database, tmp_path, {"FLOTILLA_REQUESTS_PER_SECOND": "2"}, service.provider.key)
+    try:
+        statuses = [Api(slow.port, key).get(tenant.path).status for key in keys]
+        assert statuses[0] == 200 and 429 in statuses
+        assert Api(slow.port, other.api.key).get(other.path).status == 200
+    finally:
+        assert slow.process.stop() == 0

@@ -3,6 +3,8 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from harness.wait import eventually
+
 
 def end(service, operation):
     service.database.query(
@@ -45,6 +47,20 @@ def test_many_waits_hold_no_worker(service, tenant):
         assert sessions <= 2
         end(service, where.rsplit("/", 1)[1])
         assert {answer.result(10).json["status"] for answer in waiting} == {"succeeded"}
+
+
+def test_one_tenant_does_not_take_all_waits(service, tenant, other):
+    where, elsewhere = (who.create().headers["Operation-Location"] for who in (tenant, other))
+    with ThreadPoolExecutor(132) as pool:
+        waiting = [pool.submit(tenant.api.get, f"{where}?wait=30") for _ in range(130)]
+        eventually(lambda: sum(answer.done() for answer in waiting) >= 30, 15)
+        theirs = pool.submit(other.api.get, f"{elsewhere}?wait=30")
+        time.sleep(1)
+        assert sum(answer.done() for answer in waiting) == 30 and not theirs.done()
+        for operation in (where, elsewhere):
+            end(service, operation.rsplit("/", 1)[1])
+        assert theirs.result(10).json["status"] == "succeeded"
+        assert {answer.result(10).status for answer in waiting} == {200}
 
 
 def test_stop_ends_waits_early(service, tenant):

@@ -7,7 +7,8 @@ from harness.wait import eventually
 from kube import fleet_rows
 from kube.fleet_rows import Row
 
-LEASES = {"FLOTILLA_LEASE_DURATION_MS": 2000, "FLOTILLA_LEASE_RENEW_MS": 500, "FLOTILLA_POLL_INTERVAL_MS": 50}
+LEASES = {"FLOTILLA_LEASE_DURATION_MS": 2000, "FLOTILLA_LEASE_RENEW_MS": 500, "FLOTILLA_LEASE_DEADLINE_MS": 1200,
+          "FLOTILLA_POLL_INTERVAL_MS": 50}
 
 
 @pytest.fixture

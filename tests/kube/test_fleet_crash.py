@@ -9,7 +9,7 @@ from harness import REPO
 from harness.wait import eventually
 from kube.test_fleet import env, make  # noqa: F401  pylint: disable=unused-import
 
-LEASES = {"FLOTILLA_LEASE_DURATION_MS": 500, "FLOTILLA_LEASE_RENEW_MS": 100}
+LEASES = {"FLOTILLA_LEASE_DURATION_MS": 500, "FLOTILLA_LEASE_RENEW_MS": 100, "FLOTILLA_LEASE_DEADLINE_MS": 300}
 CALLS = re.findall(r'CALL\(\w+,\s*"(fleet\.[^"]+)",\s*"fleet"', (REPO / "server/base/calls.def").read_text())
 
 

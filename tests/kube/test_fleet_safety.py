@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from harness.wait import eventually
+from harness.world import registry_of
 from kube import fleet_rows
 from kube.fleet_rows import Row
 from kube.test_fleet import LEASES, env, fleet, make, published, settled  # noqa: F401  pylint: disable=unused-import
@@ -22,7 +23,7 @@ def run(flotillad, env):
         for line in process.stdout:
             if line.startswith("{"):
                 finding = json.loads(line)
-                found[finding.get("id")] = finding["what"]
+                found[registry_of(finding)] = finding["finding"]
         return status, found
 
     return start
@@ -54,7 +55,7 @@ def test_a_row_behind_its_resource_diverges_until_resolved(fleet, make, run):
         after = each.live()
         assert after["metadata"]["generation"] == before["metadata"]["generation"]
     status, found = run("audit")
-    assert status == 1 and found[row.id] == found[other.id] == "Diverged"
+    assert status == 3 and found[row.id] == found[other.id] == "Diverged"
     assert run("audit", "--resolve", row.id, "--take", "row")[0] == 0
     eventually(lambda: row.revision() == 3 and row.live()["spec"]["size"] == "S")
     assert run("audit", "--resolve", other.id, "--take", "cluster")[0] == 0
@@ -105,6 +106,14 @@ def test_an_undo_that_the_restored_row_does_not_know_is_not_purged(fleet, make):
     assert row.live()["spec"]["lifecycle"] == "Active" and not row.get("purge_started_at")
 
 
+def test_a_revision_without_room_above_is_not_followed(fleet, make):
+    row = make("raised-far")
+    settled(row, 1)
+    row.patch({"spec": {"revision": 9007199254740991}})
+    eventually(lambda: row.get("state") == "diverged" and not row.waits())
+    assert row.get("generation") == 1
+
+
 def test_a_resource_without_a_row_is_left_alone_and_can_be_claimed(fleet, make, run):
     row = make("unclaimed")
     settled(row, 1)
@@ -112,7 +121,7 @@ def test_a_resource_without_a_row_is_left_alone_and_can_be_claimed(fleet, make, 
     before = row.live()["metadata"]["resourceVersion"]
     row.operate("Progressing", "False")
     status, found = run("audit")
-    assert status == 1 and found[row.id] == "Unclaimed"
+    assert status == 3 and found[row.id] == "Unclaimed"
     assert row.live() and row.live()["metadata"]["resourceVersion"] != before
     assert run("audit", "--resolve", row.id, "--take", "cluster")[0] == 0
     eventually(lambda: not row.waits())

@@ -269,6 +269,56 @@ def test_close_undo_close_purge(cell):
     cell.wait_purged(identity)
 
 
+def test_a_role_that_holds_its_own_row_is_closed_all_the_same(cell):
+    registry = cell.registry(cell.namespace()).ready()
+    session = psycopg2.connect(cell.conninfo(registry.id))  # and its transaction stays open
+    session.cursor().execute("ALTER ROLE CURRENT_USER SET work_mem = '1MB'; ALTER ROLE CURRENT_USER PASSWORD 'mine'")
+    registry.spec(lifecycle="Closed", purgeAfter=FUTURE)
+    registry.wait("False", "Closed")
+    assert cell.sql("SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", f"t_{registry.id}") == [(False,)]
+    with pytest.raises(psycopg2.OperationalError):
+        session.cursor().execute("SELECT 1")
+
+
+TRAPS = """
+    CREATE TABLE sprung (who text);
+    CREATE FUNCTION trap() RETURNS void LANGUAGE plpgsql AS
+        $$ BEGIN INSERT INTO public.sprung VALUES (current_user); EXCEPTION WHEN others THEN NULL; END $$;
+    CREATE FUNCTION same(oid, int) RETURNS boolean LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM public.trap(); RETURN $1 = $2::oid; END $$;
+    CREATE OPERATOR = (LEFTARG = oid, RIGHTARG = int, FUNCTION = same);
+    CREATE FUNCTION acldefault(text, oid) RETURNS aclitem[] LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM public.trap(); RETURN NULL; END $$;
+"""
+
+
+def test_no_code_of_the_registrys_runs_in_our_sessions(cell):
+    """Operators and functions that fit our statements better than the built-in ones, in a schema that is the role's."""
+    registry = cell.registry(cell.namespace()).ready()
+    conninfo = cell.conninfo(registry.id)
+    cell.sql(TRAPS, conninfo=conninfo)
+    assert cell.sql("SELECT 1::oid = 1", conninfo=conninfo) == [(True,)]
+    assert cell.sql("SELECT count(*) FROM sprung", conninfo=conninfo) == [(1,)], "the trap works"
+    cell.sql("GRANT USAGE ON SCHEMA public TO PUBLIC", database=f"t_{registry.id}")  # seen and repaired from inside
+    eventually(lambda: cell.sql("SELECT count(*) FROM pg_namespace n, aclexplode(n.nspacl) a"
+                                " WHERE nspname = 'public' AND grantee::int = 0", database=f"t_{registry.id}") == [(0,)], 15)
+    assert cell.sql("SELECT count(*) FROM sprung", conninfo=conninfo) == [(1,)], "ours sprang it"
+
+
+def test_a_strangers_nul_blinds_nobody(cell):
+    """Kubernetes takes a NUL in an annotation; the watch of everybody's Registries has to survive it."""
+    namespace, other = cell.namespace(), cell.registry(cell.namespace()).ready()
+    cell.stack.kubectl("create", "--raw", f"/apis/registry.flotilla.dev/v1alpha1/namespaces/{namespace}/registries", "-f", "-",
+                       stdin=json.dumps({
+                           "apiVersion": "registry.flotilla.dev/v1alpha1", "kind": "Registry",
+                           "metadata": {"name": "evil", "namespace": namespace, "annotations": {"x": "a\0b"}},
+                           "spec": {"host": "evil.example.com", "backends": {"postgresql": {"pool": POOL}}}}))
+    Registry(cell, namespace, "evil").ready()
+    other.spec(size="M")
+    eventually(lambda: other.child("deployment", "portal")["spec"]["replicas"] == 2, 20)
+    other.ready()
+
+
 def test_deleted_is_retained_and_comes_back(cell):
     namespace = cell.namespace()
     registry = cell.registry(namespace).ready()
@@ -404,6 +454,7 @@ def test_pool_tells_which_databases_are_open_to_all(cell):
 def test_full_pool_says_so(cell):
     pool_of(cell, "tiny", slots=1)
     one = cell.registry(cell.namespace(), backends={"postgresql": {"pool": "tiny"}}).ready()
+    eventually(lambda: cell.get("backendpool", "tiny")["status"]["usedSlots"] == 1, 5, what="a claim wakes its pool")
     two = cell.registry(cell.namespace(), backends={"postgresql": {"pool": "tiny"}})
     two.wait("False", "PoolFull", "BackendsReady")
     one.spec(deletionPolicy="Delete")

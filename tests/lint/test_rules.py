@@ -1,6 +1,7 @@
 """Every rule finds what is planted, and lets pass what is allowed: a linter that finds nothing proves nothing."""
 
 import pytest
+import rows
 import rules
 
 LONG_FUNCTION = "int f(void)\n{\n" + "    x();\n" * 90 + "}\n"
@@ -50,3 +51,30 @@ def test_lets_pass(rule, path, text):
 
 def test_counts_json_calls():
     assert rules.json_calls('json_object_set_new(a, "b", json_pack("{}")); /* json_pack() */ json_get(a);') == 2
+
+
+SETS = """
+static int set_ready(struct ctx *ctx); /* condition_set(x, "Gone", "True", "Comment"); */
+    set(in, "Ready", "False", closed ? "Closing" : "Progressing", failure_message(in));
+    condition_set(ctx, status, "Open", is_open(a, b) ? "True" : "False", "NoneOpen", 1, "some words, (in) brackets");
+    set_ready(ctx, "False", "Failed", message);
+    return err_set(ctx, ERR_TAKEN, "Held", "by %s", name);
+    return err_set(ctx, ERR_TAKEN, NULL, "by %s", name);
+    return err_set(ctx, ERR_WAITING, "Later", "x");
+"""
+
+
+def test_rows_of_conditions_and_refusals():
+    assert set(rows.conditions(SETS)) == {("Ready", "Closing"), ("Ready", "Progressing"), ("Open", "NoneOpen")}
+    assert list(rows.refusals(SETS, "ERR_TAKEN")) == ["Held", None]
+
+
+def test_arguments_are_counted():
+    assert rows.pieces("METRIC_X, (double)f(a, b), {1, 2}, name") == ["METRIC_X", "(double)f(a, b)", "{1, 2}", "name"]
+
+
+def test_names_that_a_header_offers_and_that_are_used():
+    header = "int pg_open(struct ctx *ctx);\nstatic inline int own(void)\n{\n    return two(1);\n}\nstruct a *a_new(\n    int b);\n"
+    assert rows.declared(header) == ["pg_open", "a_new"]
+    assert rows.mentions(["a(b); /* a */", 'a("a");'])["a"] == 2
+    assert rows.row_names('METRIC(ONE, "x")\n/* METRIC(TWO) */\n', "METRIC") == ["ONE"]

@@ -5,6 +5,7 @@ run_packages=(
     build-essential cmake ninja-build pkg-config
     libmicrohttpd-dev libpq-dev libhiredis-dev libcurl4-openssl-dev libjansson-dev libssl-dev libyaml-dev uthash-dev
     postgresql openssl curl ca-certificates jq
+    python3-pip # tests/tools/build fetches Go with it where no fitting Go is installed
 )
 test_packages=(
     git libcmocka-dev clang-format-14 clang-tidy-14 shellcheck
@@ -21,30 +22,23 @@ packages_missing() {
 as_root() {
     if ((EUID == 0)); then
         "$@"
-    elif command -v sudo >/dev/null; then
-        sudo "$@"
     else
-        die "root or sudo is needed for: $*"
+        sudo "$@"
     fi
 }
 
 # PostgreSQL's package makes and starts a server of its own. We need the programs only, so the packager's own
-# switch turns that off while we install, and is taken back afterwards unless it was set before.
-packages_install() {
-    local switch=/etc/postgresql-common/createcluster.d/flotilla-no-cluster.conf ours=no result=0
-    if [[ ! -e $switch ]]; then
-        ours=yes
-        as_root mkdir -p "$(dirname "$switch")"
-        echo "create_main_cluster = false" | as_root tee "$switch" >/dev/null
-    fi
-    as_root apt-get update -q || result=$?
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" || result=$?
-    if [[ $ours == yes ]]; then
-        as_root rm -f "$switch"
-        as_root rmdir --ignore-fail-on-non-empty "$(dirname "$switch")"
-    fi
-    return "$result"
-}
+# switch turns that off while we install. The file is ours by its name, and goes even when we are interrupted.
+packages_install() (
+    switch=/etc/postgresql-common/createcluster.d/flotilla-no-cluster.conf
+    trap 'as_root rm -f "$switch"; as_root rmdir --ignore-fail-on-non-empty "${switch%/*}"' EXIT
+    as_root mkdir -p "${switch%/*}"
+    echo "create_main_cluster = false" | as_root tee "$switch" >/dev/null
+    # The first finishes what an interrupted run left half done.
+    as_root dpkg --configure -a &&
+        as_root apt-get update -q &&
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+)
 
 # packages_ensure install|list PACKAGE…: installs what is missing, or prints it and returns 3.
 packages_ensure() {
@@ -56,5 +50,7 @@ packages_ensure() {
         say "missing packages: ${missing[*]}"
         return 3
     fi
+    ((EUID == 0)) || command -v sudo >/dev/null ||
+        die "neither root nor sudo; let somebody with root run: apt-get install ${missing[*]}"
     packages_install "${missing[@]}"
 }

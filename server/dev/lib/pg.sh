@@ -202,5 +202,5 @@ pg_purge() {
     local home
     home=$(pg_home)
     rm -rf "$home/pg-fleet" "$home/pg-fleet.init" "$home/pg-pool" "$home/pg-pool.init"
-    rmdir "$home" 2>/dev/null || true
+    rmdir "$home" "$(dirname "$home")" 2>/dev/null || true # the second only when no other stack uses it
 }

@@ -46,4 +46,5 @@ ports_release() {
     for file in "$state"/ports/*; do
         [[ ! -s $file ]] || rm -f "$port_claims/$(<"$file")"
     done
+    rmdir "$port_claims" 2>/dev/null || true # only when nobody else claims a port
 }

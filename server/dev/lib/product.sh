@@ -116,18 +116,22 @@ product_wait_ready() {
 }
 
 product_summary() {
+    local get
+    get="curl -sS -H @$(product_dir)/headers $product_url"
     cat <<TEXT
 
-Flotilla runs (ready after $1).
+Flotilla runs (ready after $1). PostgreSQL and Kubernetes are real; the nodes are simulated, so pods become Ready
+without running, and no Harbor answers at the registry's URL.
   API      $product_url
   key      $(product_fact api-key)   (kept in $(product_dir)/api-key)
   kubectl  export KUBECONFIG=$KUBECONFIG_ADMIN PATH=$TOOLS_BIN:\$PATH; kubectl get flotilla -A
 
-Try next:
-  curl -H @$(product_dir)/headers $product_url$(product_registries)
-  curl -H @$(product_dir)/headers $product_url/v1/status
-  kubectl describe registries -A          events and conditions of the registry
-  tail -f $state/log/flotillad.log        what the three roles do
-  server/dev/down [--purge]               stop; with --purge forget everything
+Try next, the kubectl lines after the export above:
+  $get$(product_registries) | jq
+  $get/v1/status | jq
+  kubectl describe registries -A   # events and conditions of the registry
+  kubectl apply -f $repo_dir/crds/examples/registry.yaml   # one more, by the operator's path
+  tail -f $state/log/flotillad.log   # what the three roles do
+  server/dev/down [--purge]   # stop; with --purge forget everything
 TEXT
 }

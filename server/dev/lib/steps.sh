@@ -17,7 +17,7 @@ step() {
     step_number=$((step_number + 1))
     log=$dev_home/log/step-$1.log
     started=$(now_ms)
-    printf '[%2d/%d] %-46s' "$step_number" "$step_count" "$what"
+    printf '[%2d/%d] %-46s ' "$step_number" "$step_count" "$what"
     # A subshell with -e of its own: inside `if` or `||` bash would ignore it.
     set +e
     (

@@ -171,6 +171,24 @@ static void test_gate_closes_with_the_deadline(void **state)
     shards_stop(shards);
 }
 
+static void test_what_a_late_answer_refused_is_looked_at(void **state)
+{
+    (void)state;
+    struct shards *shards = make_shards(true);
+    struct shard_visit visit;
+    int64_t now = clock_boottime_ms();
+    assert_true(shards_note_held(shards, 3, now - 19000));
+    assert_false(shards_note_held(shards, 3, now - 10500)); /* renewed in time, nobody refused */
+    assert_false(shards_enter(shards, 3, &visit));
+    uint64_t epoch = shards->hold[3].epoch;
+    assert_true(shards_note_held(shards, 3, now - 1000)); /* sent in time, answered too late */
+    assert_int_equal(shards->hold[3].epoch, epoch);       /* it stayed ours all the while */
+    assert_false(shards_note_held(shards, 3, now));
+    assert_true(shards_enter(shards, 3, &visit));
+    shards_leave(&visit);
+    shards_stop(shards);
+}
+
 static void test_draining_lets_out_but_not_in(void **state)
 {
     (void)state;
@@ -224,6 +242,7 @@ int main(void)
         cmocka_unit_test(test_rendezvous_moves_only_what_it_must),
         cmocka_unit_test(test_roots_spread_over_shards),
         cmocka_unit_test(test_gate_closes_with_the_deadline),
+        cmocka_unit_test(test_what_a_late_answer_refused_is_looked_at),
         cmocka_unit_test(test_draining_lets_out_but_not_in),
         cmocka_unit_test(test_without_gate_all_is_open),
         cmocka_unit_test(test_times_must_rise),

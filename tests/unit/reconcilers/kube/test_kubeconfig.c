@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CONFIG(cluster, user)                                                                      \
     "apiVersion: v1\nkind: Config\ncurrent-context: here\n"                                        \

@@ -118,6 +118,20 @@ static void test_changes_before_the_marker(void **state)
     assert_int_equal(store_count(world.store), 1);
 }
 
+/* Kubernetes takes a NUL in an annotation; whoever writes one must not blind us for the others. */
+static void test_nul_in_a_stranger_is_read(void **state)
+{
+    (void)state;
+    static const char nul[] =
+        EVENT("ADDED", "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"namespace\":\"n\","
+                       "\"name\":\"z\",\"uid\":\"u-z\",\"resourceVersion\":\"7\","
+                       "\"annotations\":{\"x\":\"a\\u0000b\"}}}");
+    assert_true(feed(ADDED("a", "5")));
+    assert_true(feed(nul));
+    assert_true(feed(MARKER("10") ADDED("b", "11")));
+    expect_heard("+a +z +b ");
+}
+
 static void test_every_split(void **state)
 {
     (void)state;
@@ -327,6 +341,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         REFLECTOR_TEST(test_stream_goes_live),
         REFLECTOR_TEST(test_changes_before_the_marker),
+        REFLECTOR_TEST(test_nul_in_a_stranger_is_read),
         REFLECTOR_TEST(test_every_split),
         REFLECTOR_TEST(test_falls_back_to_pages),
         REFLECTOR_TEST(test_server_that_ignores_the_marker),

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static void count_call(void *ptr)
@@ -45,8 +46,36 @@ static void str__stops_at_its_cap(void **state)
     str_add(&str, "x");
     assert_true(str.overflow);
     assert_string_equal(str_text(&str), "1234567890");
-    str_consume(&str, 4);
-    assert_string_equal(str_text(&str), "567890");
+}
+
+static void str_fit__keeps_characters_whole(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t max, fits;
+    } rows[] = {
+        {"", 0, 0},          {"abc", 5, 3},       {"abc", 3, 3},          {"abc", 2, 2},
+        {"a\xc3\xa9", 3, 3}, {"a\xc3\xa9", 2, 1}, {"\xe2\x82\xac", 2, 0}, {"\xe2\x82\xac", 1, 0},
+        {"\xa9", 1, 1}, /* what is broken already is not searched */
+    };
+    for (size_t at = 0; at < sizeof rows / sizeof *rows; at++)
+        assert_int_equal(str_fit(rows[at].text, rows[at].max), rows[at].fits);
+}
+
+static void clock_until__is_that_far_away(void **state)
+{
+    (void)state;
+    static const int64_t waits_ms[] = {0, 1, 999, 1000, 1001, 30000};
+    for (size_t at = 0; at < sizeof waits_ms / sizeof *waits_ms; at++) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        const struct timespec until = clock_until(waits_ms[at]);
+        int64_t away_ms =
+            (until.tv_sec - now.tv_sec) * 1000 + (until.tv_nsec - now.tv_nsec) / 1000000;
+        assert_true(until.tv_nsec >= 0 && until.tv_nsec < 1000000000);
+        assert_in_range(away_ms, waits_ms[at], waits_ms[at] + 5000);
+    }
 }
 
 static void str_to_int__takes_whole_numbers_only(void **state)
@@ -128,6 +157,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(arena__runs_deferred_calls_and_zeroes), TEST(str__stops_at_its_cap),
+        TEST(str_fit__keeps_characters_whole),       TEST(clock_until__is_that_far_away),
         TEST(str_to_int__takes_whole_numbers_only),  TEST(clock__reads_and_writes_rfc3339),
         TEST(err__keeps_reason_and_takes_a_prefix),  TEST(failpoint__fires_once_and_leaves_marks),
     };

@@ -33,6 +33,30 @@ static void parse__refuses_what_is_dangerous(void **state)
     assert_int_equal(json_parse(ctx, "\"12345678\"", 10, 9, &value), -ERR_TOO_LARGE);
 }
 
+static void parse_foreign__reads_nul_as_replacement(void **state)
+{
+    struct ctx *ctx = *state;
+    static const struct {
+        const char *text, *read; /* NULL = as it stands */
+    } cases[] = {
+        {"{\"a\":\"x\\u0000\"}", "{\"a\":\"x\xef\xbf\xbd\"}"},
+        {"{\"\\u0000\":\"\\u0000\\u0000\"}", "{\"\xef\xbf\xbd\":\"\xef\xbf\xbd\xef\xbf\xbd\"}"},
+        {"{\"a\":\"\\\\u0000\"}", NULL}, /* an escaped backslash, then letters */
+        {"{\"a\":\"\\\\\\u0000\"}", "{\"a\":\"\\\\\xef\xbf\xbd\"}"},
+        {"{\"a\":\"u0000\"}", NULL},
+    };
+    for (size_t at = 0; at < sizeof cases / sizeof *cases; at++) {
+        json_t *value = NULL;
+        const char *text = cases[at].text;
+        assert_int_equal(json_parse_foreign(ctx, text, strlen(text), 1000, &value), 0);
+        assert_string_equal(json_text(ctx->arena, value), cases[at].read ? cases[at].read : text);
+    }
+    json_t *value = NULL;
+    assert_int_equal(json_parse_foreign(ctx, "\"\\u000", 6, 1000, &value), -ERR_INVALID);
+    assert_int_equal(json_parse_foreign(ctx, "\"\\", 2, 1000, &value), -ERR_INVALID);
+    assert_int_equal(json_parse_foreign(ctx, "\"\\u0000\"", 8, 7, &value), -ERR_TOO_LARGE);
+}
+
 static void at__walks_objects_and_arrays(void **state)
 {
     struct ctx *ctx = *state;
@@ -70,9 +94,8 @@ static void hash__depends_on_content_not_on_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(parse__refuses_what_is_dangerous),
-        TEST(at__walks_objects_and_arrays),
-        TEST(put__makes_the_objects_on_the_way),
+        TEST(parse__refuses_what_is_dangerous),      TEST(parse_foreign__reads_nul_as_replacement),
+        TEST(at__walks_objects_and_arrays),          TEST(put__makes_the_objects_on_the_way),
         TEST(hash__depends_on_content_not_on_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
