@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-enum { CELLS_EVERY_MS = 5000, SWEEP_EVERY_MS = 1000, WORK_DEADLINE_MS = 20000 };
+enum { CELLS_EVERY_MS = 1000, SWEEP_EVERY_MS = 1000, WORK_DEADLINE_MS = 20000 };
 
 /* Sleeps until woken, at most ms; false when the fleet stops. */
 static bool pause_ms(struct fleet *fleet, int64_t ms)

@@ -50,7 +50,7 @@ void problem_write(struct ctx *ctx, const struct request *request, int status,
         "{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:b, s:o*}", "type", type, "title", row->doc, "status",
         status, "detail", valid_text(ctx, is_for_client(err) ? err->message : row->doc), "instance",
         valid_text(ctx, request->path), "code", err->reason, "requestId", request->id, "retryable",
-        row->retry != RETRY_NEVER, "errors", list);
+        row->retry == RETRY_BACKOFF, "errors", list);
     response_json(ctx, response, status, problem);
     response->content_type = "application/problem+json";
     if (err->retry_after_ms)

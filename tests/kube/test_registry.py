@@ -466,7 +466,7 @@ def test_audit_finds_nothing_and_then_what_was_planted(cell, flotillad, operate_
     def audit():
         process = flotillad(["audit"], operate_env)
         status = process.wait()
-        return status, {(f["kind"], f["object"]) for f in map(json.loads, process.stdout) if "kind" in f}
+        return status, {(f["finding"], f["object"]) for f in map(json.loads, process.stdout) if "finding" in f}
 
     def clean():
         status, found = audit()
