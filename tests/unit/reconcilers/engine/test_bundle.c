@@ -1,39 +1,20 @@
 /* Templates: types, $when, missing facts, and text that stays text. Comparison: one table. */
+#include "tests/unit/test.h"
+
 #include "reconcilers/engine/bundle_internal.h"
 #include "reconcilers/engine/engine.h"
 #include "server/base/cleanup.h"
-#include "server/base/ctx.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
 #include "server/base/yaml.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-static struct ctx ctx;
-
-static int set_up(void **state)
-{
-    (void)state;
-    ctx = ctx_make(arena_new(), "test");
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_free(ctx.arena);
-    return 0;
-}
-
-static json_t *yaml(const char *text)
+static json_t *yaml(struct ctx *ctx, const char *text)
 {
     json_t *value = NULL;
-    if (yaml_parse(&ctx, text, strlen(text), &value) < 0)
-        fail_msg("%s: %s", text, ctx.err.message);
+    if (yaml_parse(ctx, text, strlen(text), &value) < 0)
+        fail_msg("%s: %s", text, ctx->err.message);
     return value;
 }
 
@@ -68,18 +49,18 @@ static const struct {
 
 static void test_render_table(void **state)
 {
-    (void)state;
+    struct ctx *ctx = *state;
     for (size_t at = 0; at < ARRAY_SIZE(renders); at++) {
         json_t *got = NULL;
-        if (template_render(&ctx, "t.yaml", yaml(renders[at].template), yaml(renders[at].facts),
-                            &got) < 0)
-            fail_msg("%s: %s", renders[at].name, ctx.err.message);
+        if (template_render(ctx, "t.yaml", yaml(ctx, renders[at].template),
+                            yaml(ctx, renders[at].facts), &got) < 0)
+            fail_msg("%s: %s", renders[at].name, ctx->err.message);
         if (!renders[at].expected) {
             assert_null(got);
             continue;
         }
-        if (!json_equal(got, yaml(renders[at].expected)))
-            fail_msg("%s: got %s", renders[at].name, json_text(ctx.arena, got));
+        if (!json_equal(got, yaml(ctx, renders[at].expected)))
+            fail_msg("%s: got %s", renders[at].name, json_text(ctx->arena, got));
     }
 }
 
@@ -96,37 +77,37 @@ static const struct {
 
 static void test_render_failures(void **state)
 {
-    (void)state;
+    struct ctx *ctx = *state;
     for (size_t at = 0; at < ARRAY_SIZE(render_failures); at++) {
         json_t *got = NULL;
-        assert_int_equal(template_render(&ctx, "t.yaml", yaml(render_failures[at].template),
-                                         yaml(render_failures[at].facts), &got),
+        assert_int_equal(template_render(ctx, "t.yaml", yaml(ctx, render_failures[at].template),
+                                         yaml(ctx, render_failures[at].facts), &got),
                          -ERR_INTERNAL);
-        assert_string_equal(ctx.err.message, render_failures[at].message);
+        assert_string_equal(ctx->err.message, render_failures[at].message);
     }
 }
 
 static void test_malformed_templates_are_refused_at_load(void **state)
 {
-    (void)state;
+    struct ctx *ctx = *state;
     static const char *const malformed[] = {
         "{a: '${x'}",  "{a: '${}'}",         "{a: '${x y}'}",   "{a: ['${a-b}']}",
         "{'${x}': 1}", "{a: {$when: true}}", "{a: {$else: x}}", "{a: {$when: '${x}'}}",
     };
     for (size_t at = 0; at < ARRAY_SIZE(malformed); at++)
-        if (template_check(&ctx, "t.yaml", yaml(malformed[at])) != -ERR_CONFIG)
+        if (template_check(ctx, "t.yaml", yaml(ctx, malformed[at])) != -ERR_CONFIG)
             fail_msg("accepted: %s", malformed[at]);
-    assert_int_equal(template_check(&ctx, "t.yaml", yaml("{a: 'x ${y.z} $${q'}")), 0);
+    assert_int_equal(template_check(ctx, "t.yaml", yaml(ctx, "{a: 'x ${y.z} $${q'}")), 0);
 }
 
 static void test_text_beyond_the_limit_is_refused(void **state)
 {
-    (void)state;
-    char *large = arena_alloc(ctx.arena, TEMPLATE_TEXT_MAX_BYTES + 2);
+    struct ctx *ctx = *state;
+    char *large = arena_alloc(ctx->arena, TEMPLATE_TEXT_MAX_BYTES + 2);
     memset(large, 'x', TEMPLATE_TEXT_MAX_BYTES + 1);
-    json_t *facts = arena_json(ctx.arena, json_pack("{s:s}", "s", large));
+    json_t *facts = arena_json(ctx->arena, json_pack("{s:s}", "s", large));
     json_t *got = NULL;
-    assert_int_equal(template_render(&ctx, "t.yaml", yaml("{a: 'x ${s}'}"), facts, &got),
+    assert_int_equal(template_render(ctx, "t.yaml", yaml(ctx, "{a: 'x ${s}'}"), facts, &got),
                      -ERR_TOO_LARGE);
 }
 
@@ -134,15 +115,15 @@ static void test_text_beyond_the_limit_is_refused(void **state)
 
 static void test_plan_has_common_metadata_and_a_stable_hash(void **state)
 {
-    (void)state;
+    struct ctx *ctx = *state;
     struct bundle *bundle;
-    assert_int_equal(bundle_load(&ctx, "reconcilers/nginx/manifests", &bundle), 0);
+    assert_int_equal(bundle_load(ctx, "reconcilers/nginx/manifests", &bundle), 0);
     struct bundle_plan one, two, other;
-    json_t *facts = yaml("{name: web, spec: {replicaCount: 2, port: 80}}");
-    assert_int_equal(bundle_render(&ctx, bundle, facts, &one), 0);
-    assert_int_equal(bundle_render(&ctx, bundle, facts, &two), 0);
+    json_t *facts = yaml(ctx, "{name: web, spec: {replicaCount: 2, port: 80}}");
+    assert_int_equal(bundle_render(ctx, bundle, facts, &one), 0);
+    assert_int_equal(bundle_render(ctx, bundle, facts, &two), 0);
     json_put(facts, "spec.port", json_integer(81));
-    assert_int_equal(bundle_render(&ctx, bundle, facts, &other), 0);
+    assert_int_equal(bundle_render(ctx, bundle, facts, &other), 0);
     assert_true(one.hash == two.hash);
     assert_true(one.hash != other.hash);
     const json_t *metadata = json_at(one.objects[0].desired, "metadata");
@@ -158,13 +139,13 @@ static void test_plan_has_common_metadata_and_a_stable_hash(void **state)
 
 static void test_bad_name_and_missing_folder(void **state)
 {
-    (void)state;
+    struct ctx *ctx = *state;
     struct bundle *bundle;
     struct bundle_plan plan;
-    assert_int_equal(bundle_load(&ctx, "reconcilers/nowhere", &bundle), -ERR_CONFIG);
-    assert_int_equal(bundle_load(&ctx, "reconcilers/nginx/manifests", &bundle), 0);
-    json_t *facts = yaml("{name: '../../secrets', spec: {replicaCount: 2, port: 80}}");
-    assert_int_equal(bundle_render(&ctx, bundle, facts, &plan), -ERR_INTERNAL);
+    assert_int_equal(bundle_load(ctx, "reconcilers/nowhere", &bundle), -ERR_CONFIG);
+    assert_int_equal(bundle_load(ctx, "reconcilers/nginx/manifests", &bundle), 0);
+    json_t *facts = yaml(ctx, "{name: '../../secrets', spec: {replicaCount: 2, port: 80}}");
+    assert_int_equal(bundle_render(ctx, bundle, facts, &plan), -ERR_INTERNAL);
     bundle_free(bundle);
 }
 
@@ -201,26 +182,24 @@ static const struct {
 
 static void test_comparison_table(void **state)
 {
-    (void)state;
+    struct ctx *ctx = *state;
     for (size_t at = 0; at < ARRAY_SIZE(comparisons); at++)
-        if (bundle_differs(yaml(comparisons[at].desired), yaml(comparisons[at].live)) !=
+        if (bundle_differs(yaml(ctx, comparisons[at].desired), yaml(ctx, comparisons[at].live)) !=
             comparisons[at].differs)
             fail_msg("%s: expected %d", comparisons[at].name, comparisons[at].differs);
-    assert_true(bundle_differs(yaml("{a: 1}"), NULL));
+    assert_true(bundle_differs(yaml(ctx, "{a: 1}"), NULL));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_render_table, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_render_failures, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_malformed_templates_are_refused_at_load, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_text_beyond_the_limit_is_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_plan_has_common_metadata_and_a_stable_hash, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_bad_name_and_missing_folder, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_comparison_table, set_up, tear_down),
+        TEST(test_render_table),
+        TEST(test_render_failures),
+        TEST(test_malformed_templates_are_refused_at_load),
+        TEST(test_text_beyond_the_limit_is_refused),
+        TEST(test_plan_has_common_metadata_and_a_stable_hash),
+        TEST(test_bad_name_and_missing_folder),
+        TEST(test_comparison_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,37 +1,16 @@
 /* Projections: phase and health by table, size and hash. */
+#include "tests/unit/test.h"
+
 #include "reconcilers/fleet/project.h"
 
 #include "reconcilers/engine/conditions.h"
 #include "server/base/cleanup.h"
-#include "server/base/ctx.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <string.h>
 
 enum { PROJECTION_MAX_BYTES = 200 };
-
-static struct ctx ctx;
-
-static int set_up(void **state)
-{
-    ctx = ctx_make(arena_new(), "test");
-    *state = &ctx;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_free(ctx.arena);
-    return 0;
-}
 
 struct seen {
     const char *what;
@@ -59,9 +38,9 @@ static const struct seen seen[] = {
     {"leaving", "Closed", 4, 4, "True", "Closed", "False", NULL, true, "deleting", "down"},
 };
 
-static json_t *object_of(const struct seen *row)
+static json_t *object_of(struct ctx *ctx, const struct seen *row)
 {
-    json_t *object = arena_json(ctx.arena, json_object());
+    json_t *object = arena_json(ctx->arena, json_object());
     json_t *labels = json_object();
     json_object_set_new(labels, "flotilla.dev/fleet", json_string("true"));
     json_object_set_new(labels, "flotilla.dev/registry-id", json_string("reg_1"));
@@ -71,11 +50,11 @@ static json_t *object_of(const struct seen *row)
     json_put(object, "status.observedRevision", json_integer(row->observed));
     json_t *status = json_object_get(object, "status");
     if (row->ready)
-        condition_set(&ctx, status, "Ready", row->ready, row->reason, 1, "step one");
+        condition_set(ctx, status, "Ready", row->ready, row->reason, 1, "step one");
     if (row->available)
-        condition_set(&ctx, status, "Available", row->available, "Any", 1, "any");
+        condition_set(ctx, status, "Available", row->available, "Any", 1, "any");
     if (row->stalled)
-        condition_set(&ctx, status, "Stalled", row->stalled, "IdentityTaken", 1, "by another");
+        condition_set(ctx, status, "Stalled", row->stalled, "IdentityTaken", 1, "by another");
     if (row->leaving)
         json_put(object, "metadata.deletionTimestamp", json_string("2026-01-01T00:00:00Z"));
     return object;
@@ -83,39 +62,39 @@ static json_t *object_of(const struct seen *row)
 
 static void test_project__phase_and_health(void **state)
 {
-    (void)state;
+    struct ctx *ctx = *state;
     for (size_t index = 0; index < ARRAY_SIZE(seen); index++) {
-        json_t *projection = project(&ctx, object_of(&seen[index]), false);
+        json_t *projection = project(ctx, object_of(ctx, &seen[index]), false);
         if (!str_equal(json_str(projection, "phase"), seen[index].phase) ||
             !str_equal(json_str(projection, "health"), seen[index].health))
             fail_msg("%s: %s, %s", seen[index].what, json_str(projection, "phase"),
                      json_str(projection, "health"));
     }
-    assert_string_equal(json_str(project(&ctx, object_of(&seen[5]), false), "reason"),
+    assert_string_equal(json_str(project(ctx, object_of(ctx, &seen[5]), false), "reason"),
                         "IdentityTaken");
 }
 
 static void test_project__equal_objects_have_equal_hashes(void **state)
 {
-    (void)state;
-    json_t *one = project(&ctx, object_of(&seen[1]), false);
+    struct ctx *ctx = *state;
+    json_t *one = project(ctx, object_of(ctx, &seen[1]), false);
     assert_string_equal(json_str(one, "hash"),
-                        json_str(project(&ctx, object_of(&seen[1]), false), "hash"));
+                        json_str(project(ctx, object_of(ctx, &seen[1]), false), "hash"));
     assert_string_not_equal(json_str(one, "hash"),
-                            json_str(project(&ctx, object_of(&seen[1]), true), "hash"));
+                            json_str(project(ctx, object_of(ctx, &seen[1]), true), "hash"));
     assert_string_not_equal(json_str(one, "hash"),
-                            json_str(project(&ctx, object_of(&seen[3]), false), "hash"));
+                            json_str(project(ctx, object_of(ctx, &seen[3]), false), "hash"));
 }
 
 static void test_project__long_messages_are_cut_between_characters(void **state)
 {
-    (void)state;
-    json_t *object = object_of(&seen[1]);
+    struct ctx *ctx = *state;
+    json_t *object = object_of(ctx, &seen[1]);
     char message[PROJECT_MESSAGE_BYTES * 2 + 2] = "x";
     for (int index = 0; index < PROJECT_MESSAGE_BYTES; index++)
         memcpy(message + 1 + index * 2, "\xC3\xA9", 3);
-    condition_set(&ctx, json_object_get(object, "status"), "Ready", "True", "R", 1, "%s", message);
-    json_t *projection = project(&ctx, object, false);
+    condition_set(ctx, json_object_get(object, "status"), "Ready", "True", "R", 1, "%s", message);
+    json_t *projection = project(ctx, object, false);
     assert_int_equal(strlen(json_str(projection, "message")), PROJECT_MESSAGE_BYTES - 1);
     size_t values = 0;
     const char *key;
@@ -128,8 +107,8 @@ static void test_project__long_messages_are_cut_between_characters(void **state)
 
 static void test_project__gone(void **state)
 {
-    (void)state;
-    json_t *projection = project_gone(&ctx, "reg_1");
+    struct ctx *ctx = *state;
+    json_t *projection = project_gone(ctx, "reg_1");
     assert_string_equal(json_str(projection, "reason"), "Missing");
     assert_non_null(json_str(projection, "hash"));
 }
@@ -137,10 +116,10 @@ static void test_project__gone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_project__phase_and_health),
-        cmocka_unit_test(test_project__equal_objects_have_equal_hashes),
-        cmocka_unit_test(test_project__long_messages_are_cut_between_characters),
-        cmocka_unit_test(test_project__gone),
+        TEST(test_project__phase_and_health),
+        TEST(test_project__equal_objects_have_equal_hashes),
+        TEST(test_project__long_messages_are_cut_between_characters),
+        TEST(test_project__gone),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

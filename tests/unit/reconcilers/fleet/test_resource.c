@@ -1,16 +1,11 @@
 /* The verdicts on a row and its custom resource, and what is applied. */
+#include "tests/unit/test.h"
+
 #include "reconcilers/fleet/resource.h"
 
 #include "server/base/cleanup.h"
-#include "server/base/ctx.h"
 #include "server/base/json.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <string.h>
 
 static const char row_text[] =
@@ -18,33 +13,17 @@ static const char row_text[] =
     "\"reg-1\",\"name\":\"r\",\"labels\":{\"flotilla.dev/fleet\":\"true\","
     "\"flotilla.dev/registry-id\":\"reg_1\"}},\"spec\":{\"revision\":5,\"size\":\"S\"}}}";
 
-static struct ctx ctx;
-
-static int set_up(void **state)
-{
-    ctx = ctx_make(arena_new(), "test");
-    *state = &ctx;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_free(ctx.arena);
-    return 0;
-}
-
-static json_t *row(void)
+static json_t *row(struct ctx *ctx)
 {
     json_t *made;
-    assert_int_equal(json_parse(&ctx, row_text, strlen(row_text), 4096, &made), 0);
+    assert_int_equal(json_parse(ctx, row_text, strlen(row_text), 4096, &made), 0);
     return made;
 }
 
 /* The custom resource as publishing `from` leaves it. */
-static json_t *published(const json_t *from)
+static json_t *published(struct ctx *ctx, const json_t *from)
 {
-    json_t *live = resource_desired(&ctx, from, NULL);
+    json_t *live = resource_desired(ctx, from, NULL);
     json_put(live, "metadata.uid", json_string("u-1"));
     json_put(live, "metadata.resourceVersion", json_string("77"));
     return live;
@@ -89,14 +68,14 @@ static const struct edit edits[] = {
 
 static void test_resource__judges_edits(void **state)
 {
-    (void)state;
+    struct ctx *ctx = *state;
     for (size_t index = 0; index < ARRAY_SIZE(edits); index++) {
         const struct edit *edit = &edits[index];
-        json_t *then = row(), *now = row();
+        json_t *then = row(ctx), *now = row(ctx);
         json_put(then, "generation", json_integer(edit->generation));
         json_put(then, "object.spec.revision", json_integer(edit->generation));
         json_put(now, "published", json_integer(edit->published_of_row));
-        json_t *live = published(then);
+        json_t *live = published(ctx, then);
         if (edit->path)
             json_put(live, edit->path, edit->value());
         enum verdict verdict = resource_judge(now, live);
@@ -104,41 +83,41 @@ static void test_resource__judges_edits(void **state)
             fail_msg("%s: %s, not %s", edit->what, verdict_row(verdict)->reason,
                      verdict_row(edit->verdict)->reason);
     }
-    assert_int_equal(resource_judge(row(), NULL), VERDICT_ABSENT);
+    assert_int_equal(resource_judge(row(ctx), NULL), VERDICT_ABSENT);
 }
 
 /* A restored database counted up to the live number again, with other content. */
 static void test_resource__tells_two_histories_apart(void **state)
 {
-    (void)state;
-    json_t *other = row();
+    struct ctx *ctx = *state;
+    json_t *other = row(ctx);
     json_put(other, "object.spec.size", json_string("M"));
-    json_t *live = published(other), *unpublished = row();
+    json_t *live = published(ctx, other), *unpublished = row(ctx);
     json_put(unpublished, "published", json_integer(4));
     assert_int_equal(resource_judge(unpublished, live), VERDICT_AHEAD);
     /* The row knows that it was published: only our own rendering changed. */
-    assert_int_equal(resource_judge(row(), live), VERDICT_DRIFTED);
+    assert_int_equal(resource_judge(row(ctx), live), VERDICT_DRIFTED);
 }
 
 static void test_resource__desired_is_fenced(void **state)
 {
-    (void)state;
-    json_t *create = resource_desired(&ctx, row(), NULL);
+    struct ctx *ctx = *state;
+    json_t *create = resource_desired(ctx, row(ctx), NULL);
     assert_string_equal(json_str(create, "metadata.resourceVersion"), "1");
     assert_null(json_str(create, "metadata.uid"));
-    json_t *update = resource_desired(&ctx, row(), published(row()));
+    json_t *update = resource_desired(ctx, row(ctx), published(ctx, row(ctx)));
     assert_string_equal(json_str(update, "metadata.resourceVersion"), "77");
     assert_string_equal(json_str(update, "metadata.uid"), "u-1");
 }
 
 static void test_resource__strays_are_removed_under_a_fence(void **state)
 {
-    (void)state;
-    json_t *live = published(row());
-    assert_null(resource_strays(&ctx, row(), live));
+    struct ctx *ctx = *state;
+    json_t *live = published(ctx, row(ctx));
+    assert_null(resource_strays(ctx, row(ctx), live));
     json_put(live, "spec.purgeAfter", json_string("2099-01-01T00:00:00Z"));
     json_put(live, "spec.tomorrow", json_string("x"));
-    json_t *patch = resource_strays(&ctx, row(), live);
+    json_t *patch = resource_strays(ctx, row(ctx), live);
     assert_true(json_is_null(json_at(patch, "spec.purgeAfter")));
     assert_int_equal(json_object_size(json_at(patch, "spec")), 1);
     assert_string_equal(json_str(patch, "metadata.resourceVersion"), "77");
@@ -147,10 +126,10 @@ static void test_resource__strays_are_removed_under_a_fence(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_resource__judges_edits),
-        cmocka_unit_test(test_resource__tells_two_histories_apart),
-        cmocka_unit_test(test_resource__desired_is_fenced),
-        cmocka_unit_test(test_resource__strays_are_removed_under_a_fence),
+        TEST(test_resource__judges_edits),
+        TEST(test_resource__tells_two_histories_apart),
+        TEST(test_resource__desired_is_fenced),
+        TEST(test_resource__strays_are_removed_under_a_fence),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
