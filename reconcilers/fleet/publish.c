@@ -155,10 +155,11 @@ static int on_absent(struct ctx *ctx, struct work *work)
     return publish_create(ctx, work);
 }
 
+/* run_round() has noted it. */
 static int on_current(struct ctx *ctx, struct work *work)
 {
     (void)ctx;
-    work->published = work_generation(work);
+    (void)work;
     return 0;
 }
 
@@ -248,6 +249,8 @@ static int run_round(struct ctx *ctx, struct work *work)
     if (flag(work, "tombstone"))
         return purge_bury(ctx, work);
     enum verdict verdict = resource_judge(work->row, work->live);
+    if (verdict == VERDICT_CURRENT) /* perhaps by somebody who died before he could record it */
+        work->published = work_generation(work);
     bool is_handled = false;
     if (flag(work, "due"))
         TRY(purge_due(ctx, work, verdict, &is_handled));
@@ -288,6 +291,7 @@ static int settle(struct ctx *ctx, const struct work *work, const struct store_f
         .reason = failure.reason,
         .message = failure.message,
         .failed = refused,
+        .published = work->published,
     };
     return store_fleet_outbox_retry(ctx, work->pool, item, &retry);
 }

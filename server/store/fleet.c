@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { PARAMETERS_MAX = 7, DOCUMENTS_MAX_BYTES = 4 << 20 };
+enum { PARAMETERS_MAX = 8, DOCUMENTS_MAX_BYTES = 4 << 20 };
 
 /* A statement, its failpoints and its parameters; a NULL among them is SQL NULL. */
 struct statement {
@@ -138,8 +138,9 @@ int store_fleet_outbox_retry(struct ctx *ctx, struct pg_pool *pool,
         "fleet_outbox_retry",
         CALL_FLEET_OUTBOX_RETRY,
         {item->id, item->owner, number(ctx, retry->at_least_ms), retry->reason, retry->message,
-         number(ctx, retry->failed), number(ctx, retry->at_most_ms)},
-        7,
+         number(ctx, retry->failed), number(ctx, retry->at_most_ms),
+         number(ctx, retry->published)},
+        8,
     };
     struct pg_rows rows;
     return run(ctx, pool, &statement, &rows);

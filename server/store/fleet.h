@@ -50,13 +50,14 @@ int store_fleet_outbox_done(struct ctx *ctx, struct pg_pool *pool,
                             int64_t published);
 
 /* Not now: due again after a back-off with full jitter. failed > 0 also fails the operations up to
- * that generation: the same input will never do. */
+ * that generation: the same input will never do. published as in store_fleet_outbox_done(). */
 struct store_fleet_retry {
     int at_least_ms;
     int at_most_ms;
     const char *reason;
     const char *message;
     int64_t failed;
+    int64_t published;
 };
 int store_fleet_outbox_retry(struct ctx *ctx, struct pg_pool *pool,
                              const struct store_fleet_item *item,

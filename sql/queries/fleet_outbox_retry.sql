@@ -1,9 +1,17 @@
 -- $1 registry, $2 owner, $3 milliseconds at least, $4 reason, $5 message, $6 fail the operations up to this
--- generation, or 0, $7 milliseconds at most. Exponential with full jitter.
+-- generation, or 0, $7 milliseconds at most, $8 the generation that was published, or 0. Exponential with full
+-- jitter.
 WITH failed AS (
     UPDATE operation
     SET status = 'failed', finished_at = now(), error = jsonb_build_object('code', $4::text, 'detail', $5::text)
     WHERE registry_id = $1 AND status IN ('pending', 'running') AND requested_generation <= $6::bigint
+), published AS (
+    UPDATE registry SET published = $8::bigint
+    WHERE id = $1 AND published < $8::bigint
+), started AS (
+    UPDATE operation SET status = 'running', started_at = now()
+    WHERE registry_id = $1 AND status = 'pending' AND requested_generation <= $8::bigint
+      AND requested_generation > $6::bigint
 )
 UPDATE outbox
 SET attempts = attempts + 1,

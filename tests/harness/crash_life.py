@@ -272,15 +272,18 @@ class Scenario:
         return text
 
     def _await_same(self, stage):
-        deadline = time.monotonic() + STAGE_SECONDS
+        return self.await_equal(self.expected[stage], STAGE_SECONDS, f"stage {stage}")
+
+    def await_equal(self, expected, seconds, what):
+        deadline = time.monotonic() + seconds
         while True:
             found = self.snapshot()
-            if found == self.expected[stage]:
+            if found == expected:
                 return found
             if time.monotonic() > deadline:
-                raise AssertionError(f"stage {stage}: not as undisturbed within {STAGE_SECONDS:g} s:\n" + "\n".join(
-                    difflib.unified_diff(_pretty(self.expected[stage]), _pretty(found), "undisturbed", "found", n=4)))
-            time.sleep(0.05)
+                raise AssertionError(f"{what}: not as undisturbed within {seconds:g} s:\n" + "\n".join(
+                    difflib.unified_diff(_pretty(expected), _pretty(found), "undisturbed", "found", n=4)))
+            time.sleep(0.15)  # a look costs the API server more than the stage does
 
     def _await_stable(self, stage):
         def reached():
