@@ -18,7 +18,7 @@ static int run(struct ctx *ctx, const struct config *config)
         .address = address,
         .port = port,
         .workers = (int)config->http_workers,
-        .requests_per_second = config->requests_per_second ? (int)config->requests_per_second : -1,
+        .requests_per_second = (int)config->requests_per_second,
     };
     struct serve *serve = NULL;
     TRY(serve_start(ctx, &options, &serve));

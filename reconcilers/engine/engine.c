@@ -17,11 +17,7 @@
 #include <string.h>
 
 enum {
-    WORKERS_DEFAULT = 4,
     BACKOFF_CAP_MS = 60000,
-    LEASE_DURATION_MS = 15000,
-    LEASE_RENEW_MS = 5000,
-    LEASE_DEADLINE_MS = 10000,
     ROOT_LABEL_LENGTH = 16,
 };
 
@@ -168,16 +164,6 @@ struct engine *engine_new(const struct engine_options *options)
     if (!engine)
         abort();
     engine->options = *options;
-    struct engine_options *own = &engine->options;
-    if (own->workers <= 0)
-        own->workers = WORKERS_DEFAULT;
-    if (own->workers > WORKERS_MAX)
-        own->workers = WORKERS_MAX;
-    if (!own->lease_kube)
-        own->lease_kube = own->kube;
-    own->lease_duration_ms = own->lease_duration_ms ? own->lease_duration_ms : LEASE_DURATION_MS;
-    own->lease_renew_ms = own->lease_renew_ms ? own->lease_renew_ms : LEASE_RENEW_MS;
-    own->lease_deadline_ms = own->lease_deadline_ms ? own->lease_deadline_ms : LEASE_DEADLINE_MS;
     engine->events = event_memory_new();
     return engine;
 }
@@ -262,6 +248,9 @@ static int start_threads(struct ctx *ctx, struct engine *engine)
 
 int engine_start(struct ctx *ctx, struct engine *engine)
 {
+    int workers = engine->options.workers;
+    if (workers < 1 || workers > WORKERS_MAX)
+        return err_set(ctx, ERR_CONFIG, NULL, "workers must be from 1 to %d", WORKERS_MAX);
     sigset_t all, before; /* signals are the main thread's */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);

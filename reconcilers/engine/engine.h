@@ -91,13 +91,14 @@ struct pass {
 
 /* ---- process ---- */
 
+/* Defaults and bounds stand in server/config.def. */
 struct engine_options {
     struct kube *kube;
-    struct kube *lease_kube;     /* connections of the lease thread's own; NULL = kube */
+    struct kube *lease_kube;     /* connections of the lease thread's own */
     const char *identity;        /* unique per process, [a-z0-9.-]: part of a Lease's name */
     const char *lease_namespace; /* where Leases live, e.g. flotilla-system */
-    int workers;                 /* per reconciler, default 4 */
-    int lease_duration_ms, lease_renew_ms, lease_deadline_ms; /* 15000, 5000, 10000 */
+    int workers;                 /* per reconciler */
+    int lease_duration_ms, lease_renew_ms, lease_deadline_ms;
     bool lease_gate; /* false: this process acts as if it held every shard (fault proofs only) */
 };
 

@@ -16,10 +16,6 @@
 #include <string.h>
 
 enum {
-    WORKERS_DEFAULT = 8,
-    POLL_DEFAULT_MS = 200,
-    LEASE_DURATION_DEFAULT_MS = 15000,
-    LEASE_RENEW_DEFAULT_MS = 5000,
     RESCAN_EVERY_MS = 300000,
 };
 
@@ -101,29 +97,18 @@ static void *run_leaser(void *arg)
 
 /* ---- start and stop ---- */
 
-static int or_default(int value, int otherwise)
-{
-    return value > 0 ? value : otherwise;
-}
-
 static struct fleet *fleet_new(const struct fleet_options *options)
 {
     struct fleet *fleet = calloc(1, sizeof *fleet);
     if (!fleet)
         abort();
     fleet->options = *options;
-    struct fleet_options *own = &fleet->options;
-    own->workers = or_default(own->workers, WORKERS_DEFAULT);
-    own->workers = own->workers > WORKERS_MAX ? WORKERS_MAX : own->workers;
-    own->poll_ms = or_default(own->poll_ms, POLL_DEFAULT_MS);
-    own->lease_duration_ms = or_default(own->lease_duration_ms, LEASE_DURATION_DEFAULT_MS);
-    own->lease_renew_ms = or_default(own->lease_renew_ms, LEASE_RENEW_DEFAULT_MS);
     fleet->conninfo = strdup(options->conninfo);
     fleet->cells_dir = strdup(options->cells_dir);
     fleet->identity = strdup(options->identity);
     if (!fleet->conninfo || !fleet->cells_dir || !fleet->identity)
         abort();
-    fleet->pool = pg_pool_new(fleet->conninfo, own->workers + 2, NULL);
+    fleet->pool = pg_pool_new(fleet->conninfo, options->workers + 2, NULL);
     fleet->lease_pool = pg_pool_new(fleet->conninfo, 1, NULL);
     fleet->cells = cells_new(fleet->cells_dir);
     pthread_mutex_init(&fleet->lock, NULL);
@@ -141,6 +126,8 @@ int fleet_start(struct ctx *ctx, const struct fleet_options *options, struct fle
 {
     if (!options->conninfo || !options->cells_dir || !options->identity)
         return err_set(ctx, ERR_CONFIG, NULL, "fleet needs a database, cells and an identity");
+    if (options->workers < 1 || options->workers > WORKERS_MAX)
+        return err_set(ctx, ERR_CONFIG, NULL, "workers must be from 1 to %d", WORKERS_MAX);
     struct fleet *fleet = fleet_new(options);
     for (int index = 0; index < fleet->options.workers; index++) {
         fleet->desk[index].fleet = fleet;

@@ -11,16 +11,16 @@
 struct ctx;
 struct fleet;
 
+/* Defaults and bounds stand in server/config.def. */
 struct fleet_options {
     const char *conninfo;  /* of the role flotilla_fleet */
     const char *cells_dir; /* where the kubeconfig files are that the cells' rows name */
     const char *identity;  /* unique per process */
-    int workers;           /* default 8 */
-    int poll_ms;           /* how often the outbox is asked, default 200 */
-    int lease_duration_ms; /* of the right to collect from a cell, and of taken work: default 15000
-                            */
-    int lease_renew_ms;    /* default 5000 */
-    bool lease_gate;       /* false: takes what others hold (fault proofs only) */
+    int workers;
+    int poll_ms;           /* how often the outbox is asked */
+    int lease_duration_ms; /* of the right to collect from a cell, and of taken work */
+    int lease_renew_ms;
+    bool lease_gate; /* false: takes what others hold (fault proofs only) */
 };
 
 /* Strings are copied. Returns once the threads run; the database may still be away. */

@@ -32,26 +32,35 @@ static const json_t *find_elder(struct ctx *ctx, struct pass *pass)
     return NULL;
 }
 
-/* Pods that ran to their end do not count. */
-static bool pod_runs(const json_t *pod)
+/*
+ * Does the pod hold up the lock of the backends? Not what ran to its end, nor what nobody controls:
+ * a label alone must not keep a registry open for ever. Nor a pod that should have ended long ago:
+ * its node is lost, and what still runs there loses its sessions when the role is locked.
+ */
+bool registry_pod_runs(const json_t *pod, int64_t now_ms)
 {
     const char *phase = json_str_or(pod, "status.phase", "");
-    return !str_equal(phase, "Succeeded") && !str_equal(phase, "Failed");
+    const char *end = json_str(pod, "metadata.deletionTimestamp"); /* its grace period included */
+    return !str_equal(phase, "Succeeded") && !str_equal(phase, "Failed") &&
+           json_bool_or(pod, "metadata.ownerReferences.0.controller", false) &&
+           !registry_time_passed(end, now_ms - POD_LOST_MS);
 }
 
 static bool pod_serves(const json_t *pod)
 {
     const json_t *ready = json_find(pod, "status.conditions", "type", "Ready");
-    return pod_runs(pod) && str_equal(json_str(ready, "status"), "True");
+    return str_equal(json_str(ready, "status"), "True");
 }
 
 static void count_pods(struct registry_scope *scope)
 {
+    int64_t now_ms = clock_wall_ms();
     size_t at;
     json_t *pod;
     json_array_foreach(scope->pods, at, pod) {
-        scope->pods_left += pod_runs(pod);
-        scope->pods_ready += pod_serves(pod);
+        bool runs = registry_pod_runs(pod, now_ms);
+        scope->pods_left += runs;
+        scope->pods_ready += runs && pod_serves(pod);
     }
 }
 
@@ -70,6 +79,8 @@ int registry_gather(struct ctx *ctx, struct pass *pass)
     scope->pods =
         pass_list(ctx, pass, KIND_POD, pass->key.namespace, LABEL_REGISTRY, pass->key.name);
     count_pods(scope);
+    if (scope->pods_left > 0 && (scope->deleting || registry_closed(scope)))
+        pass_requeue(pass, POD_LOST_MS / 10); /* that one is lost wakes nobody */
     return 0;
 }
 

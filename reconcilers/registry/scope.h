@@ -20,6 +20,7 @@ enum {
     RETAIN_MS_PER_DAY = 86400000,
     RETAIN_DAYS = 30,
     POOL_CHECK_MS = 30000,
+    POD_LOST_MS = 300000,      /* a pod that should have ended so long ago has lost its node */
     WAIT_FOR_OTHERS_MS = 5000, /* somebody else's change that wakes nobody here */
     BUSY_MS = 50,              /* a pool that has enough workers inside */
     POSTGRESQL_PORT = 5432,    /* of a pool that names none; the CRD has the same default */
@@ -91,6 +92,7 @@ int registry_stack(struct ctx *ctx, struct pass *pass); /* act.c */
 int registry_status(struct ctx *ctx, struct pass *pass);
 
 /* Pure halves of phases, for tests. */
+bool registry_pod_runs(const json_t *pod, int64_t now_ms);
 json_t *registry_facts(struct ctx *ctx, const struct registry_operator *home,
                        const struct registry_scope *scope);
 void registry_conditions(struct ctx *ctx, const struct pass *pass,

@@ -21,9 +21,7 @@
 #include <time.h>
 
 enum {
-    WORKERS_DEFAULT = 8,
     SPARE_SESSIONS = 2, /* the waiters' thread and the housekeeper */
-    REQUESTS_PER_SECOND_DEFAULT = 200,
     HOUSEKEEPING_PERIOD_MS = 600000,
     OWN_TIMEOUT_MS = 5000,
 };
@@ -230,20 +228,17 @@ static int check_schema(struct ctx *ctx, const struct app *app)
 
 static int listen_http(struct ctx *ctx, struct serve *serve, const struct serve_options *options)
 {
-    const int wanted = options->requests_per_second;
     serve->api = api_new(&(struct api_options){
         .routes = app_routes,
         .app = &serve->app,
         .find_key = find_key,
-        .requests_per_second = wanted < 0 ? 0
-                               : wanted   ? wanted
-                                          : REQUESTS_PER_SECOND_DEFAULT,
+        .requests_per_second = options->requests_per_second,
     });
     serve->app.waiters = waiters_new(find_ended, &serve->app);
     const struct http_server_options http = {
-        .address = options->address ? options->address : "127.0.0.1",
+        .address = options->address,
         .port = options->port,
-        .workers = options->workers > 0 ? options->workers : WORKERS_DEFAULT,
+        .workers = options->workers,
         .handler = api_answer,
         .refuse = api_refuse,
         .arg = serve->api,
@@ -256,9 +251,9 @@ int serve_start(struct ctx *ctx, const struct serve_options *options, struct ser
     struct serve *serve = calloc(1, sizeof *serve);
     if (!serve)
         abort();
-    int workers = options->workers > 0 ? options->workers : WORKERS_DEFAULT;
     serve->arena = arena_new();
-    serve->app.pool = pg_pool_new(options->conninfo, workers + SPARE_SESSIONS, session_setup);
+    serve->app.pool =
+        pg_pool_new(options->conninfo, options->workers + SPARE_SESSIONS, session_setup);
     pthread_mutex_init(&serve->lock, NULL);
     clock_cond_init(&serve->stop);
     int rc = load_openapi(ctx, serve);

@@ -6,12 +6,13 @@
 struct ctx;
 struct serve;
 
+/* Defaults and bounds stand in server/config.def. */
 struct serve_options {
     const char *conninfo;    /* of the role flotilla_serve */
-    const char *address;     /* to listen on; NULL = 127.0.0.1 */
+    const char *address;     /* to listen on */
     int port;                /* 0 = any free one */
-    int workers;             /* 0 = 8; as many database sessions, and two more */
-    int requests_per_second; /* 0 = 200, negative = no limit */
+    int workers;             /* as many database sessions, and two more */
+    int requests_per_second; /* 0 = no limit */
 };
 
 /* -ERR_CONFIG (SchemaTooOld) when the database was not migrated as far as this binary needs. */

@@ -5,11 +5,12 @@
 #include "reconcilers/registry/scope.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
+#include "server/base/yaml.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define NOW_MS INT64_C(1800000000000) /* 2027-01-15 */
+#define NOW_MS INT64_C(1800000000000) /* 2027-01-15T08:00:00Z */
 #define PAST "2026-01-01T00:00:00Z"
 #define FUTURE "2030-01-01T00:00:00Z"
 
@@ -45,6 +46,31 @@ static void teardown__purges_only_when_said_twice(void **state)
             .fleet = rows[at].fleet,
         };
         assert_int_equal(registry_teardown_decide(&scope, NOW_MS), rows[at].want);
+    }
+}
+
+static void pods__hold_up_a_close_only_while_they_may_run(void **state)
+{
+#define OWNED "metadata: {ownerReferences: [{kind: ReplicaSet, controller: true}]"
+    static const struct {
+        const char *pod;
+        bool runs;
+    } rows[] = {
+        {"{" OWNED "}, status: {phase: Running}}", true},
+        {"{" OWNED "}, status: {phase: Pending}}", true},
+        {"{" OWNED "}}", true},
+        {"{" OWNED "}, status: {phase: Succeeded}}", false},
+        {"{" OWNED "}, status: {phase: Failed}}", false},
+        {"{metadata: {name: stranger}, status: {phase: Running}}", false},
+        {"{" OWNED ", deletionTimestamp: '2027-01-15T07:59:00Z'}}", true},
+        {"{" OWNED ", deletionTimestamp: '2027-01-15T07:54:00Z'}}", false},
+    };
+    struct ctx *ctx = *state;
+    for (size_t at = 0; at < sizeof rows / sizeof *rows; at++) {
+        json_t *pod = NULL;
+        assert_int_equal(yaml_parse(ctx, rows[at].pod, strlen(rows[at].pod), &pod), 0);
+        if (registry_pod_runs(pod, NOW_MS) != rows[at].runs)
+            fail_msg("%s", rows[at].pod);
     }
 }
 
@@ -209,6 +235,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(teardown__purges_only_when_said_twice),
+        TEST(pods__hold_up_a_close_only_while_they_may_run),
         TEST(conditions__say_what_happened),
         TEST(conditions__have_rows),
         TEST(verify__forgets_another_wish),
