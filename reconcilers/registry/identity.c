@@ -63,12 +63,12 @@ static int create(struct ctx *ctx, struct pass *pass, json_t **ret)
     const struct registry_scope *scope = pass->scope;
     const struct kube_kind_row *kind = kube_kind_row(KIND_REGISTRY_IDENTITY);
     const char *root = shard_root_label(ctx, KIND_REGISTRY, scope->namespace, scope->name);
-    json_t *object =
-        arena_json(ctx->arena, json_pack("{s:s, s:s, s:{s:s, s:{s:s, s:s}}, s:{s:o, s:s}}",
-                                         "apiVersion", kind->api_version, "kind", kind->kind,
-                                         "metadata", "name", scope->spec.identity, "labels",
-                                         LABEL_MANAGED_BY, "flotilla", LABEL_ROOT, root, "spec",
-                                         "owner", identity_owner(scope), "state", "Held"));
+    json_t *object = arena_json(
+        ctx->arena,
+        json_pack("{s:s, s:s, s:{s:s, s:{s:s, s:s}}, s:{s:o, s:s, s:b}}", "apiVersion",
+                  kind->api_version, "kind", kind->kind, "metadata", "name", scope->spec.identity,
+                  "labels", LABEL_MANAGED_BY, "flotilla", LABEL_ROOT, root, "spec", "owner",
+                  identity_owner(scope), "state", "Held", "fleet", scope->fleet));
     int rc = pass_create(ctx, pass, CALL_KUBE_IDENTITY_CREATE, object, ret);
     if (rc != -ERR_ALREADY_EXISTS)
         return rc;
@@ -131,6 +131,16 @@ static int take_over(struct ctx *ctx, struct pass *pass, json_t **identity)
     return 0;
 }
 
+/* Kept where nobody who may write the Registry can take it back. */
+static int note_fleet(struct ctx *ctx, struct pass *pass, json_t **identity)
+{
+    const struct registry_scope *scope = pass->scope;
+    if (!scope->fleet || json_bool_or(*identity, "spec.fleet", false))
+        return 0;
+    json_t *patch = arena_json(ctx->arena, json_pack("{s:{s:b}}", "spec", "fleet", true));
+    return pass_patch(ctx, pass, CALL_KUBE_IDENTITY_UPDATE, *identity, NULL, patch, identity);
+}
+
 int registry_identity(struct ctx *ctx, struct pass *pass)
 {
     struct registry_scope *scope = pass->scope;
@@ -144,6 +154,7 @@ int registry_identity(struct ctx *ctx, struct pass *pass)
         TRY(create(ctx, pass, &identity));
     if (!identity_is_held_by(identity, scope->uid))
         TRY(take_over(ctx, pass, &identity));
+    TRY(note_fleet(ctx, pass, &identity));
     scope->identity = identity;
     return 0;
 }

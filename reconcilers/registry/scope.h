@@ -49,7 +49,7 @@ struct registry_scope {
     struct registry_spec spec;
     const char *namespace, *name, *uid;
     int64_t generation;
-    bool fleet;          /* PostgreSQL owns the spec */
+    bool fleet;          /* PostgreSQL owns the spec: by label, or once by label */
     bool deleting;       /* deletionTimestamp is set */
     const json_t *elder; /* an older Registry of this namespace, or NULL */
     const json_t *pods;  /* of the stack, array */
@@ -99,7 +99,7 @@ void registry_conditions(struct ctx *ctx, const struct pass *pass,
                          const struct registry_scope *scope, json_t *status);
 
 /* What deleting a registry does; pure. */
-enum teardown { TEARDOWN_NOTHING, TEARDOWN_RETAIN, TEARDOWN_PURGE };
+enum teardown { TEARDOWN_RETAIN, TEARDOWN_PURGE };
 enum teardown registry_teardown_decide(const struct registry_scope *scope, int64_t now_ms);
 
 /* ---- shared by several files ---- */

@@ -13,8 +13,6 @@
 
 enum teardown registry_teardown_decide(const struct registry_scope *scope, int64_t now_ms)
 {
-    if (!scope->spec.identity)
-        return TEARDOWN_NOTHING;
     if (registry_closed(scope) && registry_time_passed(scope->spec.purge_after, now_ms))
         return TEARDOWN_PURGE;
     if (scope->spec.deletion == REGISTRY_DELETE && !scope->fleet)
@@ -84,13 +82,13 @@ static int retain(struct ctx *ctx, struct pass *pass, const json_t *identity)
 /* Ours to handle? The lock tells, read live: deciding by a cache would be deciding by the past. */
 static int handle(struct ctx *ctx, struct pass *pass)
 {
-    const struct registry_scope *scope = pass->scope;
-    enum teardown what = registry_teardown_decide(scope, clock_wall_ms());
-    if (what == TEARDOWN_NOTHING)
-        return let_go(ctx, pass);
+    struct registry_scope *scope = pass->scope;
     json_t *identity = NULL;
+    if (!scope->spec.identity)
+        return let_go(ctx, pass);
     TRY(kube_get(ctx, CALL_KUBE_IDENTITY_READ, pass_kube(pass), KIND_REGISTRY_IDENTITY, NULL,
                  scope->spec.identity, &identity));
+    scope->fleet = scope->fleet || json_bool_or(identity, "spec.fleet", false);
     bool ours = str_equal(json_str(identity, "spec.owner.uid"), scope->uid);
     const char *state = json_str_or(identity, "spec.state", "");
     if (!identity && registry_external(pass->status, "PostgreSQL"))
@@ -104,8 +102,9 @@ static int handle(struct ctx *ctx, struct pass *pass)
                        "database, role and credential are being removed");
     }
     TRY(end_stack(ctx, pass));
-    return what == TEARDOWN_PURGE ? hand_to_purge(ctx, pass, identity)
-                                  : retain(ctx, pass, identity);
+    return registry_teardown_decide(scope, clock_wall_ms()) == TEARDOWN_PURGE
+               ? hand_to_purge(ctx, pass, identity)
+               : retain(ctx, pass, identity);
 }
 
 int registry_teardown(struct ctx *ctx, struct pass *pass)

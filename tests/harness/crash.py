@@ -106,7 +106,7 @@ class Proof:
         self.world, self.seed, self.cluster = world, seed, Cluster(world.stack)
         self.keepers = {}
         self.expected = self.creations = None
-        self.stages_of = {}  # point → stages in which an undisturbed run reaches it
+        self.stages_of = {}  # (role, point) → stages in which that process of an undisturbed run reaches it
         self.new_requests = new_requests(world.stack.env["KUBE_AUDIT_LOG"])
         self.runs = 0
 
@@ -156,23 +156,27 @@ class Proof:
         reached = [collections.defaultdict(set) for _ in range(2)]
         for run in range(2):
             name, marks = self.name()
-            env, now = {"FLOTILLA_FAILPOINT_DIR": marks}, ["start"]
+            now, env = ["start"], {}
+            for role in (*ROLES, "audit"):  # apart: `flotillad audit` makes calls of the others' rows, too
+                os.mkdir(f"{marks}/{role}")
+                env[role] = {"FLOTILLA_FAILPOINT_DIR": f"{marks}/{role}"}
 
             def on_stage(stage, run=run, marks=marks, now=now):
-                for point in marks_of("hit", marks):
-                    reached[run][point].add(now[0])
-                    os.unlink(f"{marks}/hit.{point}")
+                for role in os.listdir(marks):
+                    for point in marks_of("hit", f"{marks}/{role}"):
+                        reached[run][role, point].add(now[0])
+                        os.unlink(f"{marks}/{role}/hit.{point}")
                 now[0] = stage
 
             for role in ROLES:
-                self.keep(role, env)
+                self.keep(role, env[role])
                 self.keepers[role].wait_ready()
             started = time.monotonic()
             scenario = crash_life.Scenario(self.world, self.cluster, name, self.expected, on_stage,
-                                           resolve=self.resolver(env))
+                                           resolve=self.resolver(env["audit"]))
             self.expected = scenario.run()
-            on_stage("audit")  # `flotillad audit` reaches points of other roles, too
-            self.check_clean(scenario, env)
+            on_stage("audit")
+            self.check_clean(scenario, env["audit"])
             print(f"undisturbed: {time.monotonic() - started:.1f} s {scenario.took}", flush=True)
             on_stage("stop")
             self.stop_all()
@@ -196,7 +200,7 @@ class Proof:
 
     def aim(self, case):
         """The stage from which on the point may fire. Requests are aimed at in before_write."""
-        stages = self.stages_of.get(case.point)
+        stages = self.stages_of.get((case.role, case.point))
         assert stages, f"{case.point}: no undisturbed run reaches it"
         if case.role == "serve":
             stages = WRITES

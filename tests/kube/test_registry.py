@@ -366,6 +366,7 @@ def test_deletion_policy_is_ignored_on_what_the_fleet_owns(cell):
     own_id, fleet_id = own.id, fleets.id
     own.delete()
     cell.wait_purged(own_id)
+    cell.stack.kubectl("label", "registry", fleets.name, "-n", fleets.namespace, "flotilla.dev/fleet-")  # does not help
     fleets.delete()
     assert cell.identity(fleet_id)["spec"]["state"] == "Retained" and len(cell.externals(fleet_id)) == 2
 

@@ -17,30 +17,27 @@
 static void teardown__purges_only_when_said_twice(void **state)
 {
     static const struct {
-        const char *identity;
         enum registry_lifecycle lifecycle;
         const char *purge_after;
         enum registry_deletion deletion;
         bool fleet;
         enum teardown want;
     } rows[] = {
-        {NULL, REGISTRY_CLOSED, PAST, REGISTRY_DELETE, false, TEARDOWN_NOTHING},
-        {"i", REGISTRY_ACTIVE, NULL, REGISTRY_RETAIN, false, TEARDOWN_RETAIN},
-        {"i", REGISTRY_ACTIVE, PAST, REGISTRY_RETAIN, false, TEARDOWN_RETAIN},
-        {"i", REGISTRY_CLOSED, NULL, REGISTRY_RETAIN, false, TEARDOWN_RETAIN},
-        {"i", REGISTRY_CLOSED, FUTURE, REGISTRY_RETAIN, true, TEARDOWN_RETAIN},
-        {"i", REGISTRY_CLOSED, "garbage", REGISTRY_RETAIN, true, TEARDOWN_RETAIN},
-        {"i", REGISTRY_CLOSED, PAST, REGISTRY_RETAIN, true, TEARDOWN_PURGE},
-        {"i", REGISTRY_CLOSED, PAST, REGISTRY_RETAIN, false, TEARDOWN_PURGE},
-        {"i", REGISTRY_ACTIVE, NULL, REGISTRY_DELETE, false, TEARDOWN_PURGE},
-        {"i", REGISTRY_ACTIVE, NULL, REGISTRY_DELETE, true, TEARDOWN_RETAIN},
-        {"i", REGISTRY_CLOSED, FUTURE, REGISTRY_DELETE, true, TEARDOWN_RETAIN},
+        {REGISTRY_ACTIVE, NULL, REGISTRY_RETAIN, false, TEARDOWN_RETAIN},
+        {REGISTRY_ACTIVE, PAST, REGISTRY_RETAIN, false, TEARDOWN_RETAIN},
+        {REGISTRY_CLOSED, NULL, REGISTRY_RETAIN, false, TEARDOWN_RETAIN},
+        {REGISTRY_CLOSED, FUTURE, REGISTRY_RETAIN, true, TEARDOWN_RETAIN},
+        {REGISTRY_CLOSED, "garbage", REGISTRY_RETAIN, true, TEARDOWN_RETAIN},
+        {REGISTRY_CLOSED, PAST, REGISTRY_RETAIN, true, TEARDOWN_PURGE},
+        {REGISTRY_CLOSED, PAST, REGISTRY_RETAIN, false, TEARDOWN_PURGE},
+        {REGISTRY_ACTIVE, NULL, REGISTRY_DELETE, false, TEARDOWN_PURGE},
+        {REGISTRY_ACTIVE, NULL, REGISTRY_DELETE, true, TEARDOWN_RETAIN},
+        {REGISTRY_CLOSED, FUTURE, REGISTRY_DELETE, true, TEARDOWN_RETAIN},
     };
     (void)state;
     for (size_t at = 0; at < sizeof rows / sizeof *rows; at++) {
         const struct registry_scope scope = {
-            .spec = {.identity = rows[at].identity,
-                     .lifecycle = rows[at].lifecycle,
+            .spec = {.lifecycle = rows[at].lifecycle,
                      .purge_after = rows[at].purge_after,
                      .deletion = rows[at].deletion},
             .fleet = rows[at].fleet,
