@@ -1,5 +1,6 @@
--- A registry as its tenant sees it; the provider also sees where it is and why. The phase is what the
--- cell last reported, overlaid by what the row knows and the cell cannot know yet.
+-- A registry as its tenant sees it: reasons, no messages, which name servers and users of the provider's. The provider
+-- also sees those, and where it is and why. The phase is what the cell last reported, overlaid by what the row knows and
+-- the cell cannot know yet.
 CREATE OR REPLACE VIEW api_registry WITH (security_invoker = true) AS
 SELECT r.id,
        r.tenant_id,
@@ -31,8 +32,12 @@ SELECT r.id,
                'health', s.health,
                'drift', CASE r.state WHEN 'diverged' THEN 'diverged' ELSE s.drift END,
                'reason', CASE r.state WHEN 'diverged' THEN 'Diverged' ELSE s.reason END,
-               'message', s.message,
-               'conditions', s.conditions,
+               'message', CASE WHEN acting_as_provider() THEN s.message END,
+               'conditions', CASE
+                   WHEN acting_as_provider() THEN s.conditions
+                   ELSE (SELECT coalesce(jsonb_agg(c - 'message'), '[]')
+                         FROM jsonb_array_elements(s.conditions) AS c)
+               END,
                'url', 'https://' || (r.spec ->> 'host')),
            'currentOperations', coalesce(
                (SELECT jsonb_agg(jsonb_build_object(

@@ -38,6 +38,18 @@ def test_the_provider_sees_where_it_is(service, tenant):
     assert seen["placement"]["namespace"] == "reg-" + registry["id"][4:]
 
 
+def test_messages_about_the_providers_servers_are_the_providers(service, tenant):
+    registry = tenant.create().json
+    told = '[{"type": "BackendsReady", "status": "False", "reason": "Unreachable", "message": "10.0.0.5: refused"}]'
+    service.database.query("UPDATE registry_status SET reason = 'Unreachable', message = '10.0.0.5: refused',"
+                           " conditions = %s WHERE registry_id = %s", told, registry["id"], role="fleet")
+    path = f"{tenant.path}/registries/{registry['id']}"
+    for body in (tenant.api.get(path).json, tenant.api.get(f"{tenant.path}/registries").json["items"][-1]):
+        assert body["status"]["reason"] == "Unreachable" and body["status"]["message"] is None
+        assert body["status"]["conditions"] == [{"type": "BackendsReady", "status": "False", "reason": "Unreachable"}]
+    assert "10.0.0.5" in service.provider.get(path).json["status"]["message"]
+
+
 def test_patch_supersedes_and_coalesces(service, tenant):
     registry = tenant.create().json
     path = f"{tenant.path}/registries/{registry['id']}"
