@@ -20,8 +20,8 @@ HANG_MS = 3 * LEASE_MS[0]
 SIDES = ("before", "after")
 ACTIONS = [(side, action) for action in ("kill", f"hang({HANG_MS})") for side in SIDES] + [("after", "error")]
 # How a process may end because of a point: killed, or told at start that a server does not answer. Whoever supervises it
-# starts it again. The watchdog of `operate` ends it by design when a pass outstays its lease: because it hangs, or on a
-# machine with too much to do. The end must be the same then, too.
+# starts it again. The watchdog of `operate` ends it by design when a pass outstays its lease, as on a machine with too
+# much to do. The end must be the same then, too; how often that was is part of the figure.
 DEATHS = {"kill": (-9,), "hang": (), "error": (1,)}
 OUTSTAYED = 70
 ROLES = ("serve", "fleet", "operate")
@@ -66,7 +66,7 @@ class Keeper:
 
     def __init__(self, world, role, env, allowed):
         self.world, self.role, self.env, self.allowed = world, role, env, allowed
-        self.deaths, self.unexpected = 0, []
+        self.deaths, self.outstayed, self.unexpected = 0, 0, []
         self.process, self.stopping = None, False
         self.thread = threading.Thread(target=self._keep, daemon=True)
         self.thread.start()
@@ -82,8 +82,10 @@ class Keeper:
                 self.unexpected.append(str(error))
 
     def _note(self, status, asked):
-        if status in self.allowed or (status == OUTSTAYED and self.role == "operate"):
+        if status in self.allowed:
             self.deaths += 1
+        elif status == OUTSTAYED and self.role == "operate":
+            self.outstayed += 1
         elif status != 0 or not asked:
             self.unexpected.append(f"{self.role} ended with {status}: {self.process.logs[-3:]}")
 
@@ -108,7 +110,7 @@ class Proof:
         self.expected = self.creations = None
         self.stages_of = {}  # (role, point) → stages in which that process of an undisturbed run reaches it
         self.new_requests = new_requests(world.stack.env["KUBE_AUDIT_LOG"])
-        self.runs = 0
+        self.runs = self.outstayed = 0
 
     def begin(self):
         sweep(self.world, self.cluster)
@@ -143,6 +145,7 @@ class Proof:
     def stop(self, role):
         keeper = self.keepers.pop(role)
         keeper.stop()
+        self.outstayed += keeper.outstayed
         return keeper
 
     def stop_all(self):
