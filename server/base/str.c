@@ -89,6 +89,18 @@ bool str_starts(const char *text, const char *prefix)
     return text && strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
+bool str_has_word(const char *words, const char *word)
+{
+    size_t length = strlen(word);
+    for (const char *at = words; length && *at; at += strspn(at, " ")) {
+        size_t one = strcspn(at, " ");
+        if (one == length && memcmp(at, word, length) == 0)
+            return true;
+        at += one;
+    }
+    return false;
+}
+
 bool str_matches(const char *text, const char *set, size_t min, size_t max)
 {
     if (!text)

@@ -30,6 +30,8 @@ const char *str_text(const struct str *str);
 
 bool str_equal(const char *a, const char *b); /* NULL equals only NULL */
 bool str_starts(const char *text, const char *prefix);
+/* Is `word` one of `words`, which have one blank between them? */
+bool str_has_word(const char *words, const char *word);
 /* True when every byte is of `set` and the length is within [min, max]. */
 bool str_matches(const char *text, const char *set, size_t min, size_t max);
 /* How many bytes of UTF-8 text fit into `max` without cutting a character in two. */

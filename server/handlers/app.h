@@ -17,7 +17,7 @@ struct app {
 extern const struct route app_routes[];
 
 /* The handlers, one per row of routes.def. */
-#define ROUTE(method, path, permission, handler, why)                                              \
+#define ROUTE(method, path, permission, query, handler, why)                                       \
     int handler(struct ctx *ctx, struct api_call *call);
 #include "server/http/routes.def"
 #undef ROUTE

@@ -42,8 +42,8 @@ struct serve {
 };
 
 const struct route app_routes[] = {
-#define ROUTE(method, path, permission, handler, why)                                              \
-    {method, path, PERMISSION_##permission, handler, why},
+#define ROUTE(method, path, permission, query, handler, why)                                       \
+    {method, path, PERMISSION_##permission, query, handler, why},
 #include "server/http/routes.def"
 #undef ROUTE
     {0},

@@ -84,6 +84,20 @@ const char *api_payer(const struct principal *who)
     return who->provider ? who->key : who->tenant;
 }
 
+/* A misspelt parameter that is ignored answers a question that nobody asked. */
+static int check_query(struct ctx *ctx, struct api_call *call)
+{
+    const char *takes = call->route->query;
+    const char *name = request_query_stranger(call->request, takes);
+    if (!name)
+        return 0;
+    field_errors_add(&call->errors, arena_printf(ctx->arena, "?%.40s", name), "UnknownParameter",
+                     *takes ? arena_printf(ctx->arena, "this path takes %s", takes)
+                            : "this path takes no parameters");
+    return err_set(ctx, ERR_INVALID, "InvalidParameter", "%.40s: not a parameter of this path",
+                   name);
+}
+
 static int serve(struct ctx *ctx, struct api *api, struct api_call *call)
 {
     TRY(router_find(ctx, api->options.routes, call));
@@ -96,6 +110,7 @@ static int serve(struct ctx *ctx, struct api *api, struct api_call *call)
         limits_take(api->payers, api_payer(&call->principal));
     }
     TRY(permit(ctx, call));
+    TRY(check_query(ctx, call));
     return call->route->handler(ctx, call);
 }
 

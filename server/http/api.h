@@ -33,6 +33,7 @@ struct route {
     const char *method;
     const char *path; /* "{x}" stands for one segment, or its part before a colon */
     enum permission permission;
+    const char *query; /* names of the parameters that it takes, with blanks between them */
     route_handler handler;
     const char *why;
 };

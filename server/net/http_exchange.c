@@ -314,6 +314,31 @@ const char *request_query(const struct request *request, const char *name)
     return MHD_lookup_connection_value(exchange->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
+struct strangers {
+    const char *names, *first;
+};
+
+static enum MHD_Result look_for_stranger(void *arg, enum MHD_ValueKind kind, const char *name,
+                                         const char *value)
+{
+    struct strangers *strangers = arg;
+    (void)kind;
+    (void)value;
+    if (str_has_word(strangers->names, name))
+        return MHD_YES;
+    strangers->first = name;
+    return MHD_NO;
+}
+
+const char *request_query_stranger(const struct request *request, const char *names)
+{
+    const struct exchange *exchange = request->exchange_;
+    struct strangers strangers = {names, NULL};
+    MHD_get_connection_values(exchange->connection, MHD_GET_ARGUMENT_KIND, look_for_stranger,
+                              &strangers);
+    return strangers.first;
+}
+
 void response_header(struct response *response, const char *name, const char *value)
 {
     if (!value || strpbrk(value, "\r\n") || response->headers >= HTTP_HEADERS_OUT_MAX)

@@ -31,6 +31,8 @@ struct request {
 /* Borrowed, or NULL. Header names are case-insensitive. */
 const char *request_header(const struct request *request, const char *name);
 const char *request_query(const struct request *request, const char *name);
+/* The first query parameter that is not among `names` (with blanks between them); NULL = none. */
+const char *request_query_stranger(const struct request *request, const char *names);
 
 struct response {
     int status;

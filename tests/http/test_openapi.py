@@ -27,6 +27,20 @@ def test_routes_are_documented_and_documents_are_routed():
     assert documented == set(ROUTES)
 
 
+def test_parameters_are_those_of_the_table():
+    table = re.findall(r'^ROUTE\("(\w+)", +"([^"]+)", +\w+, +"([^"]*)",', (REPO / "server/http/routes.def").read_text(),
+                       re.MULTILINE)
+    assert {(method, path) for method, path, _ in table} == {(method, path) for method, path, _ in ROUTES}
+
+    def named(parameter):
+        return DOCUMENT["components"]["parameters"][parameter["$ref"].split("/")[-1]] if "$ref" in parameter else parameter
+
+    for method, path, operation in operations():
+        documented = [named(parameter) for parameter in operation.get("parameters", [])]
+        names = {parameter["name"] for parameter in documented if parameter["in"] == "query"}
+        assert {(method, path): names} == {(m, p): set(query.split()) for m, p, query in table if (m, p) == (method, path)}
+
+
 def test_versions_are_those_of_the_table():
     versions = re.findall(r'^VERSION\("([^"]+)"', (REPO / "api/versions.def").read_text(), re.MULTILINE)
     for schema in ("NewRegistry", "RegistryPatch"):

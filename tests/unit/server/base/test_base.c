@@ -78,6 +78,17 @@ static void clock_until__is_that_far_away(void **state)
     }
 }
 
+static void str_has_word__takes_whole_words_only(void **state)
+{
+    (void)state;
+    assert_true(str_has_word("limit cursor", "limit"));
+    assert_true(str_has_word("limit cursor", "cursor"));
+    assert_false(str_has_word("limit cursor", "curs"));
+    assert_false(str_has_word("limit cursor", "limits"));
+    assert_false(str_has_word("limit cursor", ""));
+    assert_false(str_has_word("", "limit"));
+}
+
 static void str_to_int__takes_whole_numbers_only(void **state)
 {
     (void)state;
@@ -156,10 +167,11 @@ static void failpoint__fires_once_and_leaves_marks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(arena__runs_deferred_calls_and_zeroes), TEST(str__stops_at_its_cap),
-        TEST(str_fit__keeps_characters_whole),       TEST(clock_until__is_that_far_away),
-        TEST(str_to_int__takes_whole_numbers_only),  TEST(clock__reads_and_writes_rfc3339),
-        TEST(err__keeps_reason_and_takes_a_prefix),  TEST(failpoint__fires_once_and_leaves_marks),
+        TEST(arena__runs_deferred_calls_and_zeroes),  TEST(str__stops_at_its_cap),
+        TEST(str_has_word__takes_whole_words_only),   TEST(str_fit__keeps_characters_whole),
+        TEST(clock_until__is_that_far_away),          TEST(str_to_int__takes_whole_numbers_only),
+        TEST(clock__reads_and_writes_rfc3339),        TEST(err__keeps_reason_and_takes_a_prefix),
+        TEST(failpoint__fires_once_and_leaves_marks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

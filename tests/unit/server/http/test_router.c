@@ -8,11 +8,11 @@
 #include <string.h>
 
 static const struct route routes[] = {
-    {"GET", "/v1/tenants", PERMISSION_PROVIDER, NULL, ""},
-    {"POST", "/v1/tenants", PERMISSION_PROVIDER, NULL, ""},
-    {"GET", "/v1/tenants/{t}", PERMISSION_TENANT, NULL, ""},
-    {"GET", "/v1/tenants/{t}/registries/{id}", PERMISSION_TENANT, NULL, ""},
-    {"POST", "/v1/tenants/{t}/registries/{id}:undo", PERMISSION_TENANT, NULL, ""},
+    {"GET", "/v1/tenants", PERMISSION_PROVIDER, "", NULL, ""},
+    {"POST", "/v1/tenants", PERMISSION_PROVIDER, "", NULL, ""},
+    {"GET", "/v1/tenants/{t}", PERMISSION_TENANT, "", NULL, ""},
+    {"GET", "/v1/tenants/{t}/registries/{id}", PERMISSION_TENANT, "", NULL, ""},
+    {"POST", "/v1/tenants/{t}/registries/{id}:undo", PERMISSION_TENANT, "", NULL, ""},
     {0},
 };
 
