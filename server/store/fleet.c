@@ -138,8 +138,7 @@ int store_fleet_outbox_retry(struct ctx *ctx, struct pg_pool *pool,
         "fleet_outbox_retry",
         CALL_FLEET_OUTBOX_RETRY,
         {item->id, item->owner, number(ctx, retry->at_least_ms), retry->reason, retry->message,
-         number(ctx, retry->failed), number(ctx, retry->at_most_ms),
-         number(ctx, retry->published)},
+         number(ctx, retry->failed), number(ctx, retry->at_most_ms), number(ctx, retry->published)},
         8,
     };
     struct pg_rows rows;
