@@ -192,6 +192,16 @@ static void bind_object(struct binding *binding, const json_t *object, const cha
     }
 }
 
+/* A member of what should be an object and is none: that is said of the parent already. */
+static bool parent_is_wrong(struct ctx *ctx, const json_t *body, const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    if (!dot)
+        return false;
+    const json_t *parent = json_at(body, arena_strndup(ctx->arena, path, (size_t)(dot - path)));
+    return parent && !json_is_object(parent);
+}
+
 static int verdict(struct ctx *ctx, const struct field_errors *errors)
 {
     if (!errors->count)
@@ -207,7 +217,8 @@ int schema_bind(struct ctx *ctx, const struct field *fields, enum bind_mode mode
     struct binding binding = {ctx, fields, mode, audience, target, errors};
     bind_object(&binding, body, "");
     for (const struct field *field = fields; mode == BIND_WHOLE && field->path; field++)
-        if (field->required && !json_at(body, field->path))
+        if (field->required && !json_at(body, field->path) &&
+            !parent_is_wrong(ctx, body, field->path))
             complain(&binding, field, "Required", field->doc);
     return verdict(ctx, errors);
 }

@@ -59,6 +59,18 @@ static void test_whole_body(void **state)
                         "{\"host\":\"a.b\",\"plan\":\"s\",\"version\":\"2.15.2\"}");
 }
 
+static void test_members_of_no_object_are_not_missed(void **state)
+{
+    struct ctx *ctx = *state;
+    struct registry_request request;
+    struct field_errors errors = {0};
+    json_t *body = parse(ctx, "{\"name\":\"a\",\"spec\":\"s\"}");
+    assert_int_equal(registry_request_create(ctx, AUDIENCE_TENANT, body, &request, &errors),
+                     -ERR_INVALID);
+    assert_int_equal(errors.count, 1);
+    assert_true(has(&errors, "/spec", "WrongType"));
+}
+
 /* One answer names everything that is wrong. */
 static void test_all_errors_at_once(void **state)
 {
@@ -168,6 +180,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_names),
         TEST(test_whole_body),
+        TEST(test_members_of_no_object_are_not_missed),
         TEST(test_all_errors_at_once),
         TEST(test_errors_are_bounded),
         TEST(test_audiences),
