@@ -1,4 +1,4 @@
-/* The decision about one Lease: see lease.h. */
+/* The decision about a shard's Lease: see lease.h. */
 #include "reconcilers/engine/lease.h"
 
 #include "server/base/str.h"
@@ -10,13 +10,12 @@ bool lease_expired(const struct lease_record *record, int64_t now_ms)
     return now_ms - record->changed_ms > record->duration_ms;
 }
 
+/* While a last pass is inside, an unwanted Lease is kept: nobody else may begin yet. */
 static enum lease_action decide_own(const struct lease_view *view)
 {
     if (!view->wanted && !view->busy)
         return LEASE_RELEASE;
-    /* While a last pass is inside, an unwanted Lease is kept alive: nobody else may begin yet. */
-    bool due = !view->hold->held || view->now_ms - view->hold->sent_ms >= view->renew_ms;
-    return due ? LEASE_RENEW : LEASE_NOTHING;
+    return view->hold->held ? LEASE_NOTHING : LEASE_TAKE;
 }
 
 enum lease_action lease_decide(const struct lease_view *view)
@@ -27,7 +26,7 @@ enum lease_action lease_decide(const struct lease_view *view)
         return LEASE_NOTHING;
     if (!view->record->exists)
         return LEASE_CREATE;
-    if (!*view->record->holder || lease_expired(view->record, view->now_ms))
+    if (!*view->record->holder || !view->holder_lives)
         return LEASE_TAKE;
     return LEASE_NOTHING;
 }

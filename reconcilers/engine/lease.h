@@ -1,6 +1,7 @@
 /*
- * What to do about one Lease: pure, so that every case can stand in a table of a test. Time is the
- * caller's; expiry is judged by local time since the record last changed, never by its own stamps.
+ * What to do about the Lease of one shard: pure, so that every case can stand in a table of a test.
+ * Time is the caller's; expiry is judged by local time since the record last changed, never by its
+ * own stamps.
  */
 #pragma once
 
@@ -26,20 +27,19 @@ struct lease_hold {
     bool held;       /* the last thing we know is that it is ours */
     bool draining;   /* no new pass may begin; given up when the last one ended */
     bool refused;    /* a key was turned away, and thereby forgotten, since the last renewal */
-    int64_t sent_ms; /* when the last renewal that succeeded was sent */
+    int64_t sent_ms; /* when the last renewal of our member Lease that succeeded was sent */
     uint64_t epoch;  /* rises with each acquisition: a pass of an earlier hold stays refused */
 };
 
-enum lease_action { LEASE_NOTHING, LEASE_CREATE, LEASE_TAKE, LEASE_RENEW, LEASE_RELEASE };
+enum lease_action { LEASE_NOTHING, LEASE_CREATE, LEASE_TAKE, LEASE_RELEASE };
 
 struct lease_view {
     const struct lease_record *record;
     const struct lease_hold *hold;
     const char *identity;
-    bool wanted; /* rendezvous hashing gives it to us */
-    bool busy;   /* a pass of ours is inside */
-    int64_t renew_ms;
-    int64_t now_ms;
+    bool wanted;       /* rendezvous hashing gives it to us */
+    bool busy;         /* a pass of ours is inside */
+    bool holder_lives; /* another holder's member Lease is there and not expired */
 };
 
 bool lease_expired(const struct lease_record *record, int64_t now_ms);

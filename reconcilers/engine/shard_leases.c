@@ -1,7 +1,8 @@
 /*
- * The lease thread: one round a fifth of the renewal time. A round lists all Leases (one read),
- * renews our own member Lease, and does for each shard what lease_decide() says, in a few lanes at
- * a time. A call that fails ends its lane: the others of it would only wait as long.
+ * The lease thread: one round a fifth of the renewal time. A round renews our member Lease when
+ * that is due, lists all Leases (one read) when the last list is half a renewal old or something
+ * failed, fences members that are dead, and does for each shard what lease_decide() says, in a few
+ * lanes at a time. A call that fails ends its lane: the others of it would only wait as long.
  */
 #include "reconcilers/engine/shards_internal.h"
 
@@ -18,12 +19,7 @@
 #define MEMBER_PREFIX "flotilla-member-"
 #define MANAGER "flotilla-lease"
 
-enum {
-    ROUNDS_PER_RENEWAL = 5,
-    LANES = 8,
-    /* A dead process leaves its member Lease behind; who sees it unchanged this long sweeps it. */
-    MEMBER_FORGET_DURATIONS = 40,
-};
+enum { ROUNDS_PER_RENEWAL = 5, LISTS_PER_RENEWAL = 2, LANES = 8 };
 
 /* A call that takes longer could not save a Lease that is due. */
 static int call_timeout_ms(const struct shards *shards)
@@ -196,39 +192,60 @@ static struct lease_hold look_at_hold(struct shards *shards, int shard, bool wan
     return copy;
 }
 
-static int do_shard(struct ctx *ctx, struct shards *shards, int shard, bool wanted,
-                    uint64_t *acquired)
+static enum lease_action decide_shard(struct shards *shards, int shard, const char *const *live,
+                                      int count, uint64_t *acquired)
+{
+    char name[8];
+    const struct lease_record *record = &shards->record[shard];
+    struct lease_view view = {.record = record, .identity = shards->options.identity};
+    view.wanted = lease_winner(live, count, shard_name(shard, name)) == 0;
+    for (int at = 0; at < count; at++)
+        view.holder_lives |= str_equal(record->holder, live[at]);
+    struct lease_hold hold = look_at_hold(shards, shard, view.wanted, &view.busy, acquired);
+    view.hold = &hold;
+    return lease_decide(&view);
+}
+
+/* What is taken holds as long as our member Lease does, which was renewed before. */
+static int write_shard(struct ctx *ctx, struct shards *shards, int shard, enum lease_action action,
+                       uint64_t *acquired)
 {
     char name[8];
     struct lease_record *record = &shards->record[shard];
-    struct lease_view view = {.record = record,
-                              .identity = shards->options.identity,
-                              .wanted = wanted,
-                              .renew_ms = shards->options.renew_ms,
-                              .now_ms = clock_boottime_ms()};
-    struct lease_hold hold = look_at_hold(shards, shard, wanted, &view.busy, acquired);
-    view.hold = &hold;
-    enum lease_action action = lease_decide(&view);
-    if (action == LEASE_NOTHING)
-        return 0;
+    bool release = action == LEASE_RELEASE;
     struct lease_write write = {
         .name = arena_printf(ctx->arena, SHARD_PREFIX "%s", shard_name(shard, name)),
         .label = "shard",
-        .holder = action == LEASE_RELEASE ? NULL : shards->options.identity,
-        .take = action == LEASE_TAKE || action == LEASE_CREATE,
+        .holder = release ? NULL : shards->options.identity,
+        .take = !release,
         .record = record,
     };
-    if (action == LEASE_RELEASE)
+    if (release)
         note_released(shards, shard); /* before it is sent: then another may begin */
     int rc = write_lease(ctx, shards, &write, record);
-    if (rc == 0 && action != LEASE_RELEASE && shards_note_held(shards, shard, view.now_ms))
+    if (rc == 0 && !release && shards_note_held(shards, shard, shards->own.sent_ms))
         *acquired |= UINT64_C(1) << shard;
-    return is_race(rc) ? 0 : rc;
+    return rc;
 }
 
 /* ---- members ---- */
 
-static int renew_member(struct ctx *ctx, struct shards *shards)
+/* Not ours any more: fenced by somebody who believed us dead, or removed by hand. */
+static int lose_member(struct ctx *ctx, struct shards *shards)
+{
+    shards->own.held = false;
+    shards_drop_all(shards);
+    return err_set(ctx, ERR_LEASE_LOST, NULL, "member Lease '%s' was changed by somebody else",
+                   shards->options.identity);
+}
+
+static bool member_is_due(const struct shards *shards)
+{
+    return !shards->own.held ||
+           clock_boottime_ms() - shards->own.sent_ms >= shards->options.renew_ms;
+}
+
+static int renew_member(struct ctx *ctx, struct shards *shards, uint64_t *acquired)
 {
     int64_t now_ms = clock_boottime_ms();
     struct lease_record *record = find_member(shards, shards->options.identity);
@@ -236,9 +253,10 @@ static int renew_member(struct ctx *ctx, struct shards *shards)
         return err_set(ctx, ERR_OVERLOADED, "TooManyMembers",
                        "more than %d member Leases in namespace %s", SHARD_MEMBERS_MAX,
                        shards->options.namespace);
-    if (record->exists && shards->own.held &&
-        now_ms - shards->own.sent_ms < shards->options.renew_ms)
+    if (record->exists && !member_is_due(shards))
         return 0;
+    if (!record->exists && shards->own.held)
+        return lose_member(ctx, shards);
     struct lease_write write = {
         .name = arena_printf(ctx->arena, MEMBER_PREFIX "%s", shards->options.identity),
         .label = "member",
@@ -247,41 +265,51 @@ static int renew_member(struct ctx *ctx, struct shards *shards)
         .record = record,
     };
     int rc = write_lease(ctx, shards, &write, record);
-    if (rc == 0)
-        shards->own = (struct lease_hold){.held = true, .sent_ms = now_ms};
-    return is_race(rc) ? 0 : rc;
+    if (is_race(rc) && shards->own.held)
+        return lose_member(ctx, shards);
+    TRY(rc);
+    shards->own = (struct lease_hold){.held = true, .sent_ms = now_ms};
+    *acquired |= shards_note_renewed(shards, now_ms);
+    return 0;
 }
 
 static int remove_member(struct ctx *ctx, struct shards *shards, const char *identity,
                          const char *version)
 {
-    const char *name = arena_printf(ctx->arena, MEMBER_PREFIX "%s", identity);
-    int rc = kube_delete(ctx, CALL_LEASE_DELETE, shards->options.kube, KIND_LEASE,
-                         shards->options.namespace, name, NULL, version);
-    return is_race(rc) ? 0 : rc;
+    return kube_delete(ctx, CALL_LEASE_DELETE, shards->options.kube, KIND_LEASE,
+                       shards->options.namespace,
+                       arena_printf(ctx->arena, MEMBER_PREFIX "%s", identity), NULL, version);
 }
 
-static int sweep_members(struct ctx *ctx, struct shards *shards)
+/* Before anything of a dead member may be taken. Refused: it lives, its renewal was on the way. */
+static int fence_dead(struct ctx *ctx, struct shards *shards)
 {
-    int64_t now_ms = clock_boottime_ms();
     for (int at = 0; at < shards->member_count; at++) {
-        const struct shard_member *member = &shards->members[at];
-        int64_t forget_ms = member->record.duration_ms * MEMBER_FORGET_DURATIONS;
-        if (member->record.exists && now_ms - member->record.changed_ms > forget_ms &&
-            !str_equal(member->name, shards->options.identity))
-            TRY(remove_member(ctx, shards, member->name, member->record.version));
+        struct shard_member *member = &shards->members[at];
+        int64_t now_ms = clock_boottime_ms();
+        if (str_equal(member->name, shards->options.identity) || !member->record.exists ||
+            !lease_expired(&member->record, now_ms))
+            continue;
+        int rc = remove_member(ctx, shards, member->name, member->record.version);
+        if (rc == -ERR_CONFLICT)
+            member->record.changed_ms = now_ms;
+        else if (rc == 0 || rc == -ERR_NOT_FOUND)
+            member->record.exists = false;
+        else
+            return rc;
+        err_clear(ctx);
     }
     return 0;
 }
 
+/* Ourselves first. Those that expired are gone by now. */
 static int live_members(const struct shards *shards, const char *live[SHARD_MEMBERS_MAX + 1])
 {
     int count = 0;
-    int64_t now_ms = clock_boottime_ms();
     live[count++] = shards->options.identity;
     for (int at = 0; at < shards->member_count; at++)
         if (!str_equal(shards->members[at].name, shards->options.identity) &&
-            !lease_expired(&shards->members[at].record, now_ms))
+            shards->members[at].record.exists)
             live[count++] = shards->members[at].name;
     return count;
 }
@@ -290,11 +318,12 @@ static int live_members(const struct shards *shards, const char *live[SHARD_MEMB
 
 struct lane {
     struct shards *shards;
-    const bool *wanted; /* by shard */
+    const enum lease_action *action; /* by shard */
     int number;
     pthread_t thread;
     bool has_thread;
     uint64_t acquired;
+    bool raced;     /* somebody was faster: the records are old */
     struct err err; /* code 0 = all went well */
 };
 
@@ -306,25 +335,27 @@ static void *lane_main(void *arg)
     struct ctx ctx = ctx_make(arena, "operate");
     int rc = 0;
     /* After a failure the next round begins one further: a Lease that fails stops no other. */
-    for (int step = 0; step < SHARDS_ALL && rc == 0; step++) {
+    for (int step = 0; step < SHARDS_ALL && (rc == 0 || is_race(rc)); step++) {
         int shard = (shards->first + step) % SHARDS_ALL;
-        if (shard % LANES != lane->number)
+        if (shard % LANES != lane->number || lane->action[shard] == LEASE_NOTHING)
             continue;
+        err_clear(&ctx);
         ctx.deadline_ms = clock_boottime_ms() + call_timeout_ms(shards);
-        rc = do_shard(&ctx, shards, shard, lane->wanted[shard], &lane->acquired);
+        rc = write_shard(&ctx, shards, shard, lane->action[shard], &lane->acquired);
+        lane->raced |= is_race(rc);
     }
-    if (rc < 0)
+    if (rc < 0 && !is_race(rc))
         lane->err = ctx.err;
     arena_free(arena);
     return NULL;
 }
 
-static int run_lanes(struct ctx *ctx, struct shards *shards, const bool wanted[SHARDS_ALL],
-                     uint64_t *acquired)
+static int run_lanes(struct ctx *ctx, struct shards *shards,
+                     const enum lease_action action[SHARDS_ALL], uint64_t *acquired)
 {
     struct lane lanes[LANES];
     for (int at = 0; at < LANES; at++) {
-        lanes[at] = (struct lane){.shards = shards, .wanted = wanted, .number = at};
+        lanes[at] = (struct lane){.shards = shards, .action = action, .number = at};
         lanes[at].has_thread = pthread_create(&lanes[at].thread, NULL, lane_main, &lanes[at]) == 0;
         if (!lanes[at].has_thread)
             lane_main(&lanes[at]);
@@ -334,6 +365,8 @@ static int run_lanes(struct ctx *ctx, struct shards *shards, const bool wanted[S
         if (lanes[at].has_thread)
             pthread_join(lanes[at].thread, NULL);
         *acquired |= lanes[at].acquired;
+        if (lanes[at].raced)
+            shards->listed_ms = 0;
         if (lanes[at].err.code && rc == 0) {
             ctx->err = lanes[at].err;
             rc = -ctx->err.code;
@@ -358,18 +391,33 @@ static void show_metrics(struct shards *shards)
     metric_set(METRIC_LEADER, leads, SHARD_PREFIX "cluster");
 }
 
+/* Decides by what was listed last: that is fenced by the versions it had. */
+static int look(struct ctx *ctx, struct shards *shards)
+{
+    int64_t now_ms = clock_boottime_ms();
+    int64_t period_ms = shards->options.renew_ms / LISTS_PER_RENEWAL;
+    if (shards->listed_ms && now_ms - shards->listed_ms < period_ms)
+        return 0;
+    shards->listed_ms = 0;
+    TRY(list_leases(ctx, shards));
+    TRY(fence_dead(ctx, shards));
+    shards->listed_ms = now_ms;
+    return 0;
+}
+
 static int round_of(struct ctx *ctx, struct shards *shards, uint64_t *acquired)
 {
     const char *live[SHARD_MEMBERS_MAX + 1];
-    bool wanted[SHARDS_ALL];
-    char name[8];
-    TRY(list_leases(ctx, shards));
-    TRY(renew_member(ctx, shards));
+    enum lease_action action[SHARDS_ALL];
+    bool is_work = false;
+    TRY(look(ctx, shards));
+    TRY(renew_member(ctx, shards, acquired));
     int count = live_members(shards, live);
-    for (int shard = 0; shard < SHARDS_ALL; shard++)
-        wanted[shard] = lease_winner(live, count, shard_name(shard, name)) == 0;
-    TRY(run_lanes(ctx, shards, wanted, acquired));
-    return sweep_members(ctx, shards);
+    for (int shard = 0; shard < SHARDS_ALL; shard++) {
+        action[shard] = decide_shard(shards, shard, live, count, acquired);
+        is_work |= action[shard] != LEASE_NOTHING;
+    }
+    return is_work ? run_lanes(ctx, shards, action, acquired) : 0;
 }
 
 void *shard_leases_main(void *arg)
@@ -387,7 +435,9 @@ void *shard_leases_main(void *arg)
         if (rc < 0 && !failing)
             log_failure(&ctx, "renewing the Leases");
         failing = rc < 0;
-        if (rc == 0)
+        if (failing)
+            shards->listed_ms = 0;
+        else
             atomic_store(&shards->spoken, true);
         show_metrics(shards);
         if (acquired)
@@ -397,17 +447,16 @@ void *shard_leases_main(void *arg)
     return NULL;
 }
 
+/* Without our member Lease everything that we held is free. */
 void shard_leases_release(struct shards *shards)
 {
-    static const bool none[SHARDS_ALL];
+    if (!shards->own.held)
+        return;
     struct arena *arena = arena_new();
     struct ctx ctx = ctx_make(arena, "operate");
     ctx.deadline_ms = clock_boottime_ms() + call_timeout_ms(shards);
-    uint64_t acquired = 0;
-    int rc = run_lanes(&ctx, shards, none, &acquired);
-    if (rc == 0 && shards->own.held)
-        rc = remove_member(&ctx, shards, shards->options.identity, NULL);
-    if (rc < 0)
+    int rc = remove_member(&ctx, shards, shards->options.identity, NULL);
+    if (rc < 0 && rc != -ERR_NOT_FOUND)
         log_failure(&ctx, "giving the Leases back"); /* they run out by themselves */
     arena_free(arena);
 }

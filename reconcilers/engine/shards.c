@@ -30,7 +30,7 @@ const char *shard_name(int shard, char out[8])
     return out;
 }
 
-/* ---- visits; `holds` with the mutex held ---- */
+/* ---- visits; `holds` and `note_held` with the mutex held ---- */
 
 static bool holds(const struct shards *shards, int shard, int64_t within_ms)
 {
@@ -74,9 +74,8 @@ bool shards_enter(struct shards *shards, int shard, struct shard_visit *visit)
     return may;
 }
 
-bool shards_note_held(struct shards *shards, int shard, int64_t sent_ms)
+static bool note_held(struct shards *shards, int shard, int64_t sent_ms)
 {
-    pthread_mutex_lock(&shards->mutex);
     struct lease_hold *hold = &shards->hold[shard];
     bool acquired = !hold->held || sent_ms - hold->sent_ms >= shards->options.deadline_ms;
     if (acquired) {
@@ -87,8 +86,36 @@ bool shards_note_held(struct shards *shards, int shard, int64_t sent_ms)
     hold->held = true;
     hold->refused = false;
     hold->sent_ms = sent_ms;
+    return wakes_roots;
+}
+
+bool shards_note_held(struct shards *shards, int shard, int64_t sent_ms)
+{
+    pthread_mutex_lock(&shards->mutex);
+    bool wakes_roots = note_held(shards, shard, sent_ms);
     pthread_mutex_unlock(&shards->mutex);
     return wakes_roots;
+}
+
+uint64_t shards_note_renewed(struct shards *shards, int64_t sent_ms)
+{
+    uint64_t wakes_roots = 0;
+    pthread_mutex_lock(&shards->mutex);
+    for (int shard = 0; shard < SHARDS_ALL; shard++)
+        if (shards->hold[shard].held && note_held(shards, shard, sent_ms))
+            wakes_roots |= UINT64_C(1) << shard;
+    pthread_mutex_unlock(&shards->mutex);
+    return wakes_roots;
+}
+
+void shards_drop_all(struct shards *shards)
+{
+    pthread_mutex_lock(&shards->mutex);
+    for (int shard = 0; shard < SHARDS_ALL; shard++) {
+        shards->hold[shard].held = false;
+        shards->hold[shard].draining = false;
+    }
+    pthread_mutex_unlock(&shards->mutex);
 }
 
 void shards_leave(struct shard_visit *visit)

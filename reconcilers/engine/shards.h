@@ -1,11 +1,14 @@
 /*
  * Shards: which roots this process may act on. 32 shards by the hash of the root and one called
- * "cluster", a coordination Lease each, and one Lease per process by which the processes know of
- * each other. Leases only keep double work away: what is written is fenced by resourceVersion.
+ * "cluster", a coordination Lease each that names its holder, and one member Lease per process. A
+ * holder holds as long as its member Lease lives: that one alone is renewed. Who finds another's
+ * member Lease expired deletes it at the version that he saw (a fence: a renewal that comes later
+ * fails, and its process drops all it held), and only then takes what it held. Leases only keep
+ * double work away: what is written is fenced by resourceVersion.
  *
  * Three times count from the moment the last renewal that succeeded was *sent*: past `deadline` the
  * gate of every pass inside is closed, past 13/15 of `duration` a pass that is still inside makes
- * the process end, and past `duration` another process may take the Lease.
+ * the process end, and past `duration` another process may take what we hold.
  */
 #pragma once
 

@@ -30,6 +30,7 @@ struct shards {
     struct shard_member members[SHARD_MEMBERS_MAX]; /* the others and, when listed, ourselves */
     int member_count;
     struct lease_hold own; /* our own member Lease */
+    int64_t listed_ms;     /* when all Leases were listed; 0 = list before anything is decided */
     int first;             /* where the next round begins; moves on after a failure */
 };
 
@@ -39,6 +40,10 @@ struct shards {
  * after the deadline, and nothing else brings back what woke up in between.
  */
 bool shards_note_held(struct shards *shards, int shard, int64_t sent_ms);
+/* The same for every shard that we hold; those of which all roots must be looked at, as bits. */
+uint64_t shards_note_renewed(struct shards *shards, int64_t sent_ms);
+/* Our member Lease is gone: nothing is ours any more. */
+void shards_drop_all(struct shards *shards);
 /* Main of the lease thread. */
 void *shard_leases_main(void *shards);
 /* Gives everything back; after the lease thread has ended. */

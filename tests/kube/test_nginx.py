@@ -2,6 +2,7 @@
 is not ours, shards that move, a process that ends rather than write on a lost Lease."""
 
 import json
+import signal
 import time
 
 import pytest
@@ -255,6 +256,27 @@ def test_shards_are_shared_handed_over_and_taken_over(world, operate, stack):
     wait_all_held(stack, "operate-c")
     assert time.monotonic() - given < 2.5, "given back, not run out"
     assert not stack.kubectl("get", "leases", "-n", "flotilla-system", "flotilla-member-operate-b", check=False).stdout
+
+
+def test_who_was_believed_dead_drops_all_and_comes_back(world, operate, stack):
+    first, second = operate("--identity=operate-d"), operate("--identity=operate-e")
+    wait_all_held(stack, "operate-d", "operate-e")
+
+    def member(name):
+        found = stack.kubectl("get", "leases", "-n", "flotilla-system", f"flotilla-member-{name}", "-o",
+                              "jsonpath={.metadata.uid}", check=False)
+        return found.stdout if found.returncode == 0 else None
+
+    fenced = member("operate-d")
+    first.process.send_signal(signal.SIGSTOP)
+    wait_all_held(stack, "operate-e")
+    assert member("operate-d") is None, "before anything was taken, its member Lease was removed"
+    first.process.send_signal(signal.SIGCONT)
+    wait_all_held(stack, "operate-d", "operate-e")
+    assert member("operate-d") not in (None, fenced)
+    world.apply("web", 1)
+    world.wait_ready("web")
+    assert second.stop() == 0
 
 
 def fresh_lease_namespace(world):

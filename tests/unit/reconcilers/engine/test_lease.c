@@ -13,54 +13,56 @@
 
 #include <cmocka.h>
 
-/* ---- decision; time 100000 is now ---- */
+/* ---- decision ---- */
 
-enum { NOW = 100000, DURATION = 15000, RENEW = 5000 };
+enum { DURATION = 15000, RENEW = 5000 };
 
 static const struct {
     const char *name;
     const char *holder; /* NULL = there is no such Lease */
-    int changed_ago, sent_ago;
+    bool lives;         /* the other holder */
     bool held, wanted, busy;
     enum lease_action expected;
 } decisions[] = {
-    {"missing and wanted", NULL, 0, 0, false, true, false, LEASE_CREATE},
-    {"missing and not wanted", NULL, 0, 0, false, false, false, LEASE_NOTHING},
-    {"free and wanted", "", 10, 0, false, true, false, LEASE_TAKE},
-    {"free and not wanted", "", 10, 0, false, false, false, LEASE_NOTHING},
-    {"another's, alive", "b", 14000, 0, false, true, false, LEASE_NOTHING},
-    {"another's, at the last millisecond", "b", DURATION, 0, false, true, false, LEASE_NOTHING},
-    {"another's, expired", "b", DURATION + 1, 0, false, true, false, LEASE_TAKE},
-    {"another's, expired, not wanted", "b", DURATION + 1, 0, false, false, false, LEASE_NOTHING},
-    {"ours, fresh", "a", 100, 100, true, true, false, LEASE_NOTHING},
-    {"ours, due", "a", RENEW, RENEW, true, true, true, LEASE_RENEW},
-    {"ours by the record only: our answer was lost", "a", 10, 0, false, true, false, LEASE_RENEW},
-    {"ours, not wanted, a pass inside", "a", 100, 100, true, false, true, LEASE_NOTHING},
-    {"ours, not wanted, a pass inside, due", "a", RENEW, RENEW, true, false, true, LEASE_RENEW},
-    {"ours, not wanted", "a", 100, 100, true, false, false, LEASE_RELEASE},
+    {"missing and wanted", NULL, false, false, true, false, LEASE_CREATE},
+    {"missing and not wanted", NULL, false, false, false, false, LEASE_NOTHING},
+    {"free and wanted", "", false, false, true, false, LEASE_TAKE},
+    {"free and not wanted", "", false, false, false, false, LEASE_NOTHING},
+    {"another's, alive", "b", true, false, true, false, LEASE_NOTHING},
+    {"another's, dead", "b", false, false, true, false, LEASE_TAKE},
+    {"another's, dead, not wanted", "b", false, false, false, false, LEASE_NOTHING},
+    {"ours", "a", true, true, true, false, LEASE_NOTHING},
+    {"ours, a pass inside", "a", true, true, true, true, LEASE_NOTHING},
+    {"ours by the record only: our answer was lost", "a", true, false, true, false, LEASE_TAKE},
+    {"ours, not wanted, a pass inside", "a", true, true, false, true, LEASE_NOTHING},
+    {"ours, not wanted", "a", true, true, false, false, LEASE_RELEASE},
 };
 
 static void test_decisions(void **state)
 {
     (void)state;
     for (size_t at = 0; at < ARRAY_SIZE(decisions); at++) {
-        struct lease_record record = {.exists = decisions[at].holder != NULL,
-                                      .duration_ms = DURATION,
-                                      .changed_ms = NOW - decisions[at].changed_ago};
+        struct lease_record record = {.exists = decisions[at].holder != NULL};
         snprintf(record.holder, sizeof record.holder, "%s",
                  decisions[at].holder ? decisions[at].holder : "");
-        struct lease_hold hold = {.held = decisions[at].held,
-                                  .sent_ms = NOW - decisions[at].sent_ago};
+        struct lease_hold hold = {.held = decisions[at].held};
         struct lease_view view = {.record = &record,
                                   .hold = &hold,
                                   .identity = "a",
                                   .wanted = decisions[at].wanted,
                                   .busy = decisions[at].busy,
-                                  .renew_ms = RENEW,
-                                  .now_ms = NOW};
+                                  .holder_lives = decisions[at].lives};
         if (lease_decide(&view) != decisions[at].expected)
             fail_msg("%s: got %d", decisions[at].name, (int)lease_decide(&view));
     }
+}
+
+static void test_expiry_is_by_our_own_clock(void **state)
+{
+    (void)state;
+    struct lease_record record = {.exists = true, .duration_ms = DURATION, .changed_ms = 1000};
+    assert_false(lease_expired(&record, 1000 + DURATION));
+    assert_true(lease_expired(&record, 1001 + DURATION));
 }
 
 /* ---- rendezvous ---- */
@@ -189,6 +191,23 @@ static void test_what_a_late_answer_refused_is_looked_at(void **state)
     shards_stop(shards);
 }
 
+static void test_one_renewal_is_for_all_that_is_held(void **state)
+{
+    (void)state;
+    struct shards *shards = make_shards(true);
+    int64_t now = clock_boottime_ms();
+    hold(shards, 3, 9000, 1);
+    hold(shards, 5, 12000, 1);
+    assert_int_equal(shards_note_renewed(shards, now), 1 << 5); /* its gate was closed meanwhile */
+    assert_int_equal(shards->hold[3].sent_ms, now);
+    assert_int_equal(shards->hold[3].epoch, 1);
+    assert_int_equal(shards->hold[5].epoch, 2);
+    assert_false(shards->hold[4].held);
+    shards_drop_all(shards);
+    assert_int_equal(shards_note_renewed(shards, now + 1), 0);
+    shards_stop(shards);
+}
+
 static void test_draining_lets_out_but_not_in(void **state)
 {
     (void)state;
@@ -238,6 +257,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_decisions),
+        cmocka_unit_test(test_expiry_is_by_our_own_clock),
+        cmocka_unit_test(test_one_renewal_is_for_all_that_is_held),
         cmocka_unit_test(test_rendezvous_is_even),
         cmocka_unit_test(test_rendezvous_moves_only_what_it_must),
         cmocka_unit_test(test_roots_spread_over_shards),
