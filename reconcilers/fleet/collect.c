@@ -129,10 +129,8 @@ static void add_present(struct ctx *ctx, struct batch *batch, const json_t *row,
 {
     enum verdict verdict = resource_judge(row, object);
     note_suspect(batch, row, verdict);
-    /* Nothing is compared with a row that a person has to judge; its readers see Diverged. */
-    bool is_drift = verdict_row(verdict)->is_drift && !json_bool_or(row, "diverged", false);
     if (!json_bool_or(row, "tombstone", false))
-        json_array_append(batch->projections, project(ctx, object, is_drift));
+        json_array_append(batch->projections, project(ctx, object, verdict_row(verdict)->is_drift));
 }
 
 static void add_gone(struct ctx *ctx, struct batch *batch, const json_t *row)
