@@ -29,7 +29,7 @@ struct ctx;
     X(STALE, "Behind", false, "the custom resource has an older revision than the row")            \
     X(DRIFTED, "Drifted", true, "somebody changed the custom resource under our revision")         \
     X(RAISED, "RevisionRaised", true, "somebody else set a revision above the row's generation")   \
-    X(AHEAD, "Diverged", false, "we published something that the row does not know")                \
+    X(AHEAD, "Diverged", false, "we published something that the row does not know")               \
     X(LEAVING, "Terminating", false, "the custom resource is being deleted")                       \
     X(FOREIGN, "NotOurs", true, "the custom resource does not carry this row's labels")
 
