@@ -4,7 +4,7 @@
 run_packages=(
     build-essential cmake ninja-build pkg-config
     libmicrohttpd-dev libpq-dev libhiredis-dev libcurl4-openssl-dev libjansson-dev libssl-dev libyaml-dev uthash-dev
-    postgresql openssl curl ca-certificates jq
+    postgresql redis-server openssl curl ca-certificates jq
     python3-pip # tests/tools/build fetches Go with it where no fitting Go is installed
 )
 test_packages=(
@@ -27,18 +27,34 @@ as_root() {
     fi
 }
 
-# PostgreSQL's package makes and starts a server of its own. We need the programs only, so the packager's own
-# switch turns that off while we install. The file is ours by its name, and goes even when we are interrupted.
+# Packages of servers make and start one of their own. We need the programs only, so the packagers' own switches
+# turn that off while we install: PostgreSQL's, and policy-rc.d for all others unless the machine has one. The files
+# are ours by their names, and go even when we are interrupted.
 packages_install() (
     switch=/etc/postgresql-common/createcluster.d/flotilla-no-cluster.conf
-    trap 'as_root rm -f "$switch"; as_root rmdir --ignore-fail-on-non-empty "${switch%/*}"' EXIT
+    policy=/usr/sbin/policy-rc.d
+    if [[ -e $policy ]] && ! grep -q '^# flotilla:' "$policy"; then policy=; fi
+    trap 'as_root rm -f "$switch" $policy; as_root rmdir --ignore-fail-on-non-empty "${switch%/*}"' EXIT
     as_root mkdir -p "${switch%/*}"
     echo "create_main_cluster = false" | as_root tee "$switch" >/dev/null
+    if [[ -n $policy ]]; then
+        printf '%s\n' '#!/bin/sh' '# flotilla: no service starts while packages are installed' 'exit 101' |
+            as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+    fi
     # The first finishes what an interrupted run left half done.
     as_root dpkg --configure -a &&
         as_root apt-get update -q &&
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" &&
+        packages_disable_new_services "$@"
 )
+
+# A service that came with what we installed does not start with the machine either.
+packages_disable_new_services() {
+    if [[ " $* " == *" redis-server "* ]] && command -v systemctl >/dev/null; then
+        as_root systemctl --quiet disable redis-server 2>/dev/null || true
+    fi
+}
 
 # packages_ensure install|list PACKAGE…: installs what is missing, or prints it and returns 3.
 packages_ensure() {
