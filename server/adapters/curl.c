@@ -89,7 +89,10 @@ static int prepare(struct exchange *exchange, const struct http_target *target, 
     exchange->headers = target_header(exchange->headers, "Accept", request->accept);
     exchange->headers = target_header(exchange->headers, "Content-Type", request->content_type);
     exchange->headers = target_header(exchange->headers, "Expect", ""); /* no 100-continue */
+    for (const char *const *line = request->headers; line && *line; line++)
+        exchange->headers = target_line(exchange->headers, *line);
     CURLcode rc = curl_easy_setopt(easy, CURLOPT_URL, url);
+    rc |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L); /* dots belong to what was signed */
     /* A connection carries one call at a time: HTTP/2 would only add its bookkeeping. */
     rc |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     if (request->body) {

@@ -35,7 +35,8 @@ struct http_request {
     const char *path; /* with query, already encoded */
     const char *content_type;
     const char *accept;
-    const char *body; /* NULL = none */
+    const char *const *headers; /* "Name: value" each, ended by NULL; NULL = no more of them */
+    const char *body;           /* NULL = none */
     size_t body_bytes;
 };
 

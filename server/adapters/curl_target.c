@@ -139,6 +139,11 @@ struct curl_slist *target_header(struct curl_slist *headers, const char *name, c
     if (!value)
         return headers;
     snprintf(line, sizeof line, "%s: %s", name, value);
+    return target_line(headers, line);
+}
+
+struct curl_slist *target_line(struct curl_slist *headers, const char *line)
+{
     struct curl_slist *longer = curl_slist_append(headers, line);
     if (!longer)
         abort();

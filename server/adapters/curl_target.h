@@ -22,3 +22,4 @@ int target_authorize(CURL *easy, const struct http_target *target);
 
 /* Adds "name: value" unless value is NULL. */
 struct curl_slist *target_header(struct curl_slist *headers, const char *name, const char *value);
+struct curl_slist *target_line(struct curl_slist *headers, const char *line);

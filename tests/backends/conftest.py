@@ -5,4 +5,4 @@ import pytest
 
 @pytest.fixture(scope="session")
 def stack_without():
-    return ("kube", "kwok", "pg-fleet", "pg-pool")
+    return ("kube", "kwok", "pg-fleet", "pg-pool", "s3-pool")

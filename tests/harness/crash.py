@@ -25,6 +25,8 @@ ACTIONS = [(side, action) for action in ("kill", f"hang({HANG_MS})") for side in
 DEATHS = {"kill": (-9,), "hang": (), "error": (1,)}
 OUTSTAYED = 70
 ROLES = ("serve", "fleet", "operate")
+# Calls of backends that the operator does not make yet; tests/backends reaches them. By prefix.
+UNREACHED = ("redis.", "s3.")
 WRITES = ("create", "change", "close", "undo", "purge")  # stages with a request that changes something
 
 
@@ -49,7 +51,8 @@ def cases():
     table = subprocess.run([binary(), "do", "calls"], capture_output=True, text=True, check=True).stdout
     rows = [[field.strip() for field in line.strip("| ").split("|")] for line in table.splitlines()]
     assert rows, "flotillad do calls printed nothing"
-    return [Case(row[0], row[1], side, action) for row in reversed(rows) for side, action in ACTIONS]
+    return [Case(row[0], row[1], side, action) for row in reversed(rows) if not row[0].startswith(UNREACHED)
+            for side, action in ACTIONS]
 
 
 def tenth(of):

@@ -18,7 +18,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def stack_without():
-    return ("kube", "kwok", "pg-pool")
+    return ("kube", "kwok", "pg-pool", "redis-pool", "s3-pool")
 
 
 class Tenant:

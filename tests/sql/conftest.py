@@ -7,7 +7,7 @@ from harness import database
 
 @pytest.fixture(scope="session")
 def stack_without():
-    return ("kube", "kwok", "pg-pool")
+    return ("kube", "kwok", "pg-pool", "redis-pool", "s3-pool")
 
 
 @pytest.fixture
