@@ -39,3 +39,12 @@ random_hex() { openssl rand -hex "$1"; }
 tools_bin() {
     "$repo_dir/tests/tools/build"
 }
+
+# secret_once FILE BYTES: random bytes in hex, made the first time. No newline: a Secret is made of this file as it is.
+secret_once() {
+    if [[ ! -s $1 ]]; then
+        mkdir -p -m 700 "$(dirname "$1")"
+        printf %s "$(random_hex "$2")" | write_private "$1"
+    fi
+    cat "$1"
+}

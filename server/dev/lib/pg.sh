@@ -42,13 +42,7 @@ pg_secret() { echo "$state/secrets/$1"; }
 # pg_password SERVER ROLE: random, made once. The passfile is what libpq reads, so that no password stands in a
 # URI, in the environment or in a command line.
 pg_password() {
-    local file
-    file=$(pg_secret "$1.$2.password")
-    if [[ ! -s $file ]]; then
-        mkdir -p -m 700 "$state/secrets"
-        printf %s "$(random_hex 24)" | write_private "$file" # no newline: a Secret is made of this file as it is
-    fi
-    cat "$file"
+    secret_once "$(pg_secret "$1.$2.password")" 24
 }
 
 pg_passfile() {

@@ -6,15 +6,7 @@
 redis_data() { echo "$state/redis/$1"; }
 redis_secret() { echo "$state/secrets/$1.flotilla.password"; }
 
-redis_password() {
-    local file
-    file=$(redis_secret "$1")
-    if [[ ! -s $file ]]; then
-        mkdir -p -m 700 "$state/secrets"
-        printf %s "$(random_hex 24)" | write_private "$file" # no newline: a Secret is made of this file as it is
-    fi
-    cat "$file"
-}
+redis_password() { secret_once "$(redis_secret "$1")" 24; }
 
 redis_write_acl() {
     local hash

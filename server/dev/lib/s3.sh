@@ -8,13 +8,7 @@ s3_secret() { echo "$state/secrets/$1"; }
 
 # s3_key ACCESS|SECRET BYTES: made once; the environment of the server carries it, never its command line.
 s3_key() {
-    local file
-    file=$(s3_secret "s3-pool.$1")
-    if [[ ! -s $file ]]; then
-        mkdir -p -m 700 "$state/secrets"
-        printf %s "$(random_hex "$2")" | write_private "$file" # no newline: a Secret is made of this file as it is
-    fi
-    cat "$file"
+    secret_once "$(s3_secret "s3-pool.$1")" "$2"
 }
 
 # Objects' metadata lies in files beside them: extended attributes are not everywhere. The gateway makes none of these
