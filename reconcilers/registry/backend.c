@@ -11,11 +11,11 @@
 
 #include <string.h>
 
-static struct postgres_want want_of(const struct registry_scope *scope)
+static struct postgres_want want_of(struct ctx *ctx, const struct registry_scope *scope)
 {
     return (struct postgres_want){
         .identity = scope->spec.identity,
-        .password = scope->password,
+        .password = registry_kept(ctx, scope, "password"),
         .connection_limit = (int)json_int_or(scope->size, "connections", 1),
         .open = !registry_closed(scope),
     };
@@ -28,12 +28,13 @@ static struct postgres_want want_of(const struct registry_scope *scope)
 static uint64_t wish_of(struct ctx *ctx, const struct registry_scope *scope,
                         enum external_state found)
 {
-    return str_hash(arena_printf(ctx->arena, "%lld %s %s %lld %s %d %d %s",
-                                 (long long)scope->generation, scope->spec.identity,
-                                 json_str_or(scope->claim, "metadata.name", ""),
-                                 (long long)json_int_or(scope->pool, "metadata.generation", 0),
-                                 json_str_or(scope->pool, "metadata.uid", ""),
-                                 registry_closed(scope), (int)found, scope->password));
+    const struct registry_backend *backend = &scope->backends[BACKEND_POSTGRESQL];
+    return str_hash(
+        arena_printf(ctx->arena, "%lld %s %s %lld %s %d %d %s", (long long)scope->generation,
+                     scope->spec.identity, json_str_or(backend->claim, "metadata.name", ""),
+                     (long long)json_int_or(backend->pool, "metadata.generation", 0),
+                     json_str_or(backend->pool, "metadata.uid", ""), registry_closed(scope),
+                     (int)found, registry_kept(ctx, scope, "password")));
 }
 
 /* The interval, less up to a fifth of it by the identity: a thousand registries do not come at
@@ -96,7 +97,7 @@ static int check_lost(struct ctx *ctx, struct pass *pass, const struct postgres_
     const char *accepted = kube_annotation(pass->root, ANNOTATION_ACCEPT_LOSS);
     if (state->database || !was_there || str_equal(accepted, scope->spec.identity))
         return 0;
-    scope->external = EXTERNAL_LOST;
+    scope->backends[BACKEND_POSTGRESQL].external = EXTERNAL_LOST;
     return err_set(ctx, ERR_TAKEN, "DatabaseLost",
                    "database '%s' is gone; restore it, or accept the loss with the "
                    "annotation " ANNOTATION_ACCEPT_LOSS "=%s",
@@ -106,7 +107,7 @@ static int check_lost(struct ctx *ctx, struct pass *pass, const struct postgres_
 static int converge(struct ctx *ctx, struct pass *pass, struct postgres *pg)
 {
     struct registry_scope *scope = pass->scope;
-    const struct postgres_want want = want_of(scope);
+    const struct postgres_want want = want_of(ctx, scope);
     struct postgres_state state;
     TRY(registry_still_wanted(ctx, pass));
     TRY(check_identity(ctx, pass));
@@ -119,9 +120,9 @@ static int converge(struct ctx *ctx, struct pass *pass, struct postgres *pg)
         pass_event(ctx, pass, "Normal", "BackendChanged", "Update",
                    "role or database '%s' was not as wanted and was set right",
                    postgres_name(ctx, want.identity));
-    scope->external = want.open        ? EXTERNAL_OPEN
-                      : state.database ? EXTERNAL_CLOSED
-                                       : EXTERNAL_PENDING;
+    scope->backends[BACKEND_POSTGRESQL].external = want.open        ? EXTERNAL_OPEN
+                                                   : state.database ? EXTERNAL_CLOSED
+                                                                    : EXTERNAL_PENDING;
     return 0;
 }
 
@@ -131,22 +132,23 @@ int registry_backend(struct ctx *ctx, struct pass *pass)
 {
     struct registry_scope *scope = pass->scope;
     const struct registry_operator *home = pass->home;
+    struct registry_backend *backend = &scope->backends[BACKEND_POSTGRESQL];
     enum external_state before = recorded(pass);
     int64_t interval = interval_of(home, scope->spec.identity);
     int64_t age = verify_age_ms(home->verified, scope->uid, wish_of(ctx, scope, before));
     if (age >= 0 && age < interval) {
-        scope->external = before;
+        backend->external = before;
         pass_requeue(pass, interval - age);
         return 0;
     }
     _cleanup_postgres_ struct postgres *pg = NULL;
     verify_forget(home->verified, scope->uid);
-    TRY(registry_pool_begin(ctx, pass, scope->pool, scope->spec.identity, &pg));
+    TRY(registry_pool_begin(ctx, pass, backend->pool, scope->spec.identity, &pg));
     int rc = converge(ctx, pass, pg);
     if (rc == -ERR_TAKEN)
         pass_requeue(pass, WAIT_FOR_OTHERS_MS); /* whoever mends the pool wakes nobody here */
     TRY(rc);
-    verify_done(home->verified, scope->uid, wish_of(ctx, scope, scope->external));
+    verify_done(home->verified, scope->uid, wish_of(ctx, scope, backend->external));
     pass_requeue(pass, interval);
     return 0;
 }

@@ -190,6 +190,7 @@ int registry_claim(struct ctx *ctx, struct pass *pass)
     if (!claim)
         return err_set(ctx, ERR_CONFLICT, NULL, "the claim went while it was looked at");
     TRY(rename_holder(ctx, pass, &claim));
-    scope->claim = claim;
-    return registry_pool_of(ctx, pass, claim, &scope->pool);
+    struct registry_backend *backend = &scope->backends[BACKEND_POSTGRESQL];
+    backend->claim = claim;
+    return registry_pool_of(ctx, pass, claim, &backend->pool);
 }

@@ -30,7 +30,7 @@ static const char *image_of(struct ctx *ctx, const json_t *versions, const char 
 json_t *registry_facts(struct ctx *ctx, const struct registry_operator *home,
                        const struct registry_scope *scope)
 {
-    const json_t *pool = scope->pool;
+    const json_t *pool = scope->backends[BACKEND_POSTGRESQL].pool;
     int64_t port_number = json_int_or(pool, "spec.endpoint.port", POSTGRESQL_PORT);
     const char *port = arena_printf(ctx->arena, "%" PRId64, port_number);
     const char *database = postgres_name(ctx, scope->spec.identity);
@@ -45,7 +45,7 @@ json_t *registry_facts(struct ctx *ctx, const struct registry_operator *home,
     json_put(facts, "database.port", encoded(ctx, port));
     json_put(facts, "database.name", encoded(ctx, database));
     json_put(facts, "database.user", encoded(ctx, database));
-    json_put(facts, "database.password", encoded(ctx, scope->password));
+    json_put(facts, "database.password", encoded(ctx, registry_kept(ctx, scope, "password")));
     json_put(facts, "database.sslMode",
              encoded(ctx, json_str_or(pool, "spec.endpoint.sslMode", "verify-full")));
     return facts;

@@ -44,6 +44,14 @@ enum external_state {
     EXTERNAL_LOST
 };
 
+enum backend_type { BACKEND_POSTGRESQL, BACKEND_TYPES };
+
+/* One registry's part of one shared server. */
+struct registry_backend {
+    const json_t *claim, *pool;   /* BackendClaim, its BackendPool */
+    enum external_state external; /* what the pass found or made; UNKNOWN = it did not get there */
+};
+
 struct registry_scope {
     /* gather */
     struct registry_spec spec;
@@ -56,14 +64,12 @@ struct registry_scope {
     /* identity */
     const json_t *identity; /* RegistryIdentity that we hold */
     /* secrets */
-    const char *password;
-    /* claim */
-    const json_t *claim, *pool; /* BackendClaim, its BackendPool */
+    const json_t *kept; /* Secret with everything that cannot be made anew; registry_kept() */
+    /* claim, backend */
+    struct registry_backend backends[BACKEND_TYPES];
     /* plan */
     const json_t *size; /* row of sizes.yaml */
     struct bundle_plan plan;
-    /* backend: what the pass found or made; UNKNOWN = it did not get there */
-    enum external_state external;
     /* drain, stack */
     struct bundle_result stack;
     bool stack_seen;
@@ -116,6 +122,8 @@ int registry_pool_begin(struct ctx *ctx, struct pass *pass, const json_t *pool,
 int registry_pool_of(struct ctx *ctx, struct pass *pass, const json_t *claim, const json_t **ret);
 /* The kept Secret of an identity; secrets.c. */
 char *registry_secret_name(struct ctx *ctx, const char *identity);
+/* A value of the kept Secret, decoded; not NULL after the phase `secrets`, which checks each. */
+const char *registry_kept(struct ctx *ctx, const struct registry_scope *scope, const char *key);
 /* A data key of a Secret, decoded; NULL when missing. */
 char *registry_secret_value(struct ctx *ctx, const json_t *secret, const char *key);
 /* Locks the role of a registry that is being deleted; backend.c. *ret_exists: there is something.

@@ -6,10 +6,32 @@
 #include "reconcilers/registry/scope.h"
 
 #include "server/adapters/crypto.h"
+#include "server/base/cleanup.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
 
 enum { PASSWORD_LENGTH = 32 }; /* 160 random bits, ASCII: no SASLprep, no quoting */
+
+static char *database_name(struct ctx *ctx, const char *identity)
+{
+    return postgres_name(ctx, identity);
+}
+
+static char *random_password(struct ctx *ctx, const char *identity)
+{
+    (void)identity;
+    return crypto_random_base32(ctx->arena, PASSWORD_LENGTH);
+}
+
+/* What is kept. Made once, all of it by one create: there is never a half. */
+static const struct {
+    const char *key;
+    char *(*make)(struct ctx *ctx, const char *identity);
+    const char *why;
+} kept[] = {
+    {"username", database_name, "told to whoever restores by hand"},
+    {"password", random_password, "of the database's role"},
+};
 
 char *registry_secret_name(struct ctx *ctx, const char *identity)
 {
@@ -23,15 +45,32 @@ char *registry_secret_value(struct ctx *ctx, const json_t *secret, const char *k
     return text ? crypto_unbase64(ctx->arena, text, &bytes) : NULL;
 }
 
+const char *registry_kept(struct ctx *ctx, const struct registry_scope *scope, const char *key)
+{
+    return registry_secret_value(ctx, scope->kept, key);
+}
+
 static json_t *build(struct ctx *ctx, const char *namespace, const char *name, const char *identity)
 {
+    json_t *values = json_object();
+    for (size_t at = 0; at < ARRAY_SIZE(kept); at++)
+        json_object_set_new(values, kept[at].key, json_string(kept[at].make(ctx, identity)));
     return arena_json(ctx->arena,
-                      json_pack("{s:s, s:s, s:{s:s, s:s, s:{s:s, s:s}}, s:s, s:{s:s, s:s}}",
-                                "apiVersion", "v1", "kind", "Secret", "metadata", "name", name,
-                                "namespace", namespace, "labels", LABEL_MANAGED_BY, "flotilla",
-                                LABEL_IDENTITY, identity, "type", "Opaque", "stringData",
-                                "username", postgres_name(ctx, identity), "password",
-                                crypto_random_base32(ctx->arena, PASSWORD_LENGTH)));
+                      json_pack("{s:s, s:s, s:{s:s, s:s, s:{s:s, s:s}}, s:s, s:o}", "apiVersion",
+                                "v1", "kind", "Secret", "metadata", "name", name, "namespace",
+                                namespace, "labels", LABEL_MANAGED_BY, "flotilla", LABEL_IDENTITY,
+                                identity, "type", "Opaque", "stringData", values));
+}
+
+static int check(struct ctx *ctx, const json_t *secret, const char *name)
+{
+    for (size_t at = 0; at < ARRAY_SIZE(kept); at++) {
+        const char *value = registry_secret_value(ctx, secret, kept[at].key);
+        if (!value || !*value)
+            return err_set(ctx, ERR_REFUSED, "SecretDamaged", "Secret '%s' holds no %s", name,
+                           kept[at].key);
+    }
+    return 0;
 }
 
 int registry_secrets(struct ctx *ctx, struct pass *pass)
@@ -54,8 +93,7 @@ int registry_secrets(struct ctx *ctx, struct pass *pass)
     if (!str_equal(kube_label(secret, LABEL_IDENTITY), identity))
         return err_set(ctx, ERR_TAKEN, NULL, "Secret '%s' is there and does not belong to '%s'",
                        name, identity);
-    scope->password = registry_secret_value(ctx, secret, "password");
-    if (!scope->password || !*scope->password)
-        return err_set(ctx, ERR_REFUSED, "SecretDamaged", "Secret '%s' holds no password", name);
+    TRY(check(ctx, secret, name));
+    scope->kept = secret;
     return 0;
 }

@@ -39,18 +39,19 @@ static const char *failure_message(const struct input *in)
 static void set_external(const struct input *in)
 {
     const struct registry_scope *scope = in->scope;
+    const struct registry_backend *backend = &scope->backends[BACKEND_POSTGRESQL];
     const json_t *before = registry_external(in->status, "PostgreSQL");
-    if (!scope->claim)
+    if (!backend->claim)
         return;
-    const char *state = scope->external ? registry_external_name(scope->external)
-                                        : json_str_or(before, "state", "Pending");
+    const char *state = backend->external ? registry_external_name(backend->external)
+                                          : json_str_or(before, "state", "Pending");
     char now[CLOCK_RFC3339_BYTES];
     clock_rfc3339(now, clock_wall_ms(), 0);
     const char *since =
         str_equal(json_str(before, "state"), state) ? json_str_or(before, "since", now) : now;
     const char *error = failed_in(in, "backend") ? failure_message(in) : NULL;
     json_t *external = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*}", "type", "PostgreSQL", "pool",
-                                 json_str_or(scope->claim, "spec.pool", ""), "name",
+                                 json_str_or(backend->claim, "spec.pool", ""), "name",
                                  postgres_name(in->ctx, scope->spec.identity), "state", state,
                                  "since", since, "lastError", error);
     json_put(in->status, "externals", json_pack("[o]", external));
@@ -69,12 +70,13 @@ static void set_backends(const struct input *in)
         {EXTERNAL_LOST, "False", "DatabaseLost", "the database was there and is gone"},
         {EXTERNAL_PENDING, "False", "Closed", "closed before anything was made"},
     };
-    if (failed_in(in, "backend") && in->scope->external != EXTERNAL_LOST) {
+    enum external_state external = in->scope->backends[BACKEND_POSTGRESQL].external;
+    if (failed_in(in, "backend") && external != EXTERNAL_LOST) {
         set(in, "BackendsReady", "False", "BackendFailed", failure_message(in));
         return;
     }
     for (size_t at = 0; at < ARRAY_SIZE(known); at++) {
-        if (in->scope->external == known[at].state) {
+        if (external == known[at].state) {
             set(in, "BackendsReady", known[at].status, known[at].reason, known[at].message);
             return;
         }

@@ -19,6 +19,7 @@ static const char root[] = "apiVersion: registry.flotilla.dev/v1alpha1\n"
                            "spec: {host: acme.example.com, identity: abcdefghijklmnop, size: M}\n";
 static const char pool[] = "spec:\n"
                            "  endpoint: {host: 10.0.0.5, port: 5433, sslMode: require}\n";
+static const char kept[] = "data: {password: bm90LWEtcGFzc3dvcmQ=}\n"; /* not-a-password */
 
 static json_t *yaml(struct ctx *ctx, const char *text)
 {
@@ -33,8 +34,8 @@ static json_t *rendered(struct ctx *ctx, struct registry_operator *home, json_t 
         .spec = registry_spec_bind(object),
         .namespace = "shop",
         .name = "acme",
-        .password = "not-a-password",
-        .pool = yaml(ctx, pool),
+        .kept = yaml(ctx, kept),
+        .backends[BACKEND_POSTGRESQL].pool = yaml(ctx, pool),
     };
     struct pass pass = {.root = object, .scope = &scope, .home = home};
     assert_int_equal(registry_plan(ctx, &pass), 0);
