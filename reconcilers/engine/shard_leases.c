@@ -1,8 +1,9 @@
 /*
  * The lease thread: one round a fifth of the renewal time. A round renews our member Lease when
  * that is due, lists all Leases (one read) when the last list is half a renewal old or something
- * failed, fences members that are dead, and does for each shard what lease_decide() says, in a few
- * lanes at a time. A call that fails ends its lane: the others of it would only wait as long.
+ * failed, fences members that are dead (shard_members.c), and does for each shard what
+ * lease_decide() says, in a few lanes at a time. A call that fails ends its lane: the others of it
+ * would only wait as long.
  */
 #include "reconcilers/engine/shards_internal.h"
 
@@ -14,34 +15,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LABEL_LEASE "flotilla.dev/lease" /* "shard" or "member" */
-#define SHARD_PREFIX "flotilla-shard-"
-#define MEMBER_PREFIX "flotilla-member-"
-#define MANAGER "flotilla-lease"
-
 enum { ROUNDS_PER_RENEWAL = 5, LISTS_PER_RENEWAL = 2, LANES = 8 };
 
-/* A call that takes longer could not save a Lease that is due. */
-static int call_timeout_ms(const struct shards *shards)
-{
-    return shards->options.deadline_ms - shards->options.renew_ms;
-}
-
 /* ---- what is there ---- */
-
-static void note_record(struct lease_record *record, const json_t *lease, int64_t now_ms)
-{
-    const char *version = json_str_or(lease, "metadata.resourceVersion", "");
-    record->exists = true;
-    if (str_equal(record->version, version))
-        return;
-    snprintf(record->version, sizeof record->version, "%s", version);
-    snprintf(record->holder, sizeof record->holder, "%s",
-             json_str_or(lease, "spec.holderIdentity", ""));
-    record->duration_ms = json_int_or(lease, "spec.leaseDurationSeconds", 0) * 1000;
-    record->transitions = json_int_or(lease, "spec.leaseTransitions", 0);
-    record->changed_ms = now_ms;
-}
 
 static struct lease_record *find_shard(struct shards *shards, const char *name)
 {
@@ -49,32 +25,6 @@ static struct lease_record *find_shard(struct shards *shards, const char *name)
     if (str_equal(name, "cluster"))
         return &shards->record[SHARD_OF_CLUSTER];
     return str_to_int(name, 0, SHARD_ROOTS - 1, &number) ? &shards->record[number] : NULL;
-}
-
-static struct lease_record *find_member(struct shards *shards, const char *name)
-{
-    struct shard_member *member = NULL;
-    for (int at = 0; at < shards->member_count && !member; at++)
-        if (str_equal(shards->members[at].name, name))
-            member = &shards->members[at];
-    if (!member && shards->member_count < SHARD_MEMBERS_MAX) {
-        member = &shards->members[shards->member_count++];
-        *member = (struct shard_member){0};
-        snprintf(member->name, sizeof member->name, "%s", name);
-    }
-    if (!member)
-        return NULL;
-    member->seen = true;
-    return &member->record;
-}
-
-static void drop_unseen_members(struct shards *shards)
-{
-    int kept = 0;
-    for (int at = 0; at < shards->member_count; at++)
-        if (shards->members[at].seen)
-            shards->members[kept++] = shards->members[at];
-    shards->member_count = kept;
 }
 
 static void forget_lost(struct shards *shards)
@@ -96,72 +46,20 @@ static int list_leases(struct ctx *ctx, struct shards *shards)
     int64_t now_ms = clock_boottime_ms();
     for (int shard = 0; shard < SHARDS_ALL; shard++)
         shards->record[shard].exists = false;
-    for (int at = 0; at < shards->member_count; at++)
-        shards->members[at].seen = false;
+    shard_members_unsee(shards);
     json_array_foreach(list, index, lease) {
         const char *name = json_str_or(lease, "metadata.name", "");
         struct lease_record *record = NULL;
         if (str_starts(name, SHARD_PREFIX))
             record = find_shard(shards, name + strlen(SHARD_PREFIX));
         else if (str_starts(name, MEMBER_PREFIX))
-            record = find_member(shards, name + strlen(MEMBER_PREFIX));
+            record = shard_members_note(shards, name + strlen(MEMBER_PREFIX));
         if (record)
-            note_record(record, lease, now_ms);
+            lease_note(record, lease, now_ms);
     }
-    drop_unseen_members(shards);
+    shard_members_drop_unseen(shards);
     forget_lost(shards);
     return 0;
-}
-
-/* ---- writing one Lease ---- */
-
-struct lease_write {
-    const char *name, *label;
-    const char *holder; /* NULL = give it back */
-    bool take;          /* its holder changes */
-    const struct lease_record *record;
-};
-
-static json_t *make_spec(const struct shards *shards, const struct lease_write *write)
-{
-    char now[CLOCK_RFC3339_BYTES];
-    clock_rfc3339(now, clock_wall_ms(), 6);
-    int seconds = write->holder ? (shards->options.duration_ms + 999) / 1000 : 1;
-    json_int_t transitions = write->record->transitions + (write->take && write->record->exists);
-    return json_pack("{s:s?, s:i, s:s, s:I, s:s*}", "holderIdentity", write->holder,
-                     "leaseDurationSeconds", seconds, "renewTime", now, "leaseTransitions",
-                     transitions, "acquireTime", write->take ? now : NULL);
-}
-
-/* Fenced by the version we saw; the record then is what the server answered. */
-static int write_lease(struct ctx *ctx, struct shards *shards, const struct lease_write *write,
-                       struct lease_record *record)
-{
-    json_t *written;
-    json_t *spec = make_spec(shards, write);
-    const struct shards_options *options = &shards->options;
-    if (!record->exists) {
-        json_t *lease =
-            arena_json(ctx->arena, json_pack("{s:{s:s, s:s, s:{s:s}}, s:o}", "metadata", "name",
-                                             write->name, "namespace", options->namespace, "labels",
-                                             LABEL_LEASE, write->label, "spec", spec));
-        TRY(kube_create(ctx, CALL_LEASE_CREATE, options->kube, KIND_LEASE, lease, MANAGER,
-                        &written));
-    } else {
-        json_t *patch =
-            arena_json(ctx->arena, json_pack("{s:{s:s}, s:o}", "metadata", "resourceVersion",
-                                             record->version, "spec", spec));
-        TRY(kube_patch(ctx, CALL_LEASE_RENEW, options->kube, KIND_LEASE, options->namespace,
-                       write->name, NULL, patch, MANAGER, &written));
-    }
-    note_record(record, written, clock_boottime_ms());
-    return 0;
-}
-
-/* Somebody was faster: the next round sees who. */
-static bool is_race(int rc)
-{
-    return rc == -ERR_CONFLICT || rc == -ERR_ALREADY_EXISTS || rc == -ERR_NOT_FOUND;
 }
 
 /* ---- one shard ---- */
@@ -213,105 +111,18 @@ static int write_shard(struct ctx *ctx, struct shards *shards, int shard, enum l
     char name[8];
     struct lease_record *record = &shards->record[shard];
     bool release = action == LEASE_RELEASE;
-    struct lease_write write = {
+    const struct lease_write write = {
         .name = arena_printf(ctx->arena, SHARD_PREFIX "%s", shard_name(shard, name)),
         .label = "shard",
         .holder = release ? NULL : shards->options.identity,
         .take = !release,
-        .record = record,
     };
     if (release)
         note_released(shards, shard); /* before it is sent: then another may begin */
-    int rc = write_lease(ctx, shards, &write, record);
+    int rc = lease_write(ctx, shards, &write, record);
     if (rc == 0 && !release && shards_note_held(shards, shard, shards->own.sent_ms))
         *acquired |= UINT64_C(1) << shard;
     return rc;
-}
-
-/* ---- members ---- */
-
-/* Not ours any more: fenced by somebody who believed us dead, or removed by hand. */
-static int lose_member(struct ctx *ctx, struct shards *shards)
-{
-    shards->own.held = false;
-    shards_drop_all(shards);
-    return err_set(ctx, ERR_LEASE_LOST, NULL, "member Lease '%s' was changed by somebody else",
-                   shards->options.identity);
-}
-
-static bool member_is_due(const struct shards *shards)
-{
-    return !shards->own.held ||
-           clock_boottime_ms() - shards->own.sent_ms >= shards->options.renew_ms;
-}
-
-static int renew_member(struct ctx *ctx, struct shards *shards, uint64_t *acquired)
-{
-    int64_t now_ms = clock_boottime_ms();
-    struct lease_record *record = find_member(shards, shards->options.identity);
-    if (!record)
-        return err_set(ctx, ERR_OVERLOADED, "TooManyMembers",
-                       "more than %d member Leases in namespace %s", SHARD_MEMBERS_MAX,
-                       shards->options.namespace);
-    if (record->exists && !member_is_due(shards))
-        return 0;
-    if (!record->exists && shards->own.held)
-        return lose_member(ctx, shards);
-    struct lease_write write = {
-        .name = arena_printf(ctx->arena, MEMBER_PREFIX "%s", shards->options.identity),
-        .label = "member",
-        .holder = shards->options.identity,
-        .take = !shards->own.held,
-        .record = record,
-    };
-    int rc = write_lease(ctx, shards, &write, record);
-    if (is_race(rc) && shards->own.held)
-        return lose_member(ctx, shards);
-    TRY(rc);
-    shards->own = (struct lease_hold){.held = true, .sent_ms = now_ms};
-    *acquired |= shards_note_renewed(shards, now_ms);
-    return 0;
-}
-
-static int remove_member(struct ctx *ctx, struct shards *shards, const char *identity,
-                         const char *version)
-{
-    return kube_delete(ctx, CALL_LEASE_DELETE, shards->options.kube, KIND_LEASE,
-                       shards->options.namespace,
-                       arena_printf(ctx->arena, MEMBER_PREFIX "%s", identity), NULL, version);
-}
-
-/* Before anything of a dead member may be taken. Refused: it lives, its renewal was on the way. */
-static int fence_dead(struct ctx *ctx, struct shards *shards)
-{
-    for (int at = 0; at < shards->member_count; at++) {
-        struct shard_member *member = &shards->members[at];
-        int64_t now_ms = clock_boottime_ms();
-        if (str_equal(member->name, shards->options.identity) || !member->record.exists ||
-            !lease_expired(&member->record, now_ms))
-            continue;
-        int rc = remove_member(ctx, shards, member->name, member->record.version);
-        if (rc == -ERR_CONFLICT)
-            member->record.changed_ms = now_ms;
-        else if (rc == 0 || rc == -ERR_NOT_FOUND)
-            member->record.exists = false;
-        else
-            return rc;
-        err_clear(ctx);
-    }
-    return 0;
-}
-
-/* Ourselves first. Those that expired are gone by now. */
-static int live_members(const struct shards *shards, const char *live[SHARD_MEMBERS_MAX + 1])
-{
-    int count = 0;
-    live[count++] = shards->options.identity;
-    for (int at = 0; at < shards->member_count; at++)
-        if (!str_equal(shards->members[at].name, shards->options.identity) &&
-            shards->members[at].record.exists)
-            live[count++] = shards->members[at].name;
-    return count;
 }
 
 /* ---- lanes: a few Leases at a time; one slow write does not cost the others theirs ---- */
@@ -335,16 +146,16 @@ static void *lane_main(void *arg)
     struct ctx ctx = ctx_make(arena, "operate");
     int rc = 0;
     /* After a failure the next round begins one further: a Lease that fails stops no other. */
-    for (int step = 0; step < SHARDS_ALL && (rc == 0 || is_race(rc)); step++) {
+    for (int step = 0; step < SHARDS_ALL && (rc == 0 || lease_raced(rc)); step++) {
         int shard = (shards->first + step) % SHARDS_ALL;
         if (shard % LANES != lane->number || lane->action[shard] == LEASE_NOTHING)
             continue;
         err_clear(&ctx);
-        ctx.deadline_ms = clock_boottime_ms() + call_timeout_ms(shards);
+        ctx.deadline_ms = clock_boottime_ms() + lease_call_timeout_ms(shards);
         rc = write_shard(&ctx, shards, shard, lane->action[shard], &lane->acquired);
-        lane->raced |= is_race(rc);
+        lane->raced |= lease_raced(rc);
     }
-    if (rc < 0 && !is_race(rc))
+    if (rc < 0 && !lease_raced(rc))
         lane->err = ctx.err;
     arena_free(arena);
     return NULL;
@@ -391,18 +202,36 @@ static void show_metrics(struct shards *shards)
     metric_set(METRIC_LEADER, leads, SHARD_PREFIX "cluster");
 }
 
-/* Decides by what was listed last: that is fenced by the versions it had. */
+/* What is decided by an older list is fenced by the versions that it had. */
+static bool list_is_due(const struct shards *shards)
+{
+    int64_t period_ms = shards->options.renew_ms / LISTS_PER_RENEWAL;
+    return !shards->listed_ms || clock_boottime_ms() - shards->listed_ms >= period_ms;
+}
+
 static int look(struct ctx *ctx, struct shards *shards)
 {
     int64_t now_ms = clock_boottime_ms();
-    int64_t period_ms = shards->options.renew_ms / LISTS_PER_RENEWAL;
-    if (shards->listed_ms && now_ms - shards->listed_ms < period_ms)
-        return 0;
     shards->listed_ms = 0;
     TRY(list_leases(ctx, shards));
-    TRY(fence_dead(ctx, shards));
+    shard_members_fence_dead(ctx, shards);
     shards->listed_ms = now_ms;
     return 0;
+}
+
+/*
+ * A process that holds something renews before it does anything else: a slow list must not cost it
+ * its hold. After a failure, and at the start, the version that a renewal needs comes from the
+ * list.
+ */
+static int renew_and_look(struct ctx *ctx, struct shards *shards, uint64_t *acquired)
+{
+    if (shards->listed_ms)
+        TRY(shard_members_renew(ctx, shards, acquired));
+    if (!list_is_due(shards))
+        return 0;
+    TRY(look(ctx, shards));
+    return shard_members_renew(ctx, shards, acquired);
 }
 
 static int round_of(struct ctx *ctx, struct shards *shards, uint64_t *acquired)
@@ -410,9 +239,8 @@ static int round_of(struct ctx *ctx, struct shards *shards, uint64_t *acquired)
     const char *live[SHARD_MEMBERS_MAX + 1];
     enum lease_action action[SHARDS_ALL];
     bool is_work = false;
-    TRY(look(ctx, shards));
-    TRY(renew_member(ctx, shards, acquired));
-    int count = live_members(shards, live);
+    TRY(renew_and_look(ctx, shards, acquired));
+    int count = shard_members_live(shards, live);
     for (int shard = 0; shard < SHARDS_ALL; shard++) {
         action[shard] = decide_shard(shards, shard, live, count, acquired);
         is_work |= action[shard] != LEASE_NOTHING;
@@ -429,7 +257,7 @@ void *shard_leases_main(void *arg)
     do {
         arena_reset(arena);
         struct ctx ctx = ctx_make(arena, "operate");
-        ctx.deadline_ms = clock_boottime_ms() + call_timeout_ms(shards);
+        ctx.deadline_ms = clock_boottime_ms() + lease_call_timeout_ms(shards);
         uint64_t acquired = 0;
         int rc = round_of(&ctx, shards, &acquired);
         if (rc < 0 && !failing)
@@ -445,18 +273,4 @@ void *shard_leases_main(void *arg)
     } while (!shards_wait_stop(shards, options->renew_ms / ROUNDS_PER_RENEWAL + 1));
     arena_free(arena);
     return NULL;
-}
-
-/* Without our member Lease everything that we held is free. */
-void shard_leases_release(struct shards *shards)
-{
-    if (!shards->own.held)
-        return;
-    struct arena *arena = arena_new();
-    struct ctx ctx = ctx_make(arena, "operate");
-    ctx.deadline_ms = clock_boottime_ms() + call_timeout_ms(shards);
-    int rc = remove_member(&ctx, shards, shards->options.identity, NULL);
-    if (rc < 0 && rc != -ERR_NOT_FOUND)
-        log_failure(&ctx, "giving the Leases back"); /* they run out by themselves */
-    arena_free(arena);
 }

@@ -1,4 +1,4 @@
-/* The gate of passes and the watchdog; shard_leases.c speaks with the server. */
+/* The gate of passes and the watchdog; shard_leases.c is the thread that speaks with the server. */
 #include "reconcilers/engine/shards.h"
 
 #include "reconcilers/engine/shards_internal.h"
@@ -220,6 +220,15 @@ bool shards_spoken(struct shards *shards)
     return atomic_load(&shards->spoken);
 }
 
+static void give_back(struct shards *shards)
+{
+    struct arena *arena = arena_new();
+    struct ctx ctx = ctx_make(arena, "operate");
+    ctx.deadline_ms = clock_boottime_ms() + lease_call_timeout_ms(shards);
+    shard_members_leave(&ctx, shards);
+    arena_free(arena);
+}
+
 void shards_stop(struct shards *shards)
 {
     if (!shards)
@@ -232,7 +241,7 @@ void shards_stop(struct shards *shards)
         pthread_join(shards->lease_thread, NULL);
         if (shards->options.gate)
             pthread_join(shards->watchdog_thread, NULL);
-        shard_leases_release(shards);
+        give_back(shards);
     }
     pthread_cond_destroy(&shards->stop);
     pthread_mutex_destroy(&shards->mutex);

@@ -1,4 +1,5 @@
-/* What shards.c (gate, watchdog) and shard_leases.c (talking with the server) share. */
+/* What shards.c (gate, watchdog) and the files of the lease thread share: shard_leases.c (rounds),
+ * shard_members.c (who lives), lease_client.c (one Lease). */
 #pragma once
 
 #include "reconcilers/engine/shards.h"
@@ -11,6 +12,7 @@ struct shard_member {
     char name[LEASE_HOLDER_BYTES]; /* identity */
     struct lease_record record;
     bool seen; /* in the list of this round */
+    bool told; /* that it is dead and cannot be fenced */
 };
 
 struct shards {
@@ -46,7 +48,46 @@ uint64_t shards_note_renewed(struct shards *shards, int64_t sent_ms);
 void shards_drop_all(struct shards *shards);
 /* Main of the lease thread. */
 void *shard_leases_main(void *shards);
-/* Gives everything back; after the lease thread has ended. */
-void shard_leases_release(struct shards *shards);
 /* Waits, or returns true at once when the process stops. */
 bool shards_wait_stop(struct shards *shards, int64_t ms);
+
+/* ---- shard_members.c ---- */
+
+/* The record of a member that was listed, made if need be; NULL when there are too many. */
+struct lease_record *shard_members_note(struct shards *shards, const char *name);
+/* Around a list: whoever was not noted between the two is gone. */
+void shard_members_unsee(struct shards *shards);
+void shard_members_drop_unseen(struct shards *shards);
+/* Ourselves first, then every other that was not fenced; returns how many. */
+int shard_members_live(const struct shards *shards, const char *live[SHARD_MEMBERS_MAX + 1]);
+/* When it is due. -ERR_LEASE_LOST: somebody fenced us, and nothing is ours any more. */
+int shard_members_renew(struct ctx *ctx, struct shards *shards, uint64_t *acquired);
+/* Deletes the Leases of those that are dead, before anything of theirs may be taken. */
+void shard_members_fence_dead(struct ctx *ctx, struct shards *shards);
+/* Without our member Lease everything that we held is free. After the lease thread has ended. */
+void shard_members_leave(struct ctx *ctx, struct shards *shards);
+
+/* ---- lease_client.c ---- */
+
+#define LABEL_LEASE "flotilla.dev/lease" /* "shard" or "member" */
+#define SHARD_PREFIX "flotilla-shard-"
+#define MEMBER_PREFIX "flotilla-member-"
+
+struct lease_write {
+    const char *name, *label;
+    const char *holder; /* NULL = give it back */
+    bool take;          /* its holder changes */
+};
+
+/* A call that takes longer could not save a Lease that is due. */
+int lease_call_timeout_ms(const struct shards *shards);
+/* What the server says; the time of a record moves only with its version. */
+void lease_note(struct lease_record *record, const json_t *lease, int64_t now_ms);
+/* Creates what did not exist, else fenced by the version we saw; the record then is what the
+ * server answered. */
+int lease_write(struct ctx *ctx, struct shards *shards, const struct lease_write *write,
+                struct lease_record *record);
+/* `version` NULL: whatever it is. */
+int lease_remove(struct ctx *ctx, struct shards *shards, const char *name, const char *version);
+/* Somebody was faster: the next round sees who. */
+bool lease_raced(int rc);

@@ -1,0 +1,141 @@
+/*
+ * Member Leases: one per process, renewed as long as it lives, deleted by whoever sees that it has
+ * not changed for its duration. Of the lease thread alone.
+ */
+#include "reconcilers/engine/shards_internal.h"
+
+#include "server/base/clock.h"
+#include "server/base/str.h"
+
+#include <stdio.h>
+
+/* ---- who is there ---- */
+
+struct lease_record *shard_members_note(struct shards *shards, const char *name)
+{
+    struct shard_member *member = NULL;
+    for (int at = 0; at < shards->member_count && !member; at++)
+        if (str_equal(shards->members[at].name, name))
+            member = &shards->members[at];
+    if (!member && shards->member_count < SHARD_MEMBERS_MAX) {
+        member = &shards->members[shards->member_count++];
+        *member = (struct shard_member){0};
+        snprintf(member->name, sizeof member->name, "%s", name);
+    }
+    if (!member)
+        return NULL;
+    member->seen = true;
+    return &member->record;
+}
+
+void shard_members_unsee(struct shards *shards)
+{
+    for (int at = 0; at < shards->member_count; at++)
+        shards->members[at].seen = false;
+}
+
+void shard_members_drop_unseen(struct shards *shards)
+{
+    int kept = 0;
+    for (int at = 0; at < shards->member_count; at++)
+        if (shards->members[at].seen)
+            shards->members[kept++] = shards->members[at];
+    shards->member_count = kept;
+}
+
+int shard_members_live(const struct shards *shards, const char *live[SHARD_MEMBERS_MAX + 1])
+{
+    int count = 0;
+    live[count++] = shards->options.identity;
+    for (int at = 0; at < shards->member_count; at++)
+        if (!str_equal(shards->members[at].name, shards->options.identity) &&
+            shards->members[at].record.exists)
+            live[count++] = shards->members[at].name;
+    return count;
+}
+
+/* ---- our own ---- */
+
+static const char *lease_name(struct ctx *ctx, const char *identity)
+{
+    return arena_printf(ctx->arena, MEMBER_PREFIX "%s", identity);
+}
+
+/* Not ours any more: fenced by somebody who believed us dead, or removed by hand. */
+static int lose(struct ctx *ctx, struct shards *shards)
+{
+    shards->own.held = false;
+    shards_drop_all(shards);
+    return err_set(ctx, ERR_LEASE_LOST, NULL, "member Lease '%s' was changed by somebody else",
+                   shards->options.identity);
+}
+
+static bool is_due(const struct shards *shards)
+{
+    return !shards->own.held ||
+           clock_boottime_ms() - shards->own.sent_ms >= shards->options.renew_ms;
+}
+
+int shard_members_renew(struct ctx *ctx, struct shards *shards, uint64_t *acquired)
+{
+    int64_t now_ms = clock_boottime_ms();
+    struct lease_record *record = shard_members_note(shards, shards->options.identity);
+    if (!record)
+        return err_set(ctx, ERR_OVERLOADED, "TooManyMembers",
+                       "more than %d member Leases in namespace %s", SHARD_MEMBERS_MAX,
+                       shards->options.namespace);
+    if (record->exists && !is_due(shards))
+        return 0;
+    if (!record->exists && shards->own.held)
+        return lose(ctx, shards);
+    const struct lease_write write = {
+        .name = lease_name(ctx, shards->options.identity),
+        .label = "member",
+        .holder = shards->options.identity,
+        .take = !shards->own.held,
+    };
+    int rc = lease_write(ctx, shards, &write, record);
+    if (lease_raced(rc) && shards->own.held)
+        return lose(ctx, shards);
+    TRY(rc);
+    shards->own = (struct lease_hold){.held = true, .sent_ms = now_ms};
+    *acquired |= shards_note_renewed(shards, now_ms);
+    return 0;
+}
+
+void shard_members_leave(struct ctx *ctx, struct shards *shards)
+{
+    if (!shards->own.held)
+        return;
+    int rc = lease_remove(ctx, shards, lease_name(ctx, shards->options.identity), NULL);
+    if (rc < 0 && rc != -ERR_NOT_FOUND)
+        log_failure(ctx, "giving the Leases back"); /* they run out by themselves */
+}
+
+/* ---- others ---- */
+
+/*
+ * Refused: it lives, its renewal was on the way. When the server could not do it, the member counts
+ * as living, too: nothing of it is taken, our own renewals go on, and the next list tries again.
+ */
+static void fence(struct ctx *ctx, struct shards *shards, struct shard_member *member)
+{
+    int rc = lease_remove(ctx, shards, lease_name(ctx, member->name), member->record.version);
+    bool failed = rc < 0 && !lease_raced(rc);
+    if (rc == 0 || rc == -ERR_NOT_FOUND)
+        member->record.exists = false;
+    if (failed && !member->told)
+        log_failure(ctx, "removing the Lease of a member that is gone");
+    member->told = failed;
+    err_clear(ctx);
+}
+
+void shard_members_fence_dead(struct ctx *ctx, struct shards *shards)
+{
+    for (int at = 0; at < shards->member_count; at++) {
+        struct shard_member *member = &shards->members[at];
+        if (!str_equal(member->name, shards->options.identity) && member->record.exists &&
+            lease_expired(&member->record, clock_boottime_ms()))
+            fence(ctx, shards, member);
+    }
+}
