@@ -99,6 +99,13 @@ static int refuse_purging(struct ctx *ctx)
                    "the grace period is over and the registry is being purged");
 }
 
+/* A change of what is shut could not be carried out before it is open again. */
+static int refuse_closed(struct ctx *ctx)
+{
+    return err_set(ctx, ERR_CONFLICT, "Closed",
+                   "the registry is closed; :undo opens it, then it can be changed");
+}
+
 static int check_plan(struct ctx *ctx, struct api_call *call, struct pg *pg, const char *plan)
 {
     bool found;
@@ -170,6 +177,8 @@ static int patch(struct ctx *ctx, struct api_call *call, struct pg *pg)
     TRY(check_plan(ctx, call, pg, wanted.plan));
     if (row.purging)
         return refuse_purging(ctx);
+    if (row.closed)
+        return refuse_closed(ctx);
     if (str_equal(wanted.plan, current.plan) && str_equal(wanted.version, current.version))
         return answer(ctx, call, pg, call->param[1], 200);
     struct store_registry_change update = {.kind = "update",

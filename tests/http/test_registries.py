@@ -85,6 +85,9 @@ def test_close_undo_close_purge(service, tenant):
     again = tenant.api.call("DELETE", path)
     assert (again.status, again.json["generation"]) == (202, 2)
     assert again.headers["Operation-Location"] == closed.headers["Operation-Location"]
+    changed = tenant.api.call("PATCH", path, {"spec": {"plan": "l"}})
+    assert (changed.status, changed.json["code"]) == (409, "Closed"), "no operation that cannot end"
+    assert tenant.api.get(closed.headers["Operation-Location"]).json["status"] == "pending", "the close goes on"
     undone = tenant.api.post(f"{path}:undo")
     assert (undone.status, undone.json["spec"]["lifecycle"], undone.json["generation"]) == (202, "active", 3)
     assert tenant.api.post(f"{path}:undo").json["generation"] == 3
