@@ -1,3 +1,4 @@
+-- Why an operation failed, in words, names servers of the provider's: tenants get the code.
 CREATE OR REPLACE VIEW api_operation WITH (security_invoker = true) AS
 SELECT id,
        tenant_id,
@@ -12,7 +13,7 @@ SELECT id,
                'href', '/v1/tenants/' || tenant_id || '/registries/' || registry_id),
            'requestedGeneration', requested_generation,
            'status', status,
-           'error', error,
+           'error', CASE WHEN acting_as_provider() THEN error ELSE error - 'detail' END,
            'actor', actor,
            'requestId', request_id,
            'createdAt', api_time(created_at),
