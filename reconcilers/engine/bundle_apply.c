@@ -108,7 +108,7 @@ static int bring_to(struct stack *stack, const struct bundle_object *object, jso
     adopt(stack, object->desired);
     int rc = send_if_different(stack, object, live);
     if (rc == -ERR_CONFLICT && unseen) {
-        TRY(pass_get_live(stack->ctx, stack->pass, CALL_KUBE_OBJECT_APPLY, object->kind,
+        TRY(pass_get_live(stack->ctx, stack->pass, CALL_KUBE_OBJECT_READ, object->kind,
                           stack->namespace, name, live));
         rc = send_if_different(stack, object, live);
     }

@@ -104,7 +104,6 @@ static int cell_open(struct ctx *ctx, struct cells *cells, const char *name, con
         abort();
     pthread_mutex_init(&dirt->lock, NULL);
     snprintf(cell->name, sizeof cell->name, "%s", name);
-    snprintf(cell->kubeconfig, sizeof cell->kubeconfig, "%s", kubeconfig);
     cell->kube = kube;
     cell->dirt = dirt;
     const struct kube_cache_options options = {

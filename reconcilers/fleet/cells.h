@@ -16,11 +16,10 @@ struct ctx;
 struct cells;
 struct cell_dirt;
 
-enum { CELLS_MAX = 1000, CELLS_PER_IO = 32, CELL_NAME_BYTES = 41, CELL_KUBECONFIG_BYTES = 128 };
+enum { CELLS_MAX = 1000, CELLS_PER_IO = 32, CELL_NAME_BYTES = 41 };
 
 struct cell {
     char name[CELL_NAME_BYTES];
-    char kubeconfig[CELL_KUBECONFIG_BYTES];
     struct kube *kube;
     struct kube_cache *cache;
     _Atomic int64_t epoch; /* of our lease to collect; 0 = it is not ours */

@@ -10,6 +10,7 @@
 #include "server/adapters/pg.h"
 #include "server/base/clock.h"
 #include "server/base/ctx.h"
+#include "server/store/fleet.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -97,6 +98,16 @@ static void *run_leaser(void *arg)
 
 /* ---- start and stop ---- */
 
+/* Its cells and rows need not wait until its leases run out. */
+static void give_back(struct fleet *fleet)
+{
+    struct arena *arena = arena_new();
+    struct ctx ctx = fleet_ctx(fleet, arena, fleet->options.lease_renew_ms);
+    if (store_fleet_release(&ctx, fleet->lease_pool, fleet->identity) < 0)
+        log_failure(&ctx, "give the leases back");
+    arena_free(arena);
+}
+
 static struct fleet *fleet_new(const struct fleet_options *options)
 {
     struct fleet *fleet = calloc(1, sizeof *fleet);
@@ -156,6 +167,7 @@ void fleet_stop(struct fleet *fleet)
     pthread_join(fleet->dispatcher, NULL);
     pthread_join(fleet->collector, NULL);
     pthread_join(fleet->leaser, NULL);
+    give_back(fleet);
     cells_free(fleet->cells);
     pg_pool_free(fleet->pool);
     pg_pool_free(fleet->lease_pool);

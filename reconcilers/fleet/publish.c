@@ -105,7 +105,7 @@ int publish_create(struct ctx *ctx, struct work *work)
 {
     TRY(ensure_fence(ctx, work));
     json_t *row;
-    TRY(store_fleet_row(ctx, work->pool, work->id, &row));
+    TRY(store_fleet_row_again(ctx, work->pool, work->id, &row));
     if (!row || json_bool_or(row, "tombstone", false) || json_bool_or(row, "diverged", false) ||
         json_int_or(row, "generation", 0) != work_generation(work))
         return publish_again(ctx, "the row changed while its namespace was made");
@@ -153,14 +153,6 @@ static int on_absent(struct ctx *ctx, struct work *work)
                            "the registry's retained data is being purged");
     }
     return publish_create(ctx, work);
-}
-
-/* run_round() has noted it. */
-static int on_current(struct ctx *ctx, struct work *work)
-{
-    (void)ctx;
-    (void)work;
-    return 0;
 }
 
 static int on_drifted(struct ctx *ctx, struct work *work)
@@ -214,8 +206,9 @@ static int on_foreign(struct ctx *ctx, struct work *work)
                    json_str(work->row, "namespace"), json_str(work->row, "name"));
 }
 
+/* NULL: nothing to do. */
 static int (*const actions[])(struct ctx *ctx, struct work *work) = {
-    [VERDICT_ABSENT] = on_absent,   [VERDICT_CURRENT] = on_current, [VERDICT_STALE] = apply,
+    [VERDICT_ABSENT] = on_absent,   [VERDICT_CURRENT] = NULL,       [VERDICT_STALE] = apply,
     [VERDICT_DRIFTED] = on_drifted, [VERDICT_RAISED] = on_raised,   [VERDICT_AHEAD] = on_ahead,
     [VERDICT_LEAVING] = on_leaving, [VERDICT_FOREIGN] = on_foreign,
 };
@@ -254,7 +247,7 @@ static int run_round(struct ctx *ctx, struct work *work)
     bool is_handled = false;
     if (flag(work, "due"))
         TRY(purge_due(ctx, work, verdict, &is_handled));
-    return is_handled ? 0 : actions[verdict](ctx, work);
+    return is_handled || !actions[verdict] ? 0 : actions[verdict](ctx, work);
 }
 
 static int run_rounds(struct ctx *ctx, struct work *work)

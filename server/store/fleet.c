@@ -88,7 +88,7 @@ static int run_guarded(struct ctx *ctx, struct pg_pool *pool, const struct state
 
 int store_fleet_cells(struct ctx *ctx, struct pg_pool *pool, json_t **ret)
 {
-    const struct statement statement = {"fleet_cells", CALL_FLEET_ROW_READ, {NULL}, 0};
+    const struct statement statement = {"fleet_cells", CALL_FLEET_CELLS_READ, {NULL}, 0};
     return run_documents(ctx, pool, &statement, ret);
 }
 
@@ -167,42 +167,72 @@ int store_fleet_sweep(struct ctx *ctx, struct pg_pool *pool, int64_t *ret_depth)
     return 0;
 }
 
-int store_fleet_rows(struct ctx *ctx, struct pg_pool *pool, const json_t *ids, const char *after_id,
-                     json_t **ret)
+static int read_rows(struct ctx *ctx, struct pg_pool *pool, enum call call, const json_t *ids,
+                     const char *after_id, json_t **ret)
 {
     const struct statement statement = {
-        "fleet_rows",
-        CALL_FLEET_ROW_READ,
-        {ids ? json_text(ctx->arena, ids) : NULL, after_id},
-        2,
-    };
+        "fleet_rows", call, {ids ? json_text(ctx->arena, ids) : NULL, after_id}, 2};
     return run_documents(ctx, pool, &statement, ret);
 }
 
-int store_fleet_row(struct ctx *ctx, struct pg_pool *pool, const char *id, json_t **ret)
+int store_fleet_rows(struct ctx *ctx, struct pg_pool *pool, const json_t *ids, const char *after_id,
+                     json_t **ret)
+{
+    return read_rows(ctx, pool, CALL_FLEET_ROWS_LIST, ids, after_id, ret);
+}
+
+static int read_row(struct ctx *ctx, struct pg_pool *pool, enum call call, const char *id,
+                    json_t **ret)
 {
     json_t *ids = arena_json(ctx->arena, json_array());
     json_array_append_new(ids, json_string(id));
     json_t *rows;
-    TRY(store_fleet_rows(ctx, pool, ids, "", &rows));
+    TRY(read_rows(ctx, pool, call, ids, "", &rows));
     *ret = json_array_get(rows, 0);
     return 0;
+}
+
+int store_fleet_row(struct ctx *ctx, struct pg_pool *pool, const char *id, json_t **ret)
+{
+    return read_row(ctx, pool, CALL_FLEET_ROW_READ, id, ret);
+}
+
+int store_fleet_row_again(struct ctx *ctx, struct pg_pool *pool, const char *id, json_t **ret)
+{
+    return read_row(ctx, pool, CALL_FLEET_ROW_REREAD, id, ret);
 }
 
 int store_fleet_cell_rows(struct ctx *ctx, struct pg_pool *pool, const char *cell,
                           const char *after_id, json_t **ret)
 {
     const struct statement statement = {
-        "fleet_cell_rows", CALL_FLEET_ROW_READ, {cell, after_id}, 2};
+        "fleet_cell_rows", CALL_FLEET_ROWS_LIST, {cell, after_id}, 2};
     return run_documents(ctx, pool, &statement, ret);
+}
+
+/* Counting and taking are two statements: the second sees what was committed before the lock. */
+static int place_locked(struct ctx *ctx, struct pg *pg, const char *const values[3],
+                        struct pg_rows *ret)
+{
+    TRY(store_begin(ctx, pg, NULL));
+    TRY(store_query(ctx, pg, "fleet_place_lock", 1, &values[1], NULL));
+    TRY(store_query(ctx, pg, "fleet_place", 3, values, ret));
+    return store_end(ctx, pg);
 }
 
 int store_fleet_place(struct ctx *ctx, struct pg_pool *pool, const char *id, const char *cell,
                       const json_t *placement, bool *ret_changed)
 {
-    const struct statement statement = {
-        "fleet_place", CALL_FLEET_PLACE, {id, cell, json_param(ctx, placement)}, 3};
-    return run_guarded(ctx, pool, &statement, ret_changed);
+    const char *const values[] = {id, cell, json_param(ctx, placement)};
+    struct pg_rows rows;
+    struct pg *pg;
+    TRY(FAILPOINT_BEFORE(ctx, CALL_FLEET_PLACE));
+    TRY(pg_pool_take(ctx, pool, &pg));
+    int rc = place_locked(ctx, pg, values, &rows);
+    pg_pool_give(pool, pg);
+    TRY(rc);
+    *ret_changed = rows.rows > 0;
+    return FAILPOINT_AFTER(ctx, CALL_FLEET_PLACE);
 }
 
 int store_fleet_diverge(struct ctx *ctx, struct pg_pool *pool, const char *id, int64_t generation,
@@ -267,4 +297,11 @@ int store_fleet_resolve(struct ctx *ctx, struct pg_pool *pool, const char *id, c
         3,
     };
     return run_guarded(ctx, pool, &statement, ret_changed);
+}
+
+int store_fleet_release(struct ctx *ctx, struct pg_pool *pool, const char *owner)
+{
+    const struct statement statement = {"fleet_release", CALL_FLEET_RELEASE, {owner}, 1};
+    struct pg_rows rows;
+    return run(ctx, pool, &statement, &rows);
 }

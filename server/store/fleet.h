@@ -73,12 +73,16 @@ int store_fleet_sweep(struct ctx *ctx, struct pg_pool *pool, int64_t *ret_depth)
  * 1000, by id. */
 int store_fleet_rows(struct ctx *ctx, struct pg_pool *pool, const json_t *ids, const char *after_id,
                      json_t **ret);
-/* The one row, or NULL. */
+/* The one row, or NULL. Again: once more, after something was made in the cell that a purge of the
+ * row in between would not have seen. */
 int store_fleet_row(struct ctx *ctx, struct pg_pool *pool, const char *id, json_t **ret);
+int store_fleet_row_again(struct ctx *ctx, struct pg_pool *pool, const char *id, json_t **ret);
 /* Array of {id, namespace, name}: published, living rows of a cell, at most 1000, by id. */
 int store_fleet_cell_rows(struct ctx *ctx, struct pg_pool *pool, const char *cell,
                           const char *after_id, json_t **ret);
 
+/* The row goes to `cell`, unless it has one or the cell is full: placements of one cell come one
+ * after the other. */
 int store_fleet_place(struct ctx *ctx, struct pg_pool *pool, const char *id, const char *cell,
                       const json_t *placement, bool *ret_changed);
 /* The row is behind its custom resource, and a person has to decide. */
@@ -109,3 +113,6 @@ int store_fleet_collect(struct ctx *ctx, struct pg_pool *pool,
  * takes its spec and generation (and is made if there is none), else the row wins. */
 int store_fleet_resolve(struct ctx *ctx, struct pg_pool *pool, const char *id, const char *cell,
                         const json_t *live, bool take_live, bool *ret_changed);
+
+/* Ends every lease of `owner`, of cells and of outbox rows: the next one need not wait for them. */
+int store_fleet_release(struct ctx *ctx, struct pg_pool *pool, const char *owner);

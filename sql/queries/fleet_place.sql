@@ -1,4 +1,4 @@
--- $1 registry, $2 cell, $3 why. Recorded before anything is created; a cell is never changed here.
+-- $1 registry, $2 cell, $3 why; under fleet_place_lock. Recorded before anything is created; a cell is never changed here.
 UPDATE registry r
 SET cell = c.name, placement = $3::jsonb || jsonb_build_object('at', api_time(now()))
 FROM cell c

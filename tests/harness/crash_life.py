@@ -189,8 +189,11 @@ class KubectlLife(Life):
         self.know(identity=eventually(lambda: self.live()["spec"].get("identity"), 60, what="identity set"))
 
     def change(self):
+        """Also takes the label off a child, by which the operator's cache knows it."""
         self.write_canary()
         self.cluster.merge("registries", self.name, {"spec": {"size": "M"}}, self.namespace)
+        self.cluster.merge("services", f"{self.name}-portal", {"metadata": {"labels": {"flotilla.dev/registry": None}}},
+                           self.namespace)
 
     def drift(self):
         """Deleted: the data is retained."""

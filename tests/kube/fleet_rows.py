@@ -75,6 +75,11 @@ class Row:
         found = self.db.query(f"SELECT {columns} FROM registry WHERE id = %s", self.id)[0]
         return found[0] if len(found) == 1 else found
 
+    def get_outbox(self, column):
+        """None when nothing waits."""
+        found = self.db.query(f"SELECT {column} FROM outbox WHERE registry_id = %s", self.id)
+        return found[0][0] if found else None
+
     def status(self, columns):
         found = self.db.query(f"SELECT {columns} FROM registry_status WHERE registry_id = %s", self.id)
         return found[0][0] if found else None

@@ -185,3 +185,30 @@ def test_without_the_label_nobody_touches_it(fleet, make):
     eventually(lambda: "NotOurs" in (row.db.query(
         "SELECT last_error FROM outbox WHERE registry_id = %s AND last_error IS NOT NULL", row.id) or [["-"]])[0][0])
     assert row.live()["spec"]["size"] == "S"
+
+
+def test_the_last_place_of_a_cell_is_given_once(flotillad, fleet_db, make, env):
+    """Many workers of two processes choose at the same time."""
+    used = fleet_db.value("SELECT count(*) FROM registry WHERE cell = %s AND deleted_at IS NULL", fleet_rows.CELL)
+    fleet_db.query("UPDATE cell SET capacity = %s WHERE name = %s", used + 1, fleet_rows.CELL)
+    try:
+        rows = [make(f"last-{number}") for number in range(8)]
+        for _ in range(2):
+            flotillad(["fleet"], {**env, "FLOTILLA_WORKERS": "8"})
+        eventually(lambda: all(row.get("cell") or "NoCell" in (row.get_outbox("last_error") or "") for row in rows), 20)
+        assert len([row for row in rows if row.get("cell")]) == 1
+    finally:
+        fleet_db.query("UPDATE cell SET capacity = 1000 WHERE name = %s", fleet_rows.CELL)
+
+
+def test_who_leaves_gives_its_leases_back(flotillad, fleet_db, make, env):
+    """With Leases of a minute, the next process collects at once."""
+    long = {**env, "FLOTILLA_LEASE_DURATION_MS": "60000", "FLOTILLA_LEASE_RENEW_MS": "500"}
+    for name in ("first", "second"):
+        process = flotillad(["fleet"], long)
+        row = make(f"{name}-collector")
+        published(row)
+        settled(row, 1)
+        process.stop()
+        assert fleet_db.value("SELECT until <= clock_timestamp() FROM cell_lease WHERE cell = %s", fleet_rows.CELL)
+        assert not fleet_db.query("SELECT FROM outbox WHERE lease_owner IS NOT NULL")
