@@ -119,6 +119,8 @@ static void settle(struct ctx *ctx, struct controller *controller, const struct 
     }
     if (pass->rc < 0 && !waits)
         metric_add(METRIC_RECONCILE_ERRORS, 1, name, pass->failure->reason);
+    if (pass->rc < 0 && err_row(pass->rc)->retry == RETRY_NEVER)
+        metric_add(METRIC_RECONCILE_TERMINAL, 1, name);
     metric_add(METRIC_RECONCILE_TOTAL, 1, name,
                pass->rc < 0 && !waits         ? "error"
                : pass->requeue_ms || pass->rc ? "requeue_after"

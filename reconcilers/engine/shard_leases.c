@@ -53,7 +53,7 @@ static int list_leases(struct ctx *ctx, struct shards *shards)
         if (str_starts(name, SHARD_PREFIX))
             record = find_shard(shards, name + strlen(SHARD_PREFIX));
         else if (str_starts(name, MEMBER_PREFIX))
-            record = shard_members_note(shards, name + strlen(MEMBER_PREFIX));
+            TRY(shard_members_note(ctx, shards, name + strlen(MEMBER_PREFIX), &record));
         if (record)
             lease_note(record, lease, now_ms);
     }
@@ -190,15 +190,11 @@ static int run_lanes(struct ctx *ctx, struct shards *shards,
 
 /* ---- rounds ---- */
 
+/* By the gate's own clock: a process that cannot renew must not look as if it held anything. */
 static void show_metrics(struct shards *shards)
 {
-    int held = 0;
-    pthread_mutex_lock(&shards->mutex);
-    for (int shard = 0; shard < SHARDS_ALL; shard++)
-        held += shards->hold[shard].held;
-    bool leads = shards->hold[SHARD_OF_CLUSTER].held;
-    pthread_mutex_unlock(&shards->mutex);
-    metric_set(METRIC_LEASES_HELD, held);
+    bool leads;
+    metric_set(METRIC_LEASES_HELD, shards_count_held(shards, &leads));
     metric_set(METRIC_LEADER, leads, SHARD_PREFIX "cluster");
 }
 

@@ -11,7 +11,8 @@
 
 /* ---- who is there ---- */
 
-struct lease_record *shard_members_note(struct shards *shards, const char *name)
+int shard_members_note(struct ctx *ctx, struct shards *shards, const char *name,
+                       struct lease_record **ret)
 {
     struct shard_member *member = NULL;
     for (int at = 0; at < shards->member_count && !member; at++)
@@ -23,9 +24,12 @@ struct lease_record *shard_members_note(struct shards *shards, const char *name)
         snprintf(member->name, sizeof member->name, "%s", name);
     }
     if (!member)
-        return NULL;
+        return err_set(ctx, ERR_OVERLOADED, "TooManyMembers",
+                       "more than %d member Leases in namespace %s", SHARD_MEMBERS_MAX,
+                       shards->options.namespace);
     member->seen = true;
-    return &member->record;
+    *ret = &member->record;
+    return 0;
 }
 
 void shard_members_unsee(struct shards *shards)
@@ -79,11 +83,8 @@ static bool is_due(const struct shards *shards)
 int shard_members_renew(struct ctx *ctx, struct shards *shards, uint64_t *acquired)
 {
     int64_t now_ms = clock_boottime_ms();
-    struct lease_record *record = shard_members_note(shards, shards->options.identity);
-    if (!record)
-        return err_set(ctx, ERR_OVERLOADED, "TooManyMembers",
-                       "more than %d member Leases in namespace %s", SHARD_MEMBERS_MAX,
-                       shards->options.namespace);
+    struct lease_record *record = NULL;
+    TRY(shard_members_note(ctx, shards, shards->options.identity, &record));
     if (record->exists && !is_due(shards))
         return 0;
     if (!record->exists && shards->own.held)

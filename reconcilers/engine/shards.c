@@ -118,6 +118,17 @@ void shards_drop_all(struct shards *shards)
     pthread_mutex_unlock(&shards->mutex);
 }
 
+int shards_count_held(struct shards *shards, bool *ret_cluster)
+{
+    int held = 0;
+    pthread_mutex_lock(&shards->mutex);
+    for (int shard = 0; shard < SHARDS_ALL; shard++)
+        held += holds(shards, shard, shards->options.deadline_ms);
+    *ret_cluster = holds(shards, SHARD_OF_CLUSTER, shards->options.deadline_ms);
+    pthread_mutex_unlock(&shards->mutex);
+    return held;
+}
+
 void shards_leave(struct shard_visit *visit)
 {
     struct shards *shards = visit->shards;

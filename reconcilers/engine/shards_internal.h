@@ -46,6 +46,8 @@ bool shards_note_held(struct shards *shards, int shard, int64_t sent_ms);
 uint64_t shards_note_renewed(struct shards *shards, int64_t sent_ms);
 /* Our member Lease is gone: nothing is ours any more. */
 void shards_drop_all(struct shards *shards);
+/* How many shards are ours by the clock of the gate, and whether `cluster` is. */
+int shards_count_held(struct shards *shards, bool *ret_cluster);
 /* Main of the lease thread. */
 void *shard_leases_main(void *shards);
 /* Waits, or returns true at once when the process stops. */
@@ -53,8 +55,10 @@ bool shards_wait_stop(struct shards *shards, int64_t ms);
 
 /* ---- shard_members.c ---- */
 
-/* The record of a member that was listed, made if need be; NULL when there are too many. */
-struct lease_record *shard_members_note(struct shards *shards, const char *name);
+/* The record of a member that was listed, made if need be. -ERR_OVERLOADED (TooManyMembers): who is
+ * not on record would count as dead without having been fenced, so nothing may be decided. */
+int shard_members_note(struct ctx *ctx, struct shards *shards, const char *name,
+                       struct lease_record **ret);
 /* Around a list: whoever was not noted between the two is gone. */
 void shard_members_unsee(struct shards *shards);
 void shard_members_drop_unseen(struct shards *shards);
