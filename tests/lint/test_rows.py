@@ -89,3 +89,10 @@ def test_files_that_documents_name_are_there():
     pages = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/flow.md", "docs/operations.md", "docs/README.md"]
     named = [(page, path) for page in pages for path in re.findall(r"`((?:[a-z_]+/)+[\w.]+)`", text_of(page))]
     assert len(named) > 20 and not [(page, path) for page, path in named if not (REPO / path).exists()]
+
+
+def test_both_layers_know_the_same_newest_patches():
+    """What the provider API orders and what "2.15" in a custom resource means are one decision."""
+    ordered = re.findall(r'^VERSION\("(\d+\.\d+)\.(\d+)"', text_of("api/versions.def"), re.M)
+    named = re.findall(r'"(\d+\.\d+)": \1\.(\d+)', text_of("reconcilers/registry/manifests/versions.yaml"))
+    assert ordered and sorted(ordered) == sorted(named)
