@@ -59,7 +59,10 @@ static int compare(struct ctx *ctx, const struct config *config)
     const json_t *finding;
     json_array_foreach(findings, index, finding)
         printf("%s\n", json_text(ctx->arena, finding));
-    fprintf(stderr, "audit: %zu differences\n", json_array_size(findings));
+    fprintf(stderr, "audit: compared %s%s%s: %zu differences\n",
+            *config->kubeconfig ? "the cell" : "",
+            *config->kubeconfig && *config->database_fleet ? " and " : "",
+            *config->database_fleet ? "the fleet" : "", json_array_size(findings));
     return json_array_size(findings) ? EXIT_DIFFERENT : EXIT_CONSISTENT;
 }
 

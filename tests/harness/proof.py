@@ -27,8 +27,6 @@ from .world import World
 # For proofs that are not about Leases: those of production, which a busy machine does not lose.
 CALM = {"FLOTILLA_LEASE_DURATION_MS": 15000, "FLOTILLA_LEASE_RENEW_MS": 5000, "FLOTILLA_LEASE_DEADLINE_MS": 10000}
 
-SLOW_S = 20
-
 
 class Proof:
     """One run: `random` is seeded, `step()` prints times, `world()` gives servers and processes."""
@@ -39,7 +37,6 @@ class Proof:
         self.random = random.Random(self.seed)
         self.times = {}  # step → seconds
         self.checks = 0
-        self.up = []  # worlds
 
     @contextlib.contextmanager
     def step(self, what):
@@ -47,9 +44,6 @@ class Proof:
         yield
         self.times[what] = time.monotonic() - started
         print(f"{self.times[what]:8.3f} s  {what}", flush=True)
-        if self.times[what] > SLOW_S:  # nothing failed, and yet somebody will ask why
-            for world in self.up:
-                show_logs(world)
 
     def check(self, holds, what):
         """A named claim; counted, so that a proof that checked nothing shows."""
@@ -77,7 +71,6 @@ class Proof:
         directory = tempfile.mkdtemp(prefix="world-", dir=os.environ.get("FLOTILLA_TEST_DIR"))
         world = World(stack, directory, settings)
         try:
-            self.up.append(world)
             yield world.up(roles)
         except BaseException:
             show_logs(world)
