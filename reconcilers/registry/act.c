@@ -21,7 +21,7 @@ int registry_drain(struct ctx *ctx, struct pass *pass)
     if (!registry_closed(scope))
         return 0;
     TRY(apply(ctx, pass));
-    TRY(registry_pods_gone(ctx, scope));
+    TRY(registry_pods_gone(ctx, pass));
     if (!scope->stack.ready)
         return err_set(ctx, ERR_WAITING, "Closing", "%s", scope->stack.message);
     return 0;

@@ -5,6 +5,7 @@
  */
 #include "reconcilers/registry/scope.h"
 
+#include "reconcilers/engine/conditions.h"
 #include "server/base/clock.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
@@ -84,20 +85,45 @@ int registry_gather(struct ctx *ctx, struct pass *pass)
     return 0;
 }
 
+static int64_t age_ms(const json_t *object)
+{
+    int64_t made_ms, now_ms = clock_wall_ms();
+    const char *made = json_str_or(object, "metadata.creationTimestamp", "");
+    return clock_parse_rfc3339(made, &made_ms) == 0 && made_ms < now_ms ? now_ms - made_ms : 0;
+}
+
 int registry_admit(struct ctx *ctx, struct pass *pass)
 {
     const struct registry_scope *scope = pass->scope;
     if (!scope->elder)
         return 0;
-    pass_requeue(pass, WAIT_FOR_OTHERS_MS); /* its end wakes nobody here */
+    /* Its end wakes nobody here. Who waits long asks seldom: there may be a thousand of them. */
+    pass_requeue(pass, WAIT_FOR_OTHERS_MS + age_ms(pass->root) / 10);
     return err_set(ctx, ERR_TAKEN, "NamespaceTaken",
                    "Registry '%s' lives in this namespace already; there is one per namespace",
                    json_str_or(scope->elder, "metadata.name", ""));
 }
 
-int registry_pods_gone(struct ctx *ctx, const struct registry_scope *scope)
+/*
+ * Anybody who may make pods in the namespace could hold a registry open with new ones of our label.
+ * So the wait ends some time: those that are left lose their sessions with the role.
+ */
+bool registry_waited_for_pods(const struct pass *pass, int64_t now_ms)
 {
-    if (scope->pods_left == 0)
+    const struct registry_scope *scope = pass->scope;
+    const json_t *stack = condition_get(pass->status, "StackReady");
+    const char *since = NULL;
+    if (scope->deleting)
+        since = json_str(pass->root, "metadata.deletionTimestamp");
+    else if (str_equal(json_str(stack, "reason"), "PodsRemaining"))
+        since = json_str(stack, "lastTransitionTime");
+    return registry_time_passed(since, now_ms - PODS_WAIT_MAX_MS);
+}
+
+int registry_pods_gone(struct ctx *ctx, const struct pass *pass)
+{
+    const struct registry_scope *scope = pass->scope;
+    if (scope->pods_left == 0 || registry_waited_for_pods(pass, clock_wall_ms()))
         return 0;
     return err_set(ctx, ERR_WAITING, "PodsRemaining", "%d pods of the stack still run",
                    scope->pods_left);

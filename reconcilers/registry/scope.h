@@ -19,8 +19,10 @@
 enum {
     RETAIN_MS_PER_DAY = 86400000,
     RETAIN_DAYS = 30,
+    RETAIN_DAYS_MAX = 90, /* as the provider API allows: a slot is not held for ever */
     POOL_CHECK_MS = 30000,
     POD_LOST_MS = 300000,      /* a pod that should have ended so long ago has lost its node */
+    PODS_WAIT_MAX_MS = 900000, /* nobody's pods hold up a close for longer */
     WAIT_FOR_OTHERS_MS = 5000, /* somebody else's change that wakes nobody here */
     BUSY_MS = 50,              /* a pool that has enough workers inside */
     POSTGRESQL_PORT = 5432,    /* of a pool that names none; the CRD has the same default */
@@ -99,6 +101,7 @@ int registry_status(struct ctx *ctx, struct pass *pass);
 
 /* Pure halves of phases, for tests. */
 bool registry_pod_runs(const json_t *pod, int64_t now_ms);
+bool registry_waited_for_pods(const struct pass *pass, int64_t now_ms); /* gather.c */
 json_t *registry_facts(struct ctx *ctx, const struct registry_operator *home,
                        const struct registry_scope *scope);
 void registry_conditions(struct ctx *ctx, const struct pass *pass,
@@ -106,12 +109,15 @@ void registry_conditions(struct ctx *ctx, const struct pass *pass,
 
 /* What deleting a registry does; pure. */
 enum teardown { TEARDOWN_RETAIN, TEARDOWN_PURGE };
+/* Until when its data is kept: the spec's wish, bounded; NULL = it has none. */
+const char *registry_kept_until(struct ctx *ctx, const struct registry_scope *scope,
+                                int64_t now_ms);
 enum teardown registry_teardown_decide(const struct registry_scope *scope, int64_t now_ms);
 
 /* ---- shared by several files ---- */
 
 /* The Deployments of the stack are at zero and its pods gone; else -ERR_WAITING. */
-int registry_pods_gone(struct ctx *ctx, const struct registry_scope *scope);
+int registry_pods_gone(struct ctx *ctx, const struct pass *pass);
 /* Reads the pool's administrator Secret live. pools.c */
 int registry_pool_access(struct ctx *ctx, struct kube *kube, const struct registry_operator *home,
                          const json_t *pool, struct postgres_pool *ret);

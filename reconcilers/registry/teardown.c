@@ -45,7 +45,7 @@ static int end_stack(struct ctx *ctx, struct pass *pass)
             !json_at(deployment, "metadata.deletionTimestamp"))
             TRY(pass_delete(ctx, pass, CALL_KUBE_OBJECT_DELETE, deployment));
     }
-    return registry_pods_gone(ctx, scope);
+    return registry_pods_gone(ctx, pass);
 }
 
 /* ---- the two ways out ---- */
@@ -61,18 +61,28 @@ static int hand_to_purge(struct ctx *ctx, struct pass *pass, const json_t *ident
     return err_set(ctx, ERR_WAITING, "Purging", "database, role and credential are being removed");
 }
 
+const char *registry_kept_until(struct ctx *ctx, const struct registry_scope *scope, int64_t now_ms)
+{
+    int64_t end_ms, latest_ms = now_ms + (int64_t)RETAIN_DAYS_MAX * RETAIN_MS_PER_DAY;
+    const char *wish = registry_closed(scope) ? scope->spec.purge_after : NULL;
+    if (!wish || clock_parse_rfc3339(wish, &end_ms) < 0)
+        return NULL;
+    if (end_ms <= latest_ms)
+        return wish;
+    char *latest = arena_alloc(ctx->arena, CLOCK_RFC3339_BYTES);
+    return clock_rfc3339(latest, latest_ms, 0);
+}
+
 static int retain(struct ctx *ctx, struct pass *pass, const json_t *identity)
 {
     const struct registry_scope *scope = pass->scope;
     bool exists = false;
-    int64_t end_ms;
     TRY(registry_backend_close(ctx, pass, &exists));
     if (!exists) /* nothing was ever made: there is nothing to keep */
         return hand_to_purge(ctx, pass, identity);
-    bool own_end = registry_closed(scope) && scope->spec.purge_after &&
-                   clock_parse_rfc3339(scope->spec.purge_after, &end_ms) == 0;
     json_t *retained = NULL;
-    TRY(identity_retain(ctx, pass, identity, own_end ? scope->spec.purge_after : NULL, &retained));
+    TRY(identity_retain(ctx, pass, identity, registry_kept_until(ctx, scope, clock_wall_ms()),
+                        &retained));
     pass_event(ctx, pass, "Normal", "Retained", "Delete",
                "data is kept under RegistryIdentity '%s' until %s", scope->spec.identity,
                json_str_or(retained, "spec.purgeAfter", "?"));

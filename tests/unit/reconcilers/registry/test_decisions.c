@@ -71,6 +71,48 @@ static void pods__hold_up_a_close_only_while_they_may_run(void **state)
     }
 }
 
+/* Pods that somebody makes again and again end the wait for them some time. */
+static void pods__are_not_waited_for_without_end(void **state)
+{
+    static const struct {
+        const char *since, *reason; /* of StackReady */
+        const char *deleted;        /* deletionTimestamp of the Registry */
+        bool waited;
+    } rows[] = {
+        {"2027-01-15T07:44:00Z", "PodsRemaining", NULL, true},
+        {"2027-01-15T07:46:00Z", "PodsRemaining", NULL, false},
+        {"2027-01-15T07:44:00Z", "Progressing", NULL, false},
+        {"2027-01-15T07:44:00Z", "PodsRemaining", "2027-01-15T07:46:00Z", false},
+        {NULL, NULL, "2027-01-15T07:44:00Z", true},
+        {NULL, NULL, NULL, false},
+    };
+    struct ctx *ctx = *state;
+    for (size_t at = 0; at < sizeof rows / sizeof *rows; at++) {
+        json_t *root = arena_json(
+            ctx->arena, json_pack("{s:{s:s*}}", "metadata", "deletionTimestamp", rows[at].deleted));
+        json_t *status = arena_json(
+            ctx->arena, json_pack("{s:[{s:s, s:s*, s:s*}]}", "conditions", "type", "StackReady",
+                                  "reason", rows[at].reason, "lastTransitionTime", rows[at].since));
+        struct registry_scope scope = {.deleting = rows[at].deleted != NULL, .pods_left = 1};
+        const struct pass pass = {.root = root, .status = status, .scope = &scope};
+        if (registry_waited_for_pods(&pass, NOW_MS) != rows[at].waited)
+            fail_msg("row %zu", at);
+    }
+}
+
+static void retained__data_is_not_kept_for_ever(void **state)
+{
+    struct ctx *ctx = *state;
+    struct registry_scope scope = {.spec = {.lifecycle = REGISTRY_CLOSED}};
+    assert_null(registry_kept_until(ctx, &scope, NOW_MS));
+    scope.spec.purge_after = "2027-02-01T00:00:00Z";
+    assert_string_equal(registry_kept_until(ctx, &scope, NOW_MS), "2027-02-01T00:00:00Z");
+    scope.spec.purge_after = "9999-12-31T00:00:00Z";
+    assert_string_equal(registry_kept_until(ctx, &scope, NOW_MS), "2027-04-15T08:00:00Z");
+    scope.spec.lifecycle = REGISTRY_ACTIVE;
+    assert_null(registry_kept_until(ctx, &scope, NOW_MS));
+}
+
 /* One row: what a pass went through, and what it must say. */
 struct say {
     const char *failed_phase; /* NULL = the pass succeeded */
@@ -232,6 +274,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(teardown__purges_only_when_said_twice),
         TEST(pods__hold_up_a_close_only_while_they_may_run),
+        TEST(pods__are_not_waited_for_without_end),
+        TEST(retained__data_is_not_kept_for_ever),
         TEST(conditions__say_what_happened),
         TEST(conditions__have_rows),
         TEST(verify__forgets_another_wish),
