@@ -41,14 +41,27 @@ static bool step(struct frames *frames, char c)
     return false;
 }
 
+/* Of an object that is too large only the length is kept. */
+static void keep(struct frames *frames, const char *bytes, size_t count)
+{
+    frames->bytes += count;
+    if (frames->bytes <= FRAME_MAX_BYTES)
+        str_add_bytes(&frames->tail, bytes, count);
+    else
+        str_done(&frames->tail);
+}
+
 static bool deliver(struct frames *frames, const char *bytes, size_t count, frame_sink sink,
                     void *arg)
 {
-    if (!frames->tail.length)
-        return count <= FRAME_MAX_BYTES && sink(arg, bytes, count);
-    str_add_bytes(&frames->tail, bytes, count);
-    bool more = !frames->tail.overflow && sink(arg, frames->tail.data, frames->tail.length);
+    if (frames->bytes) {
+        keep(frames, bytes, count);
+        bytes = frames->tail.data;
+        count = frames->bytes;
+    }
+    bool more = sink(arg, count <= FRAME_MAX_BYTES ? bytes : NULL, count);
     str_clear(&frames->tail);
+    frames->bytes = 0;
     return more;
 }
 
@@ -70,6 +83,6 @@ bool frames_feed(struct frames *frames, const char *bytes, size_t count, frame_s
             return false;
     }
     if (frames->depth > 0)
-        str_add_bytes(&frames->tail, bytes + begin, count - begin);
-    return !frames->tail.overflow;
+        keep(frames, bytes + begin, count - begin);
+    return true;
 }

@@ -23,7 +23,8 @@ const struct reflector_timing reflector_default_timing = {.backoff_ms = 800,
                                                           .backoff_max_ms = 30000,
                                                           .healthy_ms = 10000,
                                                           .watch_min_s = 300,
-                                                          .watch_max_s = 600};
+                                                          .watch_max_s = 600,
+                                                          .resync_ms = 60000};
 
 void reflector_init(struct reflector *reflector, const struct reflector_options *options)
 {
@@ -81,6 +82,7 @@ static void ask(struct reflector *reflector, int delay_ms)
     str_clear(&reflector->page);
     reflector->verdict = ENDED_CLEAN;
     reflector->events = 0;
+    reflector->skip_logged = false;
     reflector->started_ms = clock_boottime_ms() + delay_ms;
     if (reflector->state == SYNC_STREAM || !reflector->next_page.length)
         store_shadow_clear(reflector->options.store);
@@ -101,6 +103,7 @@ static void begin_sync(struct reflector *reflector, enum reflector_state how, co
     if (cause)
         reflector->cause = cause;
     reflector->state = how;
+    reflector->partial = reflector->outdated = false;
     str_clear(&reflector->next_page);
 }
 
@@ -152,6 +155,8 @@ static bool react(struct reflector *reflector, int status, int64_t lived_ms)
     case ENDED_PAGE:
         return true;
     case ENDED_CLEAN:
+        if (was_live && reflector->partial)
+            begin_sync(reflector, SYNC_STREAM, "skipped");
         return reflector->events || lived_ms >= SHORT_STREAM_MS;
     case ENDED_FAILED:
         if (reflector->state == LIVE && status == 0)
@@ -159,6 +164,9 @@ static bool react(struct reflector *reflector, int status, int64_t lived_ms)
         else if (was_live && status == 200 && reflector->events == 0)
             begin_sync(reflector, SYNC_STREAM, "error"); /* not even a bookmark came */
         return false;
+    case ENDED_SKIPPED:
+        begin_sync(reflector, SYNC_STREAM, "skipped");
+        return true;
     case ENDED_EXPIRED:
         begin_sync(reflector, SYNC_STREAM, was_live ? "expired" : NULL);
         return true;

@@ -6,11 +6,18 @@
  *   SYNC_STREAM --marker bookmark--> LIVE <--last page, watch-- SYNC_LIST
  *        |  not supported                                           ^
  *        +----------------------------------------------------------+
- *   LIVE --410, history set back, undecodable twice--> SYNC_STREAM
+ *   LIVE --410, history set back, undecodable twice, skipped something--> SYNC_STREAM
  *   LIVE --the server was away--> PROBE --its version is not lower--> LIVE
  *
  * Why PROBE: kube-apiserver answers a watch from a version of the future, as after a restore of
  * etcd, with silence (tried: 1.36), and not even bookmarks come.
+ *
+ * What is larger than FRAME_MAX_BYTES is skipped, which leaves the question what the store holds of
+ * it. Its name is somewhere in what was not kept; so each copy in the store may be the outdated
+ * one, and all are listed anew, soon but not more often than resync_ms allows. The list skips it as
+ * well: for us it does not exist, and whoever plans to make it meets AlreadyExists. As it may have
+ * shrunk unheard, no watch goes on from a store that lacks something: when one ends in order, the
+ * next begins with a list.
  */
 #pragma once
 
@@ -35,6 +42,7 @@ enum reflector_verdict {
     ENDED_CLEAN,       /* the server's time was up */
     ENDED_PAGE,        /* a page of a list is whole */
     ENDED_FAILED,      /* away, refused, cut off */
+    ENDED_SKIPPED,     /* something was too large, and the store may hold an older copy */
     ENDED_EXPIRED,     /* 410: the history after our version is gone; or not there yet */
     ENDED_ROLLBACK,    /* the server is behind our version: its storage was restored */
     ENDED_UNREADABLE,  /* not JSON, or too large */
@@ -45,6 +53,7 @@ struct reflector_timing {
     int backoff_ms, backoff_max_ms; /* 800, 30000 */
     int healthy_ms;                 /* a connection that lived so long forgives failures; 10000 */
     int watch_min_s, watch_max_s;   /* timeoutSeconds; 300, 600 */
+    int resync_ms;                  /* between full lists because of skipped objects; 60000 */
 };
 extern const struct reflector_timing reflector_default_timing;
 
@@ -78,6 +87,10 @@ struct reflector {
     struct str next_page;            /* continue token */
     int failures, quick, unreadable; /* in a row: tries, ends without delay, bad events */
     bool set_back;     /* the server went back behind our version, and no full list followed yet */
+    bool partial;      /* the store lacks something that the server has */
+    bool outdated;     /* and may hold an older copy of it */
+    bool skip_logged;  /* on this connection */
+    int64_t synced_ms; /* when the last full list was whole */
     int logged_status; /* HTTP status of the last failure that was logged; 0 = no answer */
 };
 

@@ -4,6 +4,7 @@
 #include "reconcilers/kube/reflector.h"
 #include "reconcilers/kube/store.h"
 #include "server/base/cleanup.h"
+#include "server/base/clock.h"
 #include "server/base/json.h"
 #include "server/base/log.h"
 #include "server/net/metrics.h"
@@ -45,6 +46,7 @@ static void finish_sync(struct reflector *reflector, const char *version)
     reflector->state = LIVE;
     reflector->set_back = false;
     reflector->unreadable = 0;
+    reflector->synced_ms = clock_boottime_ms();
     str_clear(&reflector->next_page);
     count_objects(reflector);
     for (size_t at = 0; at < count; at++) {
@@ -143,10 +145,40 @@ static const struct {
     {"BOOKMARK", on_bookmark}, {"ERROR", on_error},
 };
 
+/* Counted each time; told once per connection, as somebody may write such objects all day. */
+static void skip(struct reflector *reflector, const char *reason, const char *what)
+{
+    const char *kind = kube_kind_row(reflector->options.kind)->kind;
+    metric_add(METRIC_CACHE_SKIPPED, 1, kind, reason);
+    if (!reflector->skip_logged)
+        log_warn(&reflector->ctx, "%s: a %s is left out of the cache: %s", reason, kind, what);
+    reflector->skip_logged = reflector->partial = true;
+}
+
+static void on_too_large(struct reflector *reflector, size_t bytes)
+{
+    skip(reflector, "TooLarge",
+         arena_printf(reflector->arena, "it has %zu bytes, more than %d", bytes, FRAME_MAX_BYTES));
+    reflector->events++;
+    reflector->outdated |= reflector->state == LIVE;
+}
+
+static bool must_resync(const struct reflector *reflector)
+{
+    return reflector->outdated && reflector->state == LIVE &&
+           clock_boottime_ms() - reflector->synced_ms >= reflector->options.timing->resync_ms;
+}
+
 static bool on_frame(void *arg, const char *text, size_t bytes)
 {
     struct reflector *reflector = arg;
     json_t *event = NULL;
+    if (!text)
+        on_too_large(reflector, bytes);
+    if (must_resync(reflector))
+        return stop(reflector, ENDED_SKIPPED);
+    if (!text)
+        return true;
     if (json_parse_foreign(&reflector->ctx, text, bytes, FRAME_MAX_BYTES, &event) < 0)
         return stop(reflector, ENDED_UNREADABLE);
     size_t at = 0;

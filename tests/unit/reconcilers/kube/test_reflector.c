@@ -7,6 +7,7 @@
 #include "server/base/str.h"
 #include "tests/unit/test.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define OBJECT(name, version)                                                                      \
@@ -301,13 +302,90 @@ static void test_silence_leads_to_a_full_list(void **state)
     assert_true(asks_to_sync());
 }
 
+/* ---- objects that are too large to be read ---- */
+
+/* One event of so many bytes, fed in two pieces; true: the stream goes on. */
+static bool feed_fat(size_t bytes)
+{
+    static const char head[] =
+        "{\"type\":\"MODIFIED\",\"object\":{\"kind\":\"Pod\",\"metadata\":{\"namespace\":\"n\","
+        "\"name\":\"a\",\"uid\":\"u-a\",\"resourceVersion\":\"12\"},\"x\":\"";
+    static const char foot[] = "\"}}\n";
+    char *text = malloc(bytes);
+    assert_non_null(text);
+    memset(text, 'x', bytes);
+    memcpy(text, head, sizeof head - 1);
+    memcpy(text + bytes - sizeof foot + 1, foot, sizeof foot - 1);
+    bool more = reflector_data(&world.reflector, text, bytes / 2) &&
+                reflector_data(&world.reflector, text + bytes / 2, bytes - bytes / 2);
+    free(text);
+    return more;
+}
+
+static void test_nine_megabytes_are_read(void **state)
+{
+    (void)state;
+    sync_at_ten();
+    assert_true(feed_fat(9 << 20));
+    expect_heard("+a ");
+    assert_int_equal(store_count(world.store), 2);
+}
+
+static void test_what_is_too_large_is_passed_over_in_a_list(void **state)
+{
+    (void)state;
+    assert_true(feed(ADDED("b", "6")));
+    assert_true(feed_fat(FRAME_MAX_BYTES + 10));
+    assert_true(feed(MARKER("10") ADDED("c", "11")));
+    expect_heard("+b +c ");
+    assert_int_equal(world.synced, 1);
+}
+
+/* The store holds an old copy of it: it must not stay for ever. */
+static void test_what_grew_too_large_leaves_the_store(void **state)
+{
+    (void)state;
+    sync_at_ten();
+    assert_true(feed_fat(FRAME_MAX_BYTES + 10));
+    assert_true(feed(ADDED("c", "13"))); /* the others go on */
+    expect_heard("+c ");
+    assert_int_equal(store_count(world.store), 3);
+    world.reflector.synced_ms -= world.reflector.options.timing->resync_ms; /* time passes */
+    assert_false(feed(BOOKMARK("14")));
+    end(200, "", "stopped by us");
+    assert_true(asks_to_sync());
+    assert_int_equal(world.delay_ms, 0);
+    assert_true(feed(ADDED("b", "6") ADDED("c", "13")));
+    assert_true(feed_fat(FRAME_MAX_BYTES + 10));
+    assert_true(feed(MARKER("14")));
+    expect_heard("-a ");
+    assert_string_equal(world.reflector.cause, "skipped");
+    world.reflector.synced_ms -= world.reflector.options.timing->resync_ms;
+    assert_true(feed(BOOKMARK("15"))); /* the list itself skipped it: nothing can be outdated */
+}
+
+/* It may have shrunk, or there may be room for it now. */
+static void test_a_store_that_lacks_something_is_listed_anew(void **state)
+{
+    (void)state;
+    assert_true(feed_fat(FRAME_MAX_BYTES + 10));
+    assert_true(feed(MARKER("10") BOOKMARK("20")));
+    end(200, "", NULL);
+    assert_true(asks_to_sync());
+    assert_true(feed(ADDED("a", "21") MARKER("22")));
+    expect_heard("+a ");
+    end(200, "", NULL);
+    assert_true(asks("&resourceVersion=22"));
+}
+
 static int set_up(void **state)
 {
     static const struct reflector_timing timing = {.backoff_ms = 10,
                                                    .backoff_max_ms = 1000,
                                                    .healthy_ms = 60000,
                                                    .watch_min_s = 300,
-                                                   .watch_max_s = 600};
+                                                   .watch_max_s = 600,
+                                                   .resync_ms = 60000};
     (void)state;
     memset(&world, 0, sizeof world);
     str_init(&world.heard, 4096);
@@ -353,6 +431,10 @@ int main(void)
         REFLECTOR_TEST(test_back_off),
         REFLECTOR_TEST(test_quick_ends_do_not_spin),
         REFLECTOR_TEST(test_silence_leads_to_a_full_list),
+        REFLECTOR_TEST(test_nine_megabytes_are_read),
+        REFLECTOR_TEST(test_what_is_too_large_is_passed_over_in_a_list),
+        REFLECTOR_TEST(test_what_grew_too_large_leaves_the_store),
+        REFLECTOR_TEST(test_a_store_that_lacks_something_is_listed_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
