@@ -14,7 +14,7 @@
 #define KEY_START "flk_"
 #define BASE32 "abcdefghijklmnopqrstuvwxyz234567"
 
-enum { CACHE_SLOTS = 1024 };
+enum { SETS = 1024, WAYS = 4 };
 
 struct slot {
     char prefix[AUTH_PREFIX_LENGTH + 1];
@@ -22,12 +22,12 @@ struct slot {
     struct principal principal;
 };
 
-/* One slot per hash value: a collision costs one look-up more. */
+/* Sets of a few slots, placed by the prefix's hash: a set that is full costs a look-up more. */
 struct auth {
     auth_finder find;
     void *app;
     pthread_mutex_t lock; /* guards the slots */
-    struct slot slot[CACHE_SLOTS];
+    struct slot slot[SETS][WAYS];
 };
 
 struct auth *auth_new(auth_finder find, void *app)
@@ -49,28 +49,68 @@ void auth_free(struct auth *auth)
     free(auth);
 }
 
-static struct slot *slot_of(struct auth *auth, const char *prefix)
+static struct slot *set_of(struct auth *auth, const char *prefix)
 {
-    return &auth->slot[str_hash(prefix) % CACHE_SLOTS];
+    return auth->slot[str_hash(prefix) % SETS];
 }
 
-/* `stale`: also when it is time to ask again. */
-static bool recall(struct auth *auth, const char *prefix, bool stale, struct principal *ret)
+/* The slot of this prefix, expired or not, or NULL. */
+static struct slot *slot_of(struct auth *auth, const char *prefix)
 {
-    struct slot *slot = slot_of(auth, prefix);
+    struct slot *set = set_of(auth, prefix);
+    for (int way = 0; way < WAYS; way++)
+        if (strcmp(set[way].prefix, prefix) == 0)
+            return &set[way];
+    return NULL;
+}
+
+static bool recall(struct auth *auth, const char *prefix, struct principal *ret)
+{
     pthread_mutex_lock(&auth->lock);
-    bool known =
-        strcmp(slot->prefix, prefix) == 0 && (stale || slot->expires_ms > clock_boottime_ms());
+    const struct slot *slot = slot_of(auth, prefix);
+    bool known = slot && slot->expires_ms > clock_boottime_ms();
     if (known)
         *ret = slot->principal;
     pthread_mutex_unlock(&auth->lock);
     return known;
 }
 
+/* How many slots of a set the tenant would have, the newcomer's among them. */
+static int crowd(const struct slot *set, const char *tenant, const char *newcomer)
+{
+    int count = strcmp(tenant, newcomer) == 0;
+    for (int way = 0; way < WAYS; way++)
+        count += strcmp(set[way].principal.tenant, tenant) == 0;
+    return count;
+}
+
+/*
+ * Who makes room in a full set: one of the tenant that has most of it, so that a tenant with many
+ * keys crowds out itself; among equals what expires first.
+ */
+static struct slot *victim_of(struct slot *set, const char *newcomer)
+{
+    int64_t now_ms = clock_boottime_ms();
+    struct slot *victim = NULL;
+    int most = 0;
+    for (int way = 0; way < WAYS; way++) {
+        if (set[way].expires_ms <= now_ms)
+            return &set[way];
+        int count = crowd(set, set[way].principal.tenant, newcomer);
+        if (count > most || (count == most && set[way].expires_ms < victim->expires_ms)) {
+            victim = &set[way];
+            most = count;
+        }
+    }
+    return victim;
+}
+
 static void remember(struct auth *auth, const char *prefix, const struct principal *principal)
 {
-    struct slot *slot = slot_of(auth, prefix);
     pthread_mutex_lock(&auth->lock);
+    struct slot *slot = slot_of(auth, prefix);
+    if (!slot)
+        slot = victim_of(set_of(auth, prefix), principal->tenant);
     memcpy(slot->prefix, prefix, sizeof slot->prefix);
     slot->expires_ms = clock_boottime_ms() + AUTH_CACHE_MS;
     slot->principal = *principal;
@@ -79,9 +119,9 @@ static void remember(struct auth *auth, const char *prefix, const struct princip
 
 static void forget(struct auth *auth, const char *prefix)
 {
-    struct slot *slot = slot_of(auth, prefix);
     pthread_mutex_lock(&auth->lock);
-    if (strcmp(slot->prefix, prefix) == 0)
+    struct slot *slot = slot_of(auth, prefix);
+    if (slot)
         *slot = (struct slot){0};
     pthread_mutex_unlock(&auth->lock);
 }
@@ -117,23 +157,14 @@ static bool is_secret_of(const struct principal *principal, const char *secret)
     return crypto_equal(hash, principal->secret_hash, SHA256_HEX_BYTES - 1);
 }
 
-bool auth_knows(struct auth *auth, const struct request *request)
+int auth_check(struct ctx *ctx, struct auth *auth, const char *header, struct principal *ret)
 {
     char prefix[AUTH_PREFIX_LENGTH + 1];
-    struct principal principal = {0};
-    const char *secret = split(request_header(request, "Authorization"), prefix);
-    return secret && recall(auth, prefix, true, &principal) && is_secret_of(&principal, secret);
-}
-
-int auth_check(struct ctx *ctx, struct auth *auth, const struct request *request,
-               struct principal *ret)
-{
-    char prefix[AUTH_PREFIX_LENGTH + 1];
-    const char *secret = split(request_header(request, "Authorization"), prefix);
+    const char *secret = split(header, prefix);
     if (!secret)
         return refuse(ctx);
     struct principal principal = {0};
-    if (!recall(auth, prefix, false, &principal)) {
+    if (!recall(auth, prefix, &principal)) {
         bool found = false;
         TRY(auth->find(ctx, auth->app, prefix, &principal, &found));
         if (found)

@@ -15,12 +15,11 @@ typedef int (*auth_finder)(struct ctx *ctx, void *app, const char *prefix, struc
 
 struct auth *auth_new(auth_finder find, void *app);
 void auth_free(struct auth *auth);
-/* -ERR_UNAUTHENTICATED for whatever is wrong with the key, in the same words. */
-int auth_check(struct ctx *ctx, struct auth *auth, const struct request *request,
-               struct principal *ret);
-
-/* Was this very key found before, and not found to be gone since? Asks no database. */
-bool auth_knows(struct auth *auth, const struct request *request);
+/*
+ * Of the value of an Authorization header, NULL = none. -ERR_UNAUTHENTICATED for whatever is wrong
+ * with the key, in the same words.
+ */
+int auth_check(struct ctx *ctx, struct auth *auth, const char *header, struct principal *ret);
 
 /* A key to be handed out; text in the arena. */
 struct auth_key {

@@ -91,10 +91,13 @@ def test_guessing_keys_is_slowed_down(service):
 
 def test_guesses_do_not_lock_out_who_has_a_key(service, tenant):
     """Behind a proxy everybody has one address."""
-    assert tenant.api.get(tenant.path).status == 200
+    made = tenant.api.post(f"{tenant.path}/api-keys", {"name": "fresh"}).json
     guesser = Api(service.port, "flk_aaaaaaaa_" + "a" * 52)
     assert 429 in [guesser.get("/v1/plans").status for _ in range(40)]
     assert tenant.api.get(tenant.path).status == 200
+    fresh = Api(service.port, made["key"])
+    assert fresh.get(tenant.path).status == 200, "a right key that this process never saw before"
+    assert guesser.get("/v1/plans").status == 429, "a right key does not fill the bucket again"
     near = Api(service.port, tenant.api.key[:-1] + ("a" if tenant.api.key[-1] != "a" else "b"))
     assert near.get(tenant.path).status == 429, "a wrong secret with a known prefix is a guess like any other"
 
