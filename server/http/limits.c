@@ -7,10 +7,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { SLOTS = 4096 };
+enum { SETS = 1024, WAYS = 4 };
 
 struct bucket {
-    uint64_t name_hash;
+    uint64_t name_hash; /* 0 = unused */
     double tokens;
     int64_t at_ms;
 };
@@ -18,7 +18,7 @@ struct bucket {
 struct limits {
     int rate, burst;
     pthread_mutex_t lock; /* guards the buckets */
-    struct bucket bucket[SLOTS];
+    struct bucket bucket[SETS][WAYS];
 };
 
 struct limits *limits_new(int rate, int burst)
@@ -40,21 +40,32 @@ void limits_free(struct limits *limits)
     free(limits);
 }
 
+static void fill(const struct limits *limits, struct bucket *bucket, int64_t now_ms)
+{
+    bucket->tokens += (double)(now_ms - bucket->at_ms) * limits->rate / 1000;
+    if (bucket->tokens > limits->burst)
+        bucket->tokens = limits->burst;
+    bucket->at_ms = now_ms;
+}
+
 /* With the lock held: the bucket of a name, filled up to now. */
 static struct bucket *refill(struct limits *limits, const char *name)
 {
-    uint64_t hash = str_hash(name);
-    struct bucket *bucket = &limits->bucket[hash % SLOTS];
+    uint64_t hash = str_hash(name) | 1;
+    struct bucket *set = limits->bucket[(hash >> 1) % SETS], *fullest = set;
     int64_t now_ms = clock_boottime_ms();
-    if (bucket->name_hash != hash) {
-        *bucket = (struct bucket){.name_hash = hash, .tokens = limits->burst};
-    } else {
-        bucket->tokens += (double)(now_ms - bucket->at_ms) * limits->rate / 1000;
-        if (bucket->tokens > limits->burst)
-            bucket->tokens = limits->burst;
+    for (int way = 0; way < WAYS; way++) {
+        struct bucket *bucket = &set[way];
+        if (!bucket->name_hash)
+            *bucket = (struct bucket){.name_hash = hash, .tokens = limits->burst, .at_ms = now_ms};
+        fill(limits, bucket, now_ms);
+        if (bucket->name_hash == hash)
+            return bucket;
+        if (bucket->tokens > fullest->tokens)
+            fullest = bucket;
     }
-    bucket->at_ms = now_ms;
-    return bucket;
+    fullest->name_hash = hash;
+    return fullest;
 }
 
 int limits_check(struct ctx *ctx, struct limits *limits, const char *name,

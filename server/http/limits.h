@@ -1,7 +1,7 @@
 /*
  * limits: token buckets by name (a tenant, an address), in memory, per process. `burst` tokens at
- * most, `rate` per second come back. A fixed table: two names that share a slot take turns in it,
- * which errs towards letting through.
+ * most, `rate` per second come back. A fixed table of sets of four: a fifth name takes over the
+ * fullest bucket as it is, so that names which alternate share a bucket and never find it new.
  */
 #pragma once
 

@@ -93,6 +93,39 @@ static void test_a_bucket_runs_dry_and_fills(void **state)
     limits_free(limits);
 }
 
+/* More names than the table holds, each far beyond its rate: none may find its bucket new. */
+static void test_names_that_share_a_bucket_are_limited(void **state)
+{
+    struct ctx *ctx = *state;
+    struct limits *limits = limits_new(1, 3);
+    int passed = 0;
+    for (int round = 0; round < 4; round++)
+        for (int name = 0; name < 20000; name++) {
+            char text[32];
+            snprintf(text, sizeof text, "name %d", name);
+            if (limits_check(ctx, limits, text, NULL) < 0)
+                continue;
+            limits_take(limits, text);
+            passed++;
+        }
+    assert_true(passed >= 4096 * 3);
+    assert_true(passed < 20000 * 2);
+    limits_free(limits);
+}
+
+/* As long as there is room, nobody pays for others. */
+static void test_names_have_buckets_of_their_own(void **state)
+{
+    struct ctx *ctx = *state;
+    struct limits *limits = limits_new(1, 3);
+    for (int take = 0; take < 40; take++)
+        limits_take(limits, "greedy");
+    for (int name = 0; name < 200; name++)
+        assert_int_equal(limits_check(ctx, limits, arena_printf(ctx->arena, "n%d", name), NULL), 0);
+    assert_int_equal(limits_check(ctx, limits, "greedy", NULL), -ERR_RATE_LIMITED);
+    limits_free(limits);
+}
+
 static void test_no_rate_is_no_limit(void **state)
 {
     struct ctx *ctx = *state;
@@ -111,6 +144,8 @@ int main(void)
         TEST(test_refuses),
         TEST(test_says_what_is_allowed),
         TEST(test_a_bucket_runs_dry_and_fills),
+        TEST(test_names_that_share_a_bucket_are_limited),
+        TEST(test_names_have_buckets_of_their_own),
         TEST(test_no_rate_is_no_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
