@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { BODY_MAX_BYTES = 1 << 20 };
+enum { BODY_MAX_BYTES = 64 << 10 };
 
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
 #define DIGITS "0123456789"

@@ -149,7 +149,7 @@ static bool check_framing(const struct exchange *exchange, struct refusal *ret)
     else if ((coding || bytes) && !takes_body(exchange->request.method))
         ret->message = "this method takes no body", ret->reason = "BodyNotAllowed";
     else if (bytes > HTTP_REQUEST_BODY_MAX)
-        *ret = (struct refusal){.code = ERR_TOO_LARGE, .message = "the body is over 1 MiB"};
+        *ret = (struct refusal){.code = ERR_TOO_LARGE, .message = "the body is over 64 KiB"};
     return !ret->message;
 }
 
@@ -213,19 +213,19 @@ static enum MHD_Result look_at_head(struct exchange *exchange, const char *url, 
 
 /* ---- body, work, answer ---- */
 
-/* MHD takes no answer in the middle of a body: what is too much is read and dropped, for a while.
- */
+/* MHD takes no answer in the middle of a body: what is too much is read and dropped, not kept, for
+ * a while. */
 static enum MHD_Result take_body(struct exchange *exchange, const char *data, size_t *bytes)
 {
     exchange->body_seen += *bytes;
     str_add_bytes(&exchange->body, data, *bytes);
     *bytes = 0;
-    return exchange->body_seen <= 4 * (size_t)HTTP_REQUEST_BODY_MAX ? MHD_YES : MHD_NO;
+    return exchange->body_seen <= 16 * (size_t)HTTP_REQUEST_BODY_MAX ? MHD_YES : MHD_NO;
 }
 
 static enum MHD_Result submit(struct exchange *exchange)
 {
-    static const struct refusal too_large = {ERR_TOO_LARGE, 0, NULL, "the body is over 1 MiB"};
+    static const struct refusal too_large = {ERR_TOO_LARGE, 0, NULL, "the body is over 64 KiB"};
     static const struct refusal queue_full = {ERR_OVERLOADED, 0, NULL,
                                               "too many requests wait; try again"};
     struct http_server *server = exchange->server;

@@ -12,7 +12,6 @@ enum {
     HTTP_URI_MAX = 4096,
     HTTP_HEADERS_MAX = 12 << 10, /* ours; MHD's own limit stands behind it and answers in HTML */
     HTTP_MEMORY_MAX = 32 << 10,
-    HTTP_CONNECTIONS_MAX = 1000,
     HTTP_QUEUE_MAX = 512,
     HTTP_SEND_TIMEOUT_MS = 30000,
 };

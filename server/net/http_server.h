@@ -15,7 +15,13 @@
 
 struct http_server;
 
-enum { HTTP_REQUEST_BODY_MAX = 1 << 20, HTTP_HEADERS_OUT_MAX = 12 };
+/* A body is read before anybody knows who sends it: connections times this is what strangers get.
+ */
+enum {
+    HTTP_CONNECTIONS_MAX = 1000,
+    HTTP_REQUEST_BODY_MAX = 64 << 10,
+    HTTP_HEADERS_OUT_MAX = 12,
+};
 
 struct request {
     const char *method;

@@ -1,9 +1,14 @@
 """?wait= holds the request and nothing else."""
 
+import select
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 from harness.wait import eventually
+
+
+WAITS_OF_ONE = 99  # and one connection for what else the test asks
 
 
 def end(service, operation):
@@ -61,6 +66,36 @@ def test_one_tenant_does_not_take_all_waits(service, tenant, other):
             end(service, operation.rsplit("/", 1)[1])
         assert theirs.result(10).json["status"] == "succeeded"
         assert {answer.result(10).status for answer in waiting} == {200}
+
+
+def test_waits_leave_connections_for_others(service):
+    """Ten tenants that wait as often as each may: 500 wait, the others get their answer at once."""
+    request = "GET {} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n"
+    tenants = [service.tenant() for _ in range(10)]
+    connections = []
+    try:
+        for who in tenants:
+            where = who.create().headers["Operation-Location"]
+            for _ in range(WAITS_OF_ONE):
+                connections.append(socket.create_connection(("127.0.0.1", service.port), timeout=10))
+                connections[-1].sendall(request.format(f"{where}?wait=40", who.api.key).encode())
+            time.sleep(0.6)  # the rate is two hundred per second and tenant
+        answered = eventually(lambda: len(done := readable(connections)) >= len(connections) - 500 and done, 20)
+        time.sleep(1)
+        assert len(readable(connections)) == len(answered) == len(connections) - 500
+        assert all(connection.recv(100).startswith(b"HTTP/1.1 200 ") for connection in answered)
+        assert tenants[0].api.get("/v1/plans").status == 200
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def readable(connections):
+    poll = select.poll()
+    for connection in connections:
+        poll.register(connection, select.POLLIN)
+    ready = {fd for fd, _ in poll.poll(0)}
+    return [connection for connection in connections if connection.fileno() in ready]
 
 
 def test_stop_ends_waits_early(service, tenant):
