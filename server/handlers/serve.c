@@ -21,8 +21,10 @@
 #include <time.h>
 
 enum {
-    SPARE_SESSIONS = 2, /* the waiters' thread and the housekeeper */
+    SPARE_SESSIONS = 2,           /* the waiters' thread and the housekeeper */
+    HOUSEKEEPING_FIRST_MS = 5000, /* a process that never lives ten minutes cleans up too */
     HOUSEKEEPING_PERIOD_MS = 600000,
+    HOUSEKEEPING_BITES_MAX = 1000, /* a million keys: more than all clients make in ten minutes */
     OWN_TIMEOUT_MS = 5000,
 };
 
@@ -142,31 +144,50 @@ static int find_ended(struct ctx *ctx, void *app, const char *const ids[], int c
 
 static int expire_rows(struct ctx *ctx, struct pg *pg, void *arg)
 {
-    (void)arg;
-    return store_idempotency_expire(ctx, pg);
+    return store_idempotency_expire(ctx, pg, arg);
 }
 
-static void keep_house(struct serve *serve)
+/* One short transaction; true when there may be more. */
+static bool bite(struct serve *serve)
 {
     struct arena *arena = arena_new();
     struct ctx ctx = ctx_make(arena, "housekeeper");
     ctx.deadline_ms = clock_boottime_ms() + OWN_TIMEOUT_MS;
     const struct store_scope scope = {.provider = true};
-    if (with_scope(&ctx, &serve->app, &scope, expire_rows, NULL) < 0)
+    bool more = false;
+    if (with_scope(&ctx, &serve->app, &scope, expire_rows, &more) < 0)
         log_failure(&ctx, "removing expired idempotency keys");
     arena_free(arena);
+    return more;
+}
+
+static bool is_stopping(struct serve *serve)
+{
+    pthread_mutex_lock(&serve->lock);
+    bool stopping = serve->stopping;
+    pthread_mutex_unlock(&serve->lock);
+    return stopping;
+}
+
+static void keep_house(struct serve *serve)
+{
+    for (int bites = 0; bites < HOUSEKEEPING_BITES_MAX && !is_stopping(serve); bites++)
+        if (!bite(serve))
+            return;
 }
 
 static void *housekeeper_main(void *arg)
 {
     struct serve *serve = arg;
+    int64_t pause_ms = HOUSEKEEPING_FIRST_MS;
     pthread_mutex_lock(&serve->lock);
     while (!serve->stopping) {
-        const struct timespec until = clock_until(HOUSEKEEPING_PERIOD_MS);
+        const struct timespec until = clock_until(pause_ms);
         if (pthread_cond_timedwait(&serve->stop, &serve->lock, &until) == 0)
             continue;
         pthread_mutex_unlock(&serve->lock);
         keep_house(serve);
+        pause_ms = HOUSEKEEPING_PERIOD_MS;
         pthread_mutex_lock(&serve->lock);
     }
     pthread_mutex_unlock(&serve->lock);

@@ -69,7 +69,10 @@ int store_idempotency_save(struct ctx *ctx, struct pg *pg, const struct store_id
     return store_query(ctx, pg, "idempotency_save", ARRAY_SIZE(values), values, NULL);
 }
 
-int store_idempotency_expire(struct ctx *ctx, struct pg *pg)
+int store_idempotency_expire(struct ctx *ctx, struct pg *pg, bool *ret_more)
 {
-    return store_query(ctx, pg, "idempotency_expire", 0, NULL, NULL);
+    struct pg_rows rows;
+    TRY(store_query(ctx, pg, "idempotency_expire", 0, NULL, &rows));
+    *ret_more = str_equal(pg_field(&rows, 0, "more"), "t");
+    return 0;
 }

@@ -33,5 +33,5 @@ int store_idempotency_find(struct ctx *ctx, struct pg *pg, const struct store_id
                            const char **ret_fingerprint, struct store_answer *ret);
 int store_idempotency_save(struct ctx *ctx, struct pg *pg, const struct store_idempotency *key,
                            const struct store_answer *answer);
-/* Removes up to 1000 expired ones. */
-int store_idempotency_expire(struct ctx *ctx, struct pg *pg);
+/* Removes up to 1000 expired ones. *ret_more: it were so many, there may be others. */
+int store_idempotency_expire(struct ctx *ctx, struct pg *pg, bool *ret_more);

@@ -2,6 +2,9 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+from conftest import Service
+from harness.wait import eventually
+
 
 def post(tenant, body, key):
     return tenant.api.post(f"{tenant.path}/registries", body, headers={"Idempotency-Key": key})
@@ -59,6 +62,19 @@ def test_an_expired_key_is_as_new(service, tenant):
     service.database.query("UPDATE idempotency_key SET expires_at = now() - interval '1 s' WHERE key = 'old'")
     second = post(tenant, tenant.body(), "old")
     assert second.status == 202 and second.json["id"] != first.json["id"]
+
+
+def test_expired_keys_are_removed_faster_than_they_are_made(service, tmp_path):
+    """One client makes a thousand in five seconds; a round of housekeeping ends when none is left."""
+    service.database.query(
+        "INSERT INTO idempotency_key (tenant_id, principal, key, fingerprint, expires_at)"
+        " SELECT 'tn', 'key', number::text, 'f', now() - interval '1 s' FROM generate_series(1, 4500) AS number")
+    fresh = Service(service.database, tmp_path, key=service.provider.key)
+    try:
+        eventually(lambda: not service.database.value("SELECT count(*) FROM idempotency_key WHERE tenant_id = 'tn'"),
+                   15, what="all of them are gone")
+    finally:
+        assert fresh.process.stop() == 0
 
 
 def test_a_secret_is_shown_once_and_kept_nowhere(service, tenant):
