@@ -206,6 +206,7 @@ static void start_caches(struct engine *engine)
         struct kube_cache_options options = {
             .kind = shared->kind,
             .label_selector = shared->label_selector,
+            .home = engine->options.lease_namespace,
             .on_event = on_event,
             .arg = shared,
         };

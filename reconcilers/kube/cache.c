@@ -52,7 +52,7 @@ struct kube_cache *kube_cache_new(struct kube *kube, struct http_io *io,
     cache->io = io;
     cache->namespace = copy_text(options->namespace);
     cache->label_selector = copy_text(options->label_selector);
-    cache->store = store_new();
+    cache->store = store_new(options->home);
     struct reflector_options wiring = {
         .kind = options->kind,
         .namespace = cache->namespace,

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE_LIMIT "500"
+enum { PAGE_LIMIT = 500 };
 
 static const char *keep(struct kube *kube, const char *text)
 {
@@ -159,16 +159,32 @@ int kube_get(struct ctx *ctx, enum call call, struct kube *kube, enum kube_kind 
     return client_send(ctx, kube, &request, ret);
 }
 
+/* A page that is larger than the client takes is asked for again with half as many objects. */
+static int read_page(struct ctx *ctx, struct kube *kube, struct client_request *request, int *limit,
+                     json_t **ret)
+{
+    const char *path = request->path;
+    for (;;) {
+        request->path = path_query(ctx, path, "limit", arena_printf(ctx->arena, "%d", *limit));
+        int rc = exchange(ctx, kube, request, ret);
+        if (rc != -ERR_TOO_LARGE || *limit == 1)
+            return rc;
+        err_clear(ctx);
+        *limit /= 2;
+    }
+}
+
 static int list_pages(struct ctx *ctx, struct kube *kube, struct client_request *request,
                       enum kube_kind kind, json_t *all)
 {
     const char *first = request->path, *next = NULL;
+    int limit = PAGE_LIMIT;
     do {
         json_t *page = NULL;
         size_t index;
         json_t *item;
         request->path = path_query(ctx, first, "continue", next);
-        TRY(exchange(ctx, kube, request, &page));
+        TRY(read_page(ctx, kube, request, &limit, &page));
         json_array_foreach(json_object_get(page, "items"), index, item) {
             client_strip(item);
             client_name_kind(item, kind);
@@ -183,7 +199,6 @@ int kube_list(struct ctx *ctx, enum call call, struct kube *kube, enum kube_kind
               const char *namespace, const char *label_selector, json_t **ret)
 {
     char *path = path_object(ctx, kind, namespace, NULL, NULL);
-    path = path_query(ctx, path, "limit", PAGE_LIMIT);
     path = path_query(ctx, path, "labelSelector", label_selector);
     struct client_request request = {.method = "GET",
                                      .path = path,

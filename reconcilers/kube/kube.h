@@ -88,7 +88,12 @@ int kube_delete(struct ctx *ctx, enum call call, struct kube *kube, enum kube_ki
  */
 int kube_version_compare(const char *a, const char *b);
 
-/* ---- cache: the objects of one kind in one cluster, kept current by list and watch ---- */
+/*
+ * ---- cache: the objects of one kind in one cluster, kept current by list and watch ----
+ *
+ * Others than we write what it holds, so it is bounded: 4 MiB per namespace (store.h) and no object
+ * beyond FRAME_MAX_BYTES. What is left out is counted and, for who reads the cache, does not exist.
+ */
 
 struct kube_cache;
 
@@ -104,6 +109,7 @@ struct kube_cache_options {
     enum kube_kind kind;
     const char *namespace;      /* NULL = all */
     const char *label_selector; /* NULL = all */
+    const char *home;           /* the namespace whose objects are not bounded; NULL = none */
     kube_cache_event on_event;  /* may be NULL */
     void *arg;
 };

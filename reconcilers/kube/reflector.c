@@ -31,6 +31,7 @@ void reflector_init(struct reflector *reflector, const struct reflector_options 
     *reflector = (struct reflector){.options = *options,
                                     .arena = arena_new(),
                                     .cause = "start",
+                                    .page_limit = REFLECTOR_PAGE_LIMIT,
                                     .logged_status = REFLECTOR_NOTHING_LOGGED};
     reflector->ctx = ctx_make(reflector->arena, "watch");
     log_field(&reflector->ctx, "kind", kube_kind_row(options->kind)->kind);
@@ -61,7 +62,8 @@ static char *make_path(struct reflector *reflector)
     char *path = path_object(ctx, options->kind, options->namespace, NULL, NULL);
     path = path_query(ctx, path, "labelSelector", options->label_selector);
     if (reflector->state == SYNC_LIST || reflector->state == PROBE) {
-        path = path_query(ctx, path, "limit", reflector->state == PROBE ? "1" : "500");
+        int limit = reflector->state == PROBE ? 1 : reflector->page_limit;
+        path = path_query(ctx, path, "limit", arena_printf(ctx->arena, "%d", limit));
         return path_query(ctx, path, "continue",
                           reflector->next_page.length ? reflector->next_page.data : NULL);
     }
@@ -123,7 +125,7 @@ static int back_off(struct reflector *reflector)
 /* No delay, unless ends that allow that follow each other too fast. A page is progress. */
 static int hurry(struct reflector *reflector)
 {
-    if (reflector->verdict == ENDED_PAGE)
+    if (reflector->verdict == ENDED_PAGE || reflector->verdict == ENDED_PAGE_LARGE)
         return 0;
     if (++reflector->quick > QUICK_MAX)
         return back_off(reflector);
@@ -153,6 +155,12 @@ static bool react(struct reflector *reflector, int status, int64_t lived_ms)
     bool was_live = reflector->state == LIVE || reflector->state == PROBE;
     switch (reflector->verdict) {
     case ENDED_PAGE:
+        reflector->page_limit *= 2;
+        if (reflector->page_limit > REFLECTOR_PAGE_LIMIT)
+            reflector->page_limit = REFLECTOR_PAGE_LIMIT;
+        return true;
+    case ENDED_PAGE_LARGE:
+        reflector->page_limit /= 2;
         return true;
     case ENDED_CLEAN:
         if (was_live && reflector->partial)

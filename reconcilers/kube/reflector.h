@@ -32,6 +32,7 @@ struct store;
 enum {
     REFLECTOR_VERSION_BYTES = 48,
     REFLECTOR_PAGE_MAX_BYTES = 64 << 20,
+    REFLECTOR_PAGE_LIMIT = 500, /* objects; halved while a page is larger than that */
     REFLECTOR_NOTHING_LOGGED = -1,
 };
 
@@ -41,6 +42,7 @@ enum reflector_state { SYNC_STREAM, SYNC_LIST, LIVE, PROBE };
 enum reflector_verdict {
     ENDED_CLEAN,       /* the server's time was up */
     ENDED_PAGE,        /* a page of a list is whole */
+    ENDED_PAGE_LARGE,  /* it is not, and too large: the same with fewer objects */
     ENDED_FAILED,      /* away, refused, cut off */
     ENDED_SKIPPED,     /* something was too large, and the store may hold an older copy */
     ENDED_EXPIRED,     /* 410: the history after our version is gone; or not there yet */
@@ -85,6 +87,7 @@ struct reflector {
     int events;
     /* over connections */
     struct str next_page;            /* continue token */
+    int page_limit;                  /* objects asked for */
     int failures, quick, unreadable; /* in a row: tries, ends without delay, bad events */
     bool set_back;     /* the server went back behind our version, and no full list followed yet */
     bool partial;      /* the store lacks something that the server has */

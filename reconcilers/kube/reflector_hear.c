@@ -70,6 +70,23 @@ static bool stop(struct reflector *reflector, enum reflector_verdict verdict)
     return false;
 }
 
+/* Counted each time; told once per connection, as somebody may write such objects all day. */
+static void skip(struct reflector *reflector, const char *reason, const char *what)
+{
+    const char *kind = kube_kind_row(reflector->options.kind)->kind;
+    metric_add(METRIC_CACHE_SKIPPED, 1, kind, reason);
+    if (!reflector->skip_logged)
+        log_warn(&reflector->ctx, "%s: a %s is left out of the cache: %s", reason, kind, what);
+    reflector->skip_logged = reflector->partial = true;
+}
+
+static void skip_full(struct reflector *reflector, const json_t *object)
+{
+    skip(reflector, "NamespaceFull",
+         arena_printf(reflector->arena, "namespace %s has more than %d bytes of them",
+                      json_str_or(object, "metadata.namespace", ""), STORE_NAMESPACE_MAX_BYTES));
+}
+
 static bool on_object(struct reflector *reflector, json_t *object, bool deleted)
 {
     const char *version = json_str(object, "metadata.resourceVersion");
@@ -80,13 +97,16 @@ static bool on_object(struct reflector *reflector, json_t *object, bool deleted)
     if (reflector->state != LIVE) {
         if (deleted)
             store_shadow_remove(store, object);
-        else
-            store_shadow_add(store, object);
+        else if (!store_shadow_add(store, object))
+            skip_full(reflector, object);
         return true;
     }
     if (kube_version_compare(version, reflector->version) < 0)
         return stop(reflector, ENDED_ROLLBACK);
-    if (store_event(store, object, deleted))
+    enum store_answer answer = store_event(store, object, deleted);
+    if (answer == STORE_FULL)
+        skip_full(reflector, object);
+    if (answer != STORE_OUTDATED)
         tell(reflector, object, deleted);
     set_version(reflector, version);
     count_objects(reflector);
@@ -145,16 +165,6 @@ static const struct {
     {"BOOKMARK", on_bookmark}, {"ERROR", on_error},
 };
 
-/* Counted each time; told once per connection, as somebody may write such objects all day. */
-static void skip(struct reflector *reflector, const char *reason, const char *what)
-{
-    const char *kind = kube_kind_row(reflector->options.kind)->kind;
-    metric_add(METRIC_CACHE_SKIPPED, 1, kind, reason);
-    if (!reflector->skip_logged)
-        log_warn(&reflector->ctx, "%s: a %s is left out of the cache: %s", reason, kind, what);
-    reflector->skip_logged = reflector->partial = true;
-}
-
 static void on_too_large(struct reflector *reflector, size_t bytes)
 {
     skip(reflector, "TooLarge",
@@ -200,7 +210,7 @@ bool reflector_data(void *arg, const char *bytes, size_t count)
     if (reflector->state == SYNC_LIST || reflector->state == PROBE) {
         str_add_bytes(&reflector->page, bytes, count);
         if (reflector->page.overflow)
-            return stop(reflector, ENDED_UNREADABLE);
+            return stop(reflector, reflector->page_limit > 1 ? ENDED_PAGE_LARGE : ENDED_UNREADABLE);
         return true;
     }
     if (frames_feed(&reflector->frames, bytes, count, on_frame, reflector))
@@ -217,7 +227,8 @@ static void add_items(struct reflector *reflector, const json_t *page)
     json_array_foreach(json_object_get(page, "items"), index, item) {
         client_strip(item);
         client_name_kind(item, reflector->options.kind);
-        store_shadow_add(reflector->options.store, item);
+        if (!store_shadow_add(reflector->options.store, item))
+            skip_full(reflector, item);
     }
 }
 

@@ -34,6 +34,7 @@ struct store {
     struct table live;
     struct gone *gone;
     struct table shadow; /* the I/O thread's */
+    char *home;
 };
 
 static void *allocate(size_t bytes)
@@ -90,9 +91,11 @@ static void gone_clear(struct store *store)
 
 /* ---- life and reading ---- */
 
-struct store *store_new(void)
+struct store *store_new(const char *home)
 {
     struct store *store = allocate(sizeof *store);
+    if (home)
+        store->home = strcpy(allocate(strlen(home) + 1), home);
     pthread_mutex_init(&store->lock, NULL);
     return store;
 }
@@ -103,6 +106,7 @@ void store_free(struct store *store)
     table_clear(&store->shadow);
     gone_clear(store);
     pthread_mutex_destroy(&store->lock);
+    free(store->home);
     free(store);
 }
 
@@ -136,23 +140,37 @@ size_t store_count(struct store *store)
 
 /* ---- events and own writes ---- */
 
+/* Takes the reference of the caller. False: its namespace is full; it was let go. */
+static bool put_in(const struct store *store, struct table *table, struct entry *entry)
+{
+    char namespace[ENTRY_KEY_MAX_BYTES];
+    size_t length = strcspn(entry->key, "/");
+    snprintf(namespace, sizeof namespace, "%.*s", (int)length, entry->key);
+    if (length && !str_equal(namespace, store->home) &&
+        table_bytes(table, namespace) + entry->text_bytes > STORE_NAMESPACE_MAX_BYTES) {
+        entry_release(entry);
+        return false;
+    }
+    table_add(table, entry);
+    return true;
+}
+
 /* Puts it in unless the store has the same or a newer one, or knows that it is gone. */
-static bool admit(struct store *store, const json_t *object, bool echoed)
+static enum store_answer admit(struct store *store, const json_t *object, bool echoed)
 {
     char key[ENTRY_KEY_MAX_BYTES];
     entry_key_of(key, object);
     const char *version = json_str(object, "metadata.resourceVersion");
     if (is_gone(store, json_str_or(object, "metadata.uid", ""), version))
-        return false;
+        return STORE_OUTDATED;
     struct entry *old = table_find(&store->live, key);
     int order = old ? kube_version_compare(version, old->version) : 1;
     if (order == 0)
         old->echoed |= echoed;
     if (order <= 0)
-        return order == 0;
+        return order == 0 ? STORE_TAKEN : STORE_OUTDATED;
     table_remove(&store->live, old);
-    table_add(&store->live, entry_make(object, echoed));
-    return true;
+    return put_in(store, &store->live, entry_make(object, echoed)) ? STORE_TAKEN : STORE_FULL;
 }
 
 static void forget(struct store *store, const json_t *object)
@@ -170,16 +188,16 @@ static void forget(struct store *store, const json_t *object)
         table_remove(&store->live, old);
 }
 
-bool store_event(struct store *store, const json_t *object, bool deleted)
+enum store_answer store_event(struct store *store, const json_t *object, bool deleted)
 {
-    bool news = true;
+    enum store_answer answer = STORE_TAKEN;
     pthread_mutex_lock(&store->lock);
     if (deleted)
         forget(store, object);
     else
-        news = admit(store, object, true);
+        answer = admit(store, object, true);
     pthread_mutex_unlock(&store->lock);
-    return news;
+    return answer;
 }
 
 void store_put(struct store *store, const json_t *object)
@@ -213,12 +231,12 @@ void store_shadow_clear(struct store *store)
     table_clear(&store->shadow);
 }
 
-void store_shadow_add(struct store *store, const json_t *object)
+bool store_shadow_add(struct store *store, const json_t *object)
 {
     store_shadow_remove(store, object);
     struct entry *entry = entry_make(object, true);
     entry->changed = true;
-    table_add(&store->shadow, entry);
+    return put_in(store, &store->shadow, entry);
 }
 
 void store_shadow_remove(struct store *store, const json_t *object)

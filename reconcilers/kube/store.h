@@ -8,7 +8,15 @@
 
 struct store;
 
-struct store *store_new(void);
+/*
+ * What one namespace may have: all its objects' texts together. Objects that do not fit are not
+ * admitted, and an old copy of one goes. Not bounded are objects without namespace, which only
+ * administrators make, and the namespace `home` (NULL = none).
+ */
+enum { STORE_NAMESPACE_MAX_BYTES = 4 << 20 };
+
+/* `home` is copied. */
+struct store *store_new(const char *home);
 void store_free(struct store *store);
 
 /* A reference, or NULL. */
@@ -21,8 +29,14 @@ size_t store_collect(struct store *store, const char *namespace, const char *nee
                      struct entry ***ret);
 size_t store_count(struct store *store);
 
-/* An event of the watch. True when people who listen should hear of it: not if it is outdated. */
-bool store_event(struct store *store, const json_t *object, bool deleted);
+enum store_answer {
+    STORE_OUTDATED, /* known already, or known to be gone: nobody needs to hear of it */
+    STORE_TAKEN,
+    STORE_FULL, /* no room in its namespace: the store holds nothing of that name */
+};
+
+/* An event of the watch. */
+enum store_answer store_event(struct store *store, const json_t *object, bool deleted);
 
 /* Our own writes: see kube_cache_put and kube_cache_drop. */
 void store_put(struct store *store, const json_t *object);
@@ -31,7 +45,8 @@ void store_drop(struct store *store, const char *namespace, const char *name, co
 /* ---- a full list: fill the shadow, then swap ---- */
 
 void store_shadow_clear(struct store *store);
-void store_shadow_add(struct store *store, const json_t *object);
+/* False: no room in its namespace. */
+bool store_shadow_add(struct store *store, const json_t *object);
 void store_shadow_remove(struct store *store, const json_t *object);
 
 struct store_change {

@@ -13,6 +13,7 @@
 struct bucket {
     UT_hash_handle hh;
     struct entry *entries;
+    size_t bytes; /* of their texts */
     char namespace[];
 };
 
@@ -78,6 +79,13 @@ struct entry *table_find(const struct table *table, const char *key)
     return entry;
 }
 
+size_t table_bytes(const struct table *table, const char *namespace)
+{
+    const struct bucket *bucket;
+    HASH_FIND_STR(table->buckets, namespace, bucket);
+    return bucket ? bucket->bytes : 0;
+}
+
 static struct bucket *take_bucket(struct table *table, const char *key)
 {
     struct bucket *bucket;
@@ -96,6 +104,7 @@ void table_add(struct table *table, struct entry *entry)
 {
     entry->bucket = take_bucket(table, entry->key);
     DL_APPEND(entry->bucket->entries, entry);
+    entry->bucket->bytes += entry->text_bytes;
     HASH_ADD_STR(table->entries, key, entry);
 }
 
@@ -105,6 +114,7 @@ struct entry *table_take(struct table *table, struct entry *entry)
     struct bucket *bucket = entry->bucket;
     HASH_DEL(table->entries, entry);
     DL_DELETE(bucket->entries, entry);
+    bucket->bytes -= entry->text_bytes;
     entry->bucket = NULL;
     if (!bucket->entries) {
         HASH_DEL(table->buckets, bucket);

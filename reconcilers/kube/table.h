@@ -40,6 +40,9 @@ struct table {
     struct bucket *buckets;
 };
 
+/* Bytes of text of a namespace's entries, those without namespace under "". */
+size_t table_bytes(const struct table *table, const char *namespace);
+
 /* Borrowed, or NULL. */
 struct entry *table_find(const struct table *table, const char *key);
 /* Takes the caller's reference; the key must be free. */

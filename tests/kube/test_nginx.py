@@ -6,6 +6,7 @@ import signal
 import time
 
 import pytest
+from harness import metrics
 from harness.wait import eventually
 
 LEASE_TIMES = ["--lease-duration-ms=3000", "--lease-renew-ms=750", "--lease-deadline-ms=2000"]
@@ -208,6 +209,47 @@ def test_bad_input_is_refused_by_the_server(world):
 
 
 # ---- the engine ----
+
+
+def fat_deployment(world, name, text):
+    return json.dumps(
+        {"apiVersion": "apps/v1", "kind": "Deployment",
+         "metadata": {"name": name, "namespace": world.namespace,
+                      "labels": {"app.kubernetes.io/managed-by": "flotilla"}},
+         "spec": {"replicas": 0, "selector": {"matchLabels": {"a": "b"}},
+                  "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [
+                      {"name": "c", "image": "c", "env": [{"name": "FAT", "value": text}]}]}}}})
+
+
+def test_one_namespace_does_not_fill_the_cache(world, operate, stack):
+    crowd = World(stack, f"{world.namespace[:40]}-crowd")
+    stack.kubectl("create", "namespace", crowd.namespace)
+    operator = operate()
+    for number in range(5):
+        stack.kubectl("create", "-f", "-", stdin=fat_deployment(crowd, f"fat-{number}", "x" * 1_200_000))
+    skipped = ({"kind": "Deployment", "reason": "NamespaceFull"}, 2)
+    eventually(lambda: skipped in metrics.read(operator, "flotilla_cache_skipped_total"), 20)
+    world.apply("web", 1)
+    world.wait_ready("web")
+    again = operate()  # and by its first list
+    eventually(lambda: skipped in metrics.read(again, "flotilla_cache_skipped_total"), 20)
+    stack.kubectl("delete", "namespace", crowd.namespace, "--wait=false")
+
+
+def test_a_fat_object_stops_nobody(world, operate, stack):
+    """What anybody can make: protobuf in etcd, but JSON of six bytes for each "<" on its way to us."""
+    operate()
+    world.apply("web", 1)
+    world.wait_ready("web")
+    # as it is: kubectl itself would write "<" in six bytes, which the API server does not take
+    path = f"/apis/apps/v1/namespaces/{world.namespace}/deployments"
+    stack.kubectl("create", "--raw", path, "-f", "-", stdin=fat_deployment(world, "fat", "<" * 1_300_000))
+    world.kubectl("delete", "deploy/web")
+    world.wait_ready("web")  # its deletion was heard behind the fat one
+    eventually(lambda: world.get("deploy", "web", missing_ok=True), what="made anew")
+    operate().wait_log(lambda line: "ready" in line.get("msg", ""))
+    world.apply("late", 1)
+    world.wait_ready("late")
 
 
 def test_a_converged_object_costs_no_write(world, operate, stack):

@@ -138,7 +138,7 @@ static void test_every_split(void **state)
     (void)state;
     static const char text[] = ADDED("a", "5") MARKER("10") ADDED("b", "11") BOOKMARK("12");
     for (size_t at = 0; at < sizeof text; at++) {
-        struct store *store = store_new();
+        struct store *store = store_new("home");
         struct reflector_options options = world.reflector.options;
         struct reflector reflector;
         options.store = store;
@@ -172,6 +172,36 @@ static void test_falls_back_to_pages(void **state)
     expect_heard("+a +b ");
     assert_true(asks("watch=1") && asks("&resourceVersion=10"));
     assert_int_equal(world.delay_ms, 0);
+}
+
+static void feed_too_large_a_page(void)
+{
+    static char piece[1 << 20];
+    memset(piece, ' ', sizeof piece);
+    for (int sent = 0; sent < REFLECTOR_PAGE_MAX_BYTES >> 20; sent++)
+        assert_true(reflector_data(&world.reflector, piece, sizeof piece));
+    assert_false(feed("x"));
+    end(200, "", "stopped by us");
+}
+
+static void test_a_page_that_is_too_large_is_halved(void **state)
+{
+    (void)state;
+    end(422, "{\"kind\":\"Status\",\"code\":422}", NULL);
+    feed_too_large_a_page();
+    assert_true(asks("limit=250") && !asks("continue"));
+    assert_int_equal(world.delay_ms, 0);
+    assert_true(feed("{\"metadata\":{\"resourceVersion\":\"10\",\"continue\":\"t\"},\"items\":"
+                     "[" OBJECT("a", "5") "]}"));
+    end(200, "", NULL);
+    assert_true(asks("limit=500&continue=t")); /* others are small */
+    feed_too_large_a_page();
+    feed_too_large_a_page();
+    assert_true(asks("limit=125&continue=t"));
+    assert_true(
+        feed("{\"metadata\":{\"resourceVersion\":\"10\"},\"items\":[" OBJECT("b", "6") "]}"));
+    end(200, "", NULL);
+    expect_heard("+a +b ");
 }
 
 static void test_server_that_ignores_the_marker(void **state)
@@ -314,6 +344,8 @@ static bool feed_fat(size_t bytes)
     char *text = malloc(bytes);
     assert_non_null(text);
     memset(text, 'x', bytes);
+    for (size_t at = sizeof head - 1; at + 12 < bytes; at += 6)
+        memcpy(text + at, "\\u003c", 6); /* as "<" is sent */
     memcpy(text, head, sizeof head - 1);
     memcpy(text + bytes - sizeof foot + 1, foot, sizeof foot - 1);
     bool more = reflector_data(&world.reflector, text, bytes / 2) &&
@@ -364,6 +396,23 @@ static void test_what_grew_too_large_leaves_the_store(void **state)
     assert_true(feed(BOOKMARK("15"))); /* the list itself skipped it: nothing can be outdated */
 }
 
+static void test_what_has_no_room_is_left_out_and_looked_for_later(void **state)
+{
+    (void)state;
+    static char fat[4 << 20];
+    memset(fat, 'y', sizeof fat - 1);
+    sync_at_ten();
+    assert_true(
+        feed("{\"type\":\"MODIFIED\",\"object\":{\"kind\":\"Pod\",\"metadata\":{\"name\":\"a\","
+             "\"namespace\":\"n\",\"uid\":\"u-a\",\"resourceVersion\":\"11\"},\"y\":\""));
+    assert_true(feed(fat));
+    assert_true(feed("\"}}\n" ADDED("c", "12")));
+    expect_heard("+a +c "); /* who looks for it finds nothing */
+    assert_int_equal(store_count(world.store), 2);
+    end(200, "", NULL);
+    assert_true(asks_to_sync());
+}
+
 /* It may have shrunk, or there may be room for it now. */
 static void test_a_store_that_lacks_something_is_listed_anew(void **state)
 {
@@ -389,7 +438,7 @@ static int set_up(void **state)
     (void)state;
     memset(&world, 0, sizeof world);
     str_init(&world.heard, 4096);
-    world.store = store_new();
+    world.store = store_new("home");
     struct reflector_options options = {.kind = KIND_POD,
                                         .namespace = "n",
                                         .label_selector = "x=y",
@@ -422,6 +471,7 @@ int main(void)
         REFLECTOR_TEST(test_nul_in_a_stranger_is_read),
         REFLECTOR_TEST(test_every_split),
         REFLECTOR_TEST(test_falls_back_to_pages),
+        REFLECTOR_TEST(test_a_page_that_is_too_large_is_halved),
         REFLECTOR_TEST(test_server_that_ignores_the_marker),
         REFLECTOR_TEST(test_expired_as_event_and_as_status),
         REFLECTOR_TEST(test_rollback_by_bookmark),
@@ -434,6 +484,7 @@ int main(void)
         REFLECTOR_TEST(test_nine_megabytes_are_read),
         REFLECTOR_TEST(test_what_is_too_large_is_passed_over_in_a_list),
         REFLECTOR_TEST(test_what_grew_too_large_leaves_the_store),
+        REFLECTOR_TEST(test_what_has_no_room_is_left_out_and_looked_for_later),
         REFLECTOR_TEST(test_a_store_that_lacks_something_is_listed_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

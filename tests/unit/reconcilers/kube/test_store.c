@@ -6,6 +6,7 @@
 #include "tests/unit/test.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static struct store *store;
 
@@ -52,15 +53,17 @@ static const char *swap(struct ctx *ctx, const char *version, bool rollback)
 static void test_newer_wins(void **state)
 {
     struct ctx *ctx = *state;
-    assert_true(store_event(store, object(ctx, "a", "u", 5), false));
-    assert_false(store_event(store, object(ctx, "a", "u", 4), false));
+    assert_int_equal(store_event(store, object(ctx, "a", "u", 5), false), STORE_TAKEN);
+    assert_int_equal(store_event(store, object(ctx, "a", "u", 4), false), STORE_OUTDATED);
     assert_string_equal(content(ctx), "a@5");
     store_put(store, object(ctx, "a", "u", 4));
     assert_string_equal(content(ctx), "a@5");
     store_put(store, object(ctx, "a", "u", 10));
     assert_string_equal(content(ctx), "a@10");
-    assert_false(store_event(store, object(ctx, "a", "u", 9), false)); /* late */
-    assert_true(store_event(store, object(ctx, "a", "u", 10), false)); /* the echo is told */
+    assert_int_equal(store_event(store, object(ctx, "a", "u", 9), false),
+                     STORE_OUTDATED); /* late */
+    assert_int_equal(store_event(store, object(ctx, "a", "u", 10), false),
+                     STORE_TAKEN); /* the echo is told */
     assert_string_equal(content(ctx), "a@10");
 }
 
@@ -70,11 +73,13 @@ static void test_dropped_stays_away(void **state)
     store_event(store, object(ctx, "a", "u", 5), false);
     store_drop(store, "n", "a", "u");
     assert_string_equal(content(ctx), "");
-    assert_false(store_event(store, object(ctx, "a", "u", 6), false)); /* late */
-    store_put(store, object(ctx, "a", "u", 7));                        /* a slow writer's result */
+    assert_int_equal(store_event(store, object(ctx, "a", "u", 6), false),
+                     STORE_OUTDATED);           /* late */
+    store_put(store, object(ctx, "a", "u", 7)); /* a slow writer's result */
     assert_string_equal(content(ctx), "");
-    assert_true(store_event(store, object(ctx, "a", "u", 8), true)); /* others hear of it */
-    assert_true(store_event(store, object(ctx, "a", "new", 9), false));
+    assert_int_equal(store_event(store, object(ctx, "a", "u", 8), true),
+                     STORE_TAKEN); /* others hear of it */
+    assert_int_equal(store_event(store, object(ctx, "a", "new", 9), false), STORE_TAKEN);
     assert_string_equal(content(ctx), "a@9");
     store_drop(store, "n", "a", "u"); /* again: another object has the name now */
     assert_string_equal(content(ctx), "a@9");
@@ -84,7 +89,7 @@ static void test_deletion_then_late_put(void **state)
 {
     struct ctx *ctx = *state;
     store_event(store, object(ctx, "a", "u", 5), false);
-    assert_true(store_event(store, object(ctx, "a", "u", 6), true));
+    assert_int_equal(store_event(store, object(ctx, "a", "u", 6), true), STORE_TAKEN);
     store_put(store, object(ctx, "a", "u", 5));
     assert_string_equal(content(ctx), "");
 }
@@ -93,12 +98,14 @@ static void test_back_into_the_selector(void **state)
 {
     struct ctx *ctx = *state;
     store_event(store, object(ctx, "a", "u", 5), false);
-    assert_true(store_event(store, object(ctx, "a", "u", 6), true)); /* a label went */
-    store_put(store, object(ctx, "a", "u", 6));                      /* the writer's result */
+    assert_int_equal(store_event(store, object(ctx, "a", "u", 6), true),
+                     STORE_TAKEN);              /* a label went */
+    store_put(store, object(ctx, "a", "u", 6)); /* the writer's result */
     assert_string_equal(content(ctx), "");
-    assert_true(store_event(store, object(ctx, "a", "u", 7), false)); /* and came back */
+    assert_int_equal(store_event(store, object(ctx, "a", "u", 7), false),
+                     STORE_TAKEN); /* and came back */
     assert_string_equal(content(ctx), "a@7");
-    assert_true(store_event(store, object(ctx, "a", "u", 8), true));
+    assert_int_equal(store_event(store, object(ctx, "a", "u", 8), true), STORE_TAKEN);
     store_shadow_add(store, object(ctx, "a", "u", 9));
     assert_string_equal(swap(ctx, "10", false), "a@9");
 }
@@ -108,7 +115,7 @@ static void test_old_deletion_spares_the_new_object(void **state)
     struct ctx *ctx = *state;
     store_event(store, object(ctx, "a", "u", 5), false);
     store_put(store, object(ctx, "a", "new", 9));
-    assert_true(store_event(store, object(ctx, "a", "u", 7), true));
+    assert_int_equal(store_event(store, object(ctx, "a", "u", 7), true), STORE_TAKEN);
     assert_string_equal(content(ctx), "a@9");
 }
 
@@ -153,7 +160,7 @@ static void test_rollback_counts_only_the_list(void **state)
     store_shadow_add(store, object(ctx, "back", "u3", 21));
     assert_string_equal(swap(ctx, "30", true), "-b@60 a@20 back@21");
     assert_string_equal(content(ctx), "a@20 back@21");
-    assert_true(store_event(store, object(ctx, "a", "u1", 31), false));
+    assert_int_equal(store_event(store, object(ctx, "a", "u1", 31), false), STORE_TAKEN);
 }
 
 static void test_look_up(void **state)
@@ -176,9 +183,69 @@ static void test_look_up(void **state)
     free(entries);
 }
 
+/* ---- what one namespace may have ---- */
+
+static json_t *large(struct ctx *ctx, const char *namespace, const char *name, int version,
+                     size_t kib)
+{
+    char *padding = arena_alloc(ctx->arena, kib * 1024 + 1);
+    memset(padding, 'x', kib * 1024);
+    json_t *object = json_pack("{s:{s:s*, s:s, s:s, s:s}, s:s}", "metadata", "namespace", namespace,
+                               "name", name, "uid", name, "resourceVersion",
+                               arena_printf(ctx->arena, "%d", version), "data", padding);
+    return arena_json(ctx->arena, object);
+}
+
+static void test_a_namespace_has_its_bound(void **state)
+{
+    struct ctx *ctx = *state;
+    assert_int_equal(store_event(store, large(ctx, "n", "a", 1, 2000), false), STORE_TAKEN);
+    assert_int_equal(store_event(store, large(ctx, "n", "b", 2, 2000), false), STORE_TAKEN);
+    assert_int_equal(store_event(store, large(ctx, "n", "c", 3, 200), false), STORE_FULL);
+    store_put(store, large(ctx, "n", "c", 3, 200)); /* nor by our own hand */
+    assert_int_equal(store_event(store, large(ctx, "m", "c", 4, 2000), false), STORE_TAKEN);
+    assert_int_equal(store_count(store), 3);
+    assert_int_equal(store_event(store, large(ctx, "n", "a", 5, 1000), false), STORE_TAKEN);
+    assert_int_equal(store_event(store, large(ctx, "n", "c", 6, 200), false), STORE_TAKEN);
+    assert_int_equal(store_event(store, large(ctx, "n", "b", 7, 2000), true), STORE_TAKEN);
+    assert_int_equal(store_event(store, large(ctx, "n", "d", 8, 2500), false), STORE_TAKEN);
+}
+
+/* The old copy is outdated, and there is no room for the new one. */
+static void test_what_outgrows_the_bound_leaves(void **state)
+{
+    struct ctx *ctx = *state;
+    store_event(store, large(ctx, "n", "a", 1, 2000), false);
+    store_event(store, large(ctx, "n", "b", 2, 1000), false);
+    assert_int_equal(store_event(store, large(ctx, "n", "b", 3, 3000), false), STORE_FULL);
+    assert_string_equal(content(ctx), "a@1");
+}
+
+static void test_a_list_has_the_same_bound(void **state)
+{
+    struct ctx *ctx = *state;
+    assert_true(store_shadow_add(store, large(ctx, "n", "a", 1, 3000)));
+    assert_true(store_shadow_add(store, large(ctx, "n", "a", 2, 3500))); /* in its own place */
+    assert_false(store_shadow_add(store, large(ctx, "n", "b", 3, 1000)));
+    assert_true(store_shadow_add(store, large(ctx, "m", "b", 3, 1000)));
+    swap(ctx, "4", false);
+    assert_string_equal(content(ctx), "a@2");
+}
+
+static void test_no_bound_at_home_and_without_a_namespace(void **state)
+{
+    struct ctx *ctx = *state;
+    static const char *const names[] = {"a", "b", "c"};
+    for (int at = 0; at < 3; at++) {
+        store_put(store, large(ctx, "home", names[at], 1, 2000));
+        store_put(store, large(ctx, NULL, names[at], 1, 2000));
+    }
+    assert_int_equal(store_count(store), 6);
+}
+
 static int set_up(void **state)
 {
-    store = store_new();
+    store = store_new("home");
     return test_setup(state);
 }
 
@@ -202,6 +269,10 @@ int main(void)
         STORE_TEST(test_swap_keeps_what_is_newer),
         STORE_TEST(test_rollback_counts_only_the_list),
         STORE_TEST(test_look_up),
+        STORE_TEST(test_a_namespace_has_its_bound),
+        STORE_TEST(test_what_outgrows_the_bound_leaves),
+        STORE_TEST(test_a_list_has_the_same_bound),
+        STORE_TEST(test_no_bound_at_home_and_without_a_namespace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
