@@ -41,16 +41,21 @@ void event_memory_free(struct event_memory *memory)
     free(memory);
 }
 
-/* True when it was there already. */
-static bool remember(struct event_memory *memory, const char *name)
+static bool was_sent(struct event_memory *memory, const char *name)
 {
     uint64_t hash = str_hash(name);
-    uint64_t *slot = &memory->sent[hash % MEMORY_SLOTS];
     pthread_mutex_lock(&memory->mutex);
-    bool known = *slot == hash;
-    *slot = hash;
+    bool known = memory->sent[hash % MEMORY_SLOTS] == hash;
     pthread_mutex_unlock(&memory->mutex);
     return known;
+}
+
+static void remember(struct event_memory *memory, const char *name)
+{
+    uint64_t hash = str_hash(name);
+    pthread_mutex_lock(&memory->mutex);
+    memory->sent[hash % MEMORY_SLOTS] = hash;
+    pthread_mutex_unlock(&memory->mutex);
 }
 
 __attribute__((format(printf, 2, 0))) static char *note_of(struct ctx *ctx, const char *format,
@@ -99,13 +104,16 @@ void pass_event(struct ctx *ctx, struct pass *pass, const char *type, const char
     const char *note = note_of(ctx, format, args);
     va_end(args);
     const char *name = name_of(ctx, pass, reason, note);
-    if (remember(pass->engine->events, name))
+    if (was_sent(pass->engine->events, name))
         return;
     json_t *event = make_event(ctx, pass, name, type, reason, action, note);
     struct err before = ctx->err; /* an event tells of an error: it must not replace it */
     int rc = kube_create(ctx, CALL_KUBE_EVENT_CREATE, pass_kube(pass), KIND_EVENT, event,
                          pass_manager(pass), NULL);
-    if (rc < 0 && rc != -ERR_ALREADY_EXISTS)
-        log_warn(ctx, "event %s was not sent, ignoring: %s", reason, ctx->err.message);
+    if (rc == 0 || rc == -ERR_ALREADY_EXISTS)
+        remember(pass->engine->events, name);
+    else
+        log_warn(ctx, "event %s was not sent, the next pass tries again: %s", reason,
+                 ctx->err.message);
     ctx->err = before;
 }

@@ -184,6 +184,18 @@ def test_what_is_not_ours_is_never_overwritten(world, operate):
     world.wait_ready("web")
 
 
+def test_an_event_that_was_not_sent_is_sent_by_a_later_pass(world, operate, tmp_path):
+    first = operate()
+    world.apply("web", 1)
+    world.wait_ready("web")
+    assert first.stop() == 0
+    operate(env={"FLOTILLA_FAILPOINTS": "kube.event.create.before=error", "FLOTILLA_FAILPOINT_DIR": tmp_path})
+    world.apply("web", 2)
+    eventually((tmp_path / "fired.kube.event.create.before").exists)
+    world.apply("web", 3)  # has the same to say
+    eventually(lambda: "1 objects applied" in world.kubectl("describe", "onx/web"), what="the event came after all")
+
+
 BAD_INPUTS = [
     ({"replicaCount": -1, "port": 80}, "replicaCount"),
     ({"replicaCount": 101, "port": 80}, "replicaCount"),
