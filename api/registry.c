@@ -24,8 +24,29 @@ const struct registry_field registry_fields[] = {
     {"purgeAfter", AUDIENCE_SYSTEM, "end of the grace period"},
     {"deletionPolicy", AUDIENCE_PROVIDER, "ignored on a resource that the fleet owns"},
     {"backends.postgresql.pool", AUDIENCE_PROVIDER, "pins a pool"},
+    {"backends.redis.pool", AUDIENCE_PROVIDER, "pins a pool"},
+    {"backends.s3.pool", AUDIENCE_PROVIDER, "pins a pool"},
     {0},
 };
+
+const char *const backend_type_names[BACKEND_TYPES] = {
+    [BACKEND_POSTGRESQL] = "PostgreSQL",
+    [BACKEND_REDIS] = "Redis",
+    [BACKEND_S3] = "S3",
+};
+
+enum backend_type backend_type_of(const char *name)
+{
+    enum backend_type type = 0;
+    while (type < BACKEND_TYPES && !str_equal(backend_type_names[type], name))
+        type++;
+    return type;
+}
+
+enum backend_type backend_claim_type(const json_t *claim)
+{
+    return backend_type_of(json_str_or(claim, "spec.type", backend_type_names[BACKEND_POSTGRESQL]));
+}
 
 struct registry_spec registry_spec_bind(const json_t *object)
 {
@@ -41,7 +62,9 @@ struct registry_spec registry_spec_bind(const json_t *object)
         .purge_after = json_str(spec, "purgeAfter"),
         .deletion = str_equal(json_str(spec, "deletionPolicy"), "Delete") ? REGISTRY_DELETE
                                                                           : REGISTRY_RETAIN,
-        .postgresql_pool = json_str(spec, "backends.postgresql.pool"),
+        .pools = {[BACKEND_POSTGRESQL] = json_str(spec, "backends.postgresql.pool"),
+                  [BACKEND_REDIS] = json_str(spec, "backends.redis.pool"),
+                  [BACKEND_S3] = json_str(spec, "backends.s3.pool")},
     };
 }
 
@@ -91,6 +114,63 @@ static bool pool_type_kept(const struct rule_input *in)
     return str_equal(json_str(in->object, "spec.type"), json_str(in->old, "spec.type"));
 }
 
+static bool pool_is(const struct rule_input *in, const char *type)
+{
+    return str_equal(json_str(in->object, "spec.type"), type);
+}
+
+static bool pool_is_static(const struct rule_input *in)
+{
+    return str_equal(json_str(in->object, "spec.driver"), "static");
+}
+
+static bool pool_has_driver(const struct rule_input *in)
+{
+    return pool_is(in, "S3") == (json_at(in->object, "spec.driver") != NULL);
+}
+
+static bool pool_driver_kept(const struct rule_input *in)
+{
+    return str_equal(json_str(in->object, "spec.driver"), json_str(in->old, "spec.driver"));
+}
+
+static bool pool_region(const struct rule_input *in)
+{
+    return pool_is(in, "S3") || !json_at(in->object, "spec.region");
+}
+
+static bool pool_maintenance(const struct rule_input *in)
+{
+    return pool_is(in, "PostgreSQL") || !json_at(in->object, "spec.maintenanceDatabase");
+}
+
+static bool pool_authorities(const struct rule_input *in)
+{
+    return !pool_is(in, "PostgreSQL") || !json_at(in->object, "spec.endpoint.caSecretRef");
+}
+
+static bool pool_administrator(const struct rule_input *in)
+{
+    return (json_at(in->object, "spec.adminSecretRef") != NULL) != pool_is_static(in);
+}
+
+static bool pool_has_buckets(const struct rule_input *in)
+{
+    return (json_at(in->object, "spec.buckets") != NULL) == pool_is_static(in);
+}
+
+static bool pool_buckets_kept(const struct rule_input *in)
+{
+    size_t now, then;
+    json_t *bucket, *before;
+    json_array_foreach(json_at(in->object, "spec.buckets"), now, bucket)
+        json_array_foreach(json_at(in->old, "spec.buckets"), then, before)
+            if (json_int_or(bucket, "slot", 0) == json_int_or(before, "slot", 0) &&
+                !str_equal(json_str(bucket, "bucket"), json_str(before, "bucket")))
+                return false;
+    return true;
+}
+
 static bool claim_name(const struct rule_input *in)
 {
     const char *want =
@@ -105,7 +185,7 @@ static bool claim_kept(const struct rule_input *in)
     for (size_t at = 0; at < ARRAY_SIZE(fields); at++)
         if (!json_equal(json_at(in->object, fields[at]), json_at(in->old, fields[at])))
             return false;
-    return true;
+    return backend_claim_type(in->object) == backend_claim_type(in->old);
 }
 
 static bool identity_name(const struct rule_input *in)
@@ -144,8 +224,21 @@ static const struct rule {
     {"BackendPool", false, pool_name, "",
      "metadata.name must be a DNS label of at most 50 characters, for claims are named POOL.SLOT"},
     {"BackendPool", true, pool_type_kept, "/spec/type", "type is immutable"},
+    {"BackendPool", false, pool_has_driver, "/spec/driver", "driver is for S3, which needs one"},
+    {"BackendPool", true, pool_driver_kept, "/spec/driver", "driver is immutable"},
+    {"BackendPool", false, pool_region, "/spec/region", "region is for S3"},
+    {"BackendPool", false, pool_maintenance, "/spec/maintenanceDatabase",
+     "maintenanceDatabase is for PostgreSQL"},
+    {"BackendPool", false, pool_authorities, "/spec/endpoint/caSecretRef",
+     "caSecretRef is not for PostgreSQL, whose library reads authorities from a file"},
+    {"BackendPool", false, pool_administrator, "/spec/adminSecretRef",
+     "adminSecretRef is required, but for the driver static, which has no administrator"},
+    {"BackendPool", false, pool_has_buckets, "/spec/buckets",
+     "buckets are for the driver static, which needs them"},
+    {"BackendPool", true, pool_buckets_kept, "/spec/buckets", "the bucket of a slot is immutable"},
     {"BackendClaim", false, claim_name, "", "metadata.name must be POOL.SLOT"},
-    {"BackendClaim", true, claim_kept, "/spec/identity", "pool, slot and identity are immutable"},
+    {"BackendClaim", true, claim_kept, "/spec/identity",
+     "pool, type, slot and identity are immutable"},
     {"RegistryIdentity", false, identity_name, "",
      "metadata.name must be the identity, 16 characters of a-z2-7"},
     {"RegistryIdentity", false, retained_has_end, "/spec/purgeAfter",

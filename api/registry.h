@@ -19,6 +19,15 @@ enum audience {
 enum registry_lifecycle { REGISTRY_ACTIVE, REGISTRY_CLOSED };
 enum registry_deletion { REGISTRY_RETAIN, REGISTRY_DELETE };
 
+/* What a registry has a part of, in the order in which the parts are made and locked. */
+enum backend_type { BACKEND_POSTGRESQL, BACKEND_REDIS, BACKEND_S3, BACKEND_TYPES };
+/* As BackendPool.spec.type and BackendClaim.spec.type call them. */
+extern const char *const backend_type_names[BACKEND_TYPES];
+/* BACKEND_TYPES when there is none of that name. */
+enum backend_type backend_type_of(const char *name);
+/* A claim of a time at which there was one type carries none. */
+enum backend_type backend_claim_type(const json_t *claim);
+
 /* Strings are borrowed from the JSON that was bound. */
 struct registry_spec {
     const char *identity; /* NULL = not made yet */
@@ -29,7 +38,7 @@ struct registry_spec {
     enum registry_lifecycle lifecycle;
     const char *purge_after; /* NULL = none */
     enum registry_deletion deletion;
-    const char *postgresql_pool; /* NULL = any */
+    const char *pools[BACKEND_TYPES]; /* pinned by name; NULL = any */
 };
 
 /* One row per field of Registry.spec. */

@@ -206,17 +206,13 @@ static const char inside_sql[] =
     "  WHERE n.nspname = 'public' AND a.grantee <> n.nspowner"
     "   AND pg_get_userbyid(a.grantee) <> current_user) AS strangers";
 
-/*
- * Sessions to the registry's database are second ones: they do not hold the lock. Before each
- * statement there the lock's session is asked whether it lives; when it does not, somebody else may
- * be at work already.
- */
-static int lock_lives(struct ctx *ctx, struct postgres *pg)
+int postgres_lives(struct ctx *ctx, struct postgres *pg)
 {
     struct pg_rows rows;
     return session_query(ctx, CALL_PG_LOCK, pg->admin, "SELECT 1", 0, NULL, &rows);
 }
 
+/* The session to the registry's database is a second one: it does not hold the lock. */
 static int grant_schema(struct ctx *ctx, struct postgres *pg, const char *strangers)
 {
     const struct postgres_pool *pool = pg->pool;
@@ -224,7 +220,7 @@ static int grant_schema(struct ctx *ctx, struct postgres *pg, const char *strang
     TRY(session_open(ctx, CALL_PG_CONNECT,
                      session_conninfo(ctx, pool, pg->name, pool->user, pool->password), &session));
     pg->changes++;
-    int rc = lock_lives(ctx, pg);
+    int rc = postgres_lives(ctx, pg);
     if (rc == 0)
         rc = session_change(ctx, CALL_PG_SCHEMA_GRANT, session,
                             arena_printf(ctx->arena,

@@ -62,6 +62,13 @@ static inline void cleanup_postgres_(struct postgres **pg)
 }
 #define _cleanup_postgres_ __attribute__((cleanup(cleanup_postgres_)))
 
+/*
+ * Asks the session that holds the lock whether it lives. What happens on other sessions or other
+ * servers is not held by the lock itself: it is asked before each change there, for when it is gone
+ * somebody else may be at work already.
+ */
+int postgres_lives(struct ctx *ctx, struct postgres *pg);
+
 int postgres_observe(struct ctx *ctx, struct postgres *pg, struct postgres_state *ret);
 /* Makes what is missing, closed: nobody can log in until update() opens it. */
 int postgres_create(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,

@@ -6,6 +6,7 @@
 #include "reconcilers/registry/scope.h"
 
 #include "reconcilers/engine/finding.h"
+#include "server/base/cleanup.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
 
@@ -57,12 +58,14 @@ static int read_cluster(struct audit *audit)
 
 static int list_pool(struct audit *audit, const json_t *pool, json_t **ret)
 {
-    struct postgres_pool access;
-    TRY(registry_pool_access(audit->ctx, audit->kube, audit->home, pool, &access));
-    return postgres_list(audit->ctx, &access, ret);
+    enum backend_type type = backend_type_of(json_str(pool, "spec.type"));
+    if (type == BACKEND_TYPES)
+        return err_set(audit->ctx, ERR_INVALID, NULL, "the type of the pool is not known here");
+    return backend_rows[type]->list(audit->ctx, audit->kube, audit->home, pool, ret);
 }
 
-/* A pool that does not answer is a finding, and nothing is concluded about what it holds. */
+/* A pool that does not answer is a finding. Nothing is concluded about what it holds, nor about
+ * what one holds that cannot tell. */
 static void read_pools(struct audit *audit)
 {
     size_t at, each;
@@ -75,6 +78,8 @@ static void read_pools(struct audit *audit)
             err_clear(audit->ctx);
             continue;
         }
+        if (!items)
+            json_object_set_new(audit->silent, name_of(pool), json_true());
         json_array_foreach(items, each, item) {
             json_object_set_new(item, "pool", json_string(name_of(pool)));
             json_array_append(audit->marked, item);
@@ -105,17 +110,34 @@ static bool claimed(const struct audit *audit, const char *pool, const char *ide
     return false;
 }
 
+/* What carries our mark on a pool. */
+static const struct {
+    const char *kind;
+    enum backend_type type;
+    const char *orphan, *missing; /* findings; NULL = it may be missing */
+    bool retained;                /* is there as long as an identity is retained, too */
+} kinds[] = {
+    {"Role", BACKEND_POSTGRESQL, "OrphanRole", "MissingRole", true},
+    {"Database", BACKEND_POSTGRESQL, "OrphanDatabase", "MissingDatabase", true},
+    {"User", BACKEND_REDIS, "OrphanUser", "MissingUser", false}, /* a cache's, made anew */
+    {"Bucket", BACKEND_S3, "OrphanBucket", "MissingBucket", true},
+    {"Account", BACKEND_S3, "OrphanAccount", NULL, false}, /* made when the bucket is opened */
+};
+
 static void check_marked(struct audit *audit)
 {
-    size_t at;
+    size_t at, row;
     json_t *item;
     json_array_foreach(audit->marked, at, item) {
         const char *pool = json_str_or(item, "pool", "");
-        bool role = str_equal(json_str(item, "kind"), "Role");
-        if (!claimed(audit, pool, json_str(item, "identity")))
-            found(audit, role ? "OrphanRole" : "OrphanDatabase", json_str_or(item, "kind", ""),
-                  arena_printf(audit->ctx->arena, "%s/%s", pool, json_str_or(item, "name", "")),
-                  "carries our mark, and no claim stands for it");
+        const char *kind = json_str_or(item, "kind", "");
+        if (claimed(audit, pool, json_str(item, "identity")))
+            continue;
+        for (row = 0; row < ARRAY_SIZE(kinds); row++)
+            if (str_equal(kinds[row].kind, kind))
+                found(audit, kinds[row].orphan, kind,
+                      arena_printf(audit->ctx->arena, "%s/%s", pool, json_str_or(item, "name", "")),
+                      "carries our mark, and no claim stands for it");
     }
 }
 
@@ -131,16 +153,25 @@ static bool is_marked(const struct audit *audit, const char *kind, const json_t 
     return false;
 }
 
-/* Should there be a database? Yes once the registry said so, and for as long as it is retained. */
-static bool expects_database(const struct audit *audit, const json_t *identity)
+/* Should it be there? Yes once the registry said so. */
+static bool is_made(const struct audit *audit, const json_t *identity, enum backend_type type)
 {
-    if (str_equal(json_str(identity, "spec.state"), "Retained"))
-        return true;
     const json_t *registry =
         by_text(audit->registries, "metadata.uid", json_str(identity, "spec.owner.uid"));
-    const char *state =
-        json_str(registry_external(json_at(registry, "status"), "PostgreSQL"), "state");
+    const char *state = json_str(registry_external(json_at(registry, "status"), type), "state");
     return state && !str_equal(state, "Pending");
+}
+
+static void check_claimed(struct audit *audit, const json_t *claim, const json_t *identity)
+{
+    enum backend_type type = backend_claim_type(claim);
+    bool retained = str_equal(json_str(identity, "spec.state"), "Retained");
+    for (size_t row = 0; row < ARRAY_SIZE(kinds); row++)
+        if (kinds[row].type == type && kinds[row].missing &&
+            (retained ? kinds[row].retained : is_made(audit, identity, type)) &&
+            !is_marked(audit, kinds[row].kind, claim))
+            found(audit, kinds[row].missing, "BackendClaim", name_of(claim),
+                  "the pool has none with our mark");
 }
 
 static void check_claims(struct audit *audit)
@@ -160,16 +191,21 @@ static void check_claims(struct audit *audit)
                   "names another holder than its identity");
         if (!by_text(audit->pools, "metadata.name", pool))
             found(audit, "MissingPool", "BackendClaim", name_of(claim), "its pool is not there");
-        else if (!json_object_get(audit->silent, pool) && identity &&
-                 expects_database(audit, identity)) {
-            if (!is_marked(audit, "Database", claim))
-                found(audit, "MissingDatabase", "BackendClaim", name_of(claim),
-                      "the pool has none with our mark");
-            if (!is_marked(audit, "Role", claim))
-                found(audit, "MissingRole", "BackendClaim", name_of(claim),
-                      "the pool has none with our mark");
-        }
+        else if (!json_object_get(audit->silent, pool) && identity)
+            check_claimed(audit, claim, identity);
     }
+}
+
+static const json_t *claim_of(const struct audit *audit, const char *identity,
+                              enum backend_type type)
+{
+    size_t at;
+    json_t *claim;
+    json_array_foreach(audit->claims, at, claim)
+        if (str_equal(json_str(claim, "spec.identity"), identity) &&
+            backend_claim_type(claim) == type)
+            return claim;
+    return NULL;
 }
 
 static void check_identities(struct audit *audit)
@@ -186,7 +222,7 @@ static void check_identities(struct audit *audit)
         if (str_equal(json_str(identity, "spec.state"), "Purging") && !registry)
             found(audit, "PurgeUnfinished", "RegistryIdentity", name_of(identity),
                   "its data is still being removed");
-        if (!by_text(audit->claims, "spec.identity", name_of(identity)) &&
+        if (!claim_of(audit, name_of(identity), BACKEND_POSTGRESQL) &&
             str_equal(json_str(identity, "spec.state"), "Retained"))
             found(audit, "MissingClaim", "RegistryIdentity", name_of(identity),
                   "retained, but no claim stands for it");
@@ -210,6 +246,18 @@ static void check_secrets(struct audit *audit)
     }
 }
 
+static void check_externals(struct audit *audit, const json_t *registry, const char *object)
+{
+    const json_t *status = json_at(registry, "status");
+    const char *identity = json_str(registry, "spec.identity");
+    for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
+        if (registry_external(status, type) && !claim_of(audit, identity, type))
+            found(audit, "MissingClaim", "Registry", object,
+                  arena_printf(audit->ctx->arena,
+                               "has an external of %s, and no claim stands for it",
+                               backend_type_names[type]));
+}
+
 static void check_registries(struct audit *audit)
 {
     size_t at;
@@ -218,17 +266,13 @@ static void check_registries(struct audit *audit)
         const char *object =
             arena_printf(audit->ctx->arena, "%s/%s",
                          json_str_or(registry, "metadata.namespace", ""), name_of(registry));
-        const char *state =
-            json_str(registry_external(json_at(registry, "status"), "PostgreSQL"), "state");
         const json_t *identity =
             by_text(audit->identities, "metadata.name", json_str(registry, "spec.identity"));
-        if (state &&
+        if (json_at(registry, "status.externals") &&
             !str_equal(json_str(identity, "spec.owner.uid"), json_str(registry, "metadata.uid")))
             found(audit, "MissingIdentity", "Registry", object,
                   "has externals and does not hold its identity");
-        if (state && !by_text(audit->claims, "spec.identity", json_str(registry, "spec.identity")))
-            found(audit, "MissingClaim", "Registry", object,
-                  "has externals, and no claim stands for it");
+        check_externals(audit, registry, object);
     }
 }
 

@@ -1,49 +1,16 @@
 /*
- * Act, the half outside of the cluster: the registry's database. Under the identity's lock the wish
- * is read live once more (Registry and RegistryIdentity): a pass that hung before it got the lock
- * must not undo what a later one did. What was verified in this process for the same wish, not long
- * ago, is not looked at again.
+ * Act, the half outside of the cluster: the registry's backends, one after the other. Under the
+ * identity's lock the wish is read live once more (Registry and RegistryIdentity): a pass that hung
+ * before it got the lock must not undo what a later one did. What was verified in this process for
+ * the same wish, not long ago, is not looked at again.
+ *
+ * A backend that fails does not keep the next from being looked at: above all a registry is closed
+ * as far as that is possible. The first failure is the pass's.
  */
 #include "reconcilers/registry/identity.h"
 
 #include "server/base/json.h"
 #include "server/base/str.h"
-
-#include <string.h>
-
-static struct postgres_want want_of(struct ctx *ctx, const struct registry_scope *scope)
-{
-    return (struct postgres_want){
-        .identity = scope->spec.identity,
-        .password = registry_kept(ctx, scope, "password"),
-        .connection_limit = (int)json_int_or(scope->size, "connections", 1),
-        .open = !registry_closed(scope),
-    };
-}
-
-/*
- * A hash of everything that the verification depends on, and of what it found: it counts only while
- * the status says the same, which it does not when the pass that verified could not write it.
- */
-static uint64_t wish_of(struct ctx *ctx, const struct registry_scope *scope,
-                        enum external_state found)
-{
-    const struct registry_backend *backend = &scope->backends[BACKEND_POSTGRESQL];
-    return str_hash(
-        arena_printf(ctx->arena, "%lld %s %s %lld %s %d %d %s", (long long)scope->generation,
-                     scope->spec.identity, json_str_or(backend->claim, "metadata.name", ""),
-                     (long long)json_int_or(backend->pool, "metadata.generation", 0),
-                     json_str_or(backend->pool, "metadata.uid", ""), registry_closed(scope),
-                     (int)found, registry_kept(ctx, scope, "password")));
-}
-
-/* The interval, less up to a fifth of it by the identity: a thousand registries do not come at
- * once. */
-static int64_t interval_of(const struct registry_operator *home, const char *identity)
-{
-    int64_t fifth = home->verify_interval_ms / 5 + 1;
-    return home->verify_interval_ms - (int64_t)(str_hash(identity) % (uint64_t)fifth);
-}
 
 /* As status.externals tells them. */
 static const char *const state_names[] = {
@@ -58,18 +25,64 @@ const char *registry_external_name(enum external_state state)
     return state_names[state];
 }
 
-const json_t *registry_external(const json_t *status, const char *type)
+const json_t *registry_external(const json_t *status, enum backend_type type)
 {
-    return json_find(status, "externals", "type", type);
+    return json_find(status, "externals", "type", backend_type_names[type]);
 }
 
-static enum external_state recorded(const struct pass *pass)
+static enum external_state recorded(const struct pass *pass, enum backend_type type)
 {
-    const char *name = json_str(registry_external(pass->status, "PostgreSQL"), "state");
+    const char *name = json_str(registry_external(pass->status, type), "state");
     for (enum external_state state = EXTERNAL_PENDING; state <= EXTERNAL_LOST; state++)
         if (str_equal(state_names[state], name))
             return state;
     return EXTERNAL_UNKNOWN;
+}
+
+static bool was_there(enum external_state before)
+{
+    return before == EXTERNAL_OPEN || before == EXTERNAL_CLOSED || before == EXTERNAL_LOST;
+}
+
+static bool nothing_claimed(const struct registry_backend backends[BACKEND_TYPES])
+{
+    for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
+        if (backends[type].claim)
+            return false;
+    return true;
+}
+
+/* ---- what was verified ---- */
+
+/*
+ * A hash of everything that the verification depends on, and of what it found: it counts only while
+ * the status says the same, which it does not when the pass that verified could not write it.
+ */
+static uint64_t wish_of(struct ctx *ctx, const struct registry_scope *scope,
+                        const enum external_state found[BACKEND_TYPES])
+{
+    uint64_t kept = json_hash(json_at(scope->kept, "data"));
+    const char *text =
+        arena_printf(ctx->arena, "%lld %s %d %llx", (long long)scope->generation,
+                     scope->spec.identity, registry_closed(scope), (unsigned long long)kept);
+    for (enum backend_type type = 0; type < BACKEND_TYPES; type++) {
+        const struct registry_backend *backend = &scope->backends[type];
+        text = arena_printf(ctx->arena, "%s %s %s %lld %s %d", text,
+                            json_str_or(backend->claim, "metadata.name", ""),
+                            json_str_or(backend->pool, "metadata.uid", ""),
+                            (long long)json_int_or(backend->pool, "metadata.generation", 0),
+                            json_str_or(backend->given, "metadata.resourceVersion", ""),
+                            (int)found[type]);
+    }
+    return str_hash(text);
+}
+
+/* The interval, less up to a fifth of it by the identity: a thousand registries do not come at
+ * once. */
+static int64_t interval_of(const struct registry_operator *home, const char *identity)
+{
+    int64_t fifth = home->verify_interval_ms / 5 + 1;
+    return home->verify_interval_ms - (int64_t)(str_hash(identity) % (uint64_t)fifth);
 }
 
 /* ---- under the lock ---- */
@@ -86,89 +99,167 @@ static int check_identity(struct ctx *ctx, struct pass *pass)
 }
 
 /*
- * A database that was there and is gone is a loss of data. Making an empty one would hide that, so
- * a person decides: restore it (with its mark), or accept the loss by annotation.
+ * What was there and is gone is a loss of data. Making an empty one would hide that, so a person
+ * decides: restore it (with its mark), or accept the loss by annotation.
  */
-static int check_lost(struct ctx *ctx, struct pass *pass, const struct postgres_state *state)
+static int check_lost(struct ctx *ctx, struct pass *pass, const struct backend_work *work)
 {
+    const struct backend_row *row = work->row;
     struct registry_scope *scope = pass->scope;
-    enum external_state before = recorded(pass);
-    bool was_there = before != EXTERNAL_UNKNOWN && before != EXTERNAL_PENDING;
-    const char *accepted = kube_annotation(pass->root, ANNOTATION_ACCEPT_LOSS);
-    if (state->database || !was_there || str_equal(accepted, scope->spec.identity))
+    if (work->data || !was_there(recorded(pass, row->type)) || registry_accepts_loss(pass))
         return 0;
-    scope->backends[BACKEND_POSTGRESQL].external = EXTERNAL_LOST;
-    return err_set(ctx, ERR_TAKEN, "DatabaseLost",
-                   "database '%s' is gone; restore it, or accept the loss with the "
-                   "annotation " ANNOTATION_ACCEPT_LOSS "=%s",
-                   postgres_name(ctx, scope->spec.identity), scope->spec.identity);
+    if (!row->lost) {
+        if (work->open)
+            pass_event(ctx, pass, "Warning", "Remade", "Create",
+                       "%s '%s' were gone and are made anew; jobs that waited may be lost",
+                       row->what, row->name(ctx, work));
+        return 0;
+    }
+    scope->backends[row->type].external = EXTERNAL_LOST;
+    return err_set(ctx, ERR_TAKEN, row->lost,
+                   "'%s' (%s) was on pool '%s' and is gone; restore it, or accept the loss with "
+                   "the annotation " ANNOTATION_ACCEPT_LOSS "=%s",
+                   row->name(ctx, work), row->what, pool_name(work->at->pool), work->identity);
 }
 
-static int converge(struct ctx *ctx, struct pass *pass, struct postgres *pg)
+static int converge(struct ctx *ctx, struct pass *pass, struct backend_work *work)
 {
+    const struct backend_row *row = work->row;
     struct registry_scope *scope = pass->scope;
-    const struct postgres_want want = want_of(ctx, scope);
-    struct postgres_state state;
-    TRY(registry_still_wanted(ctx, pass));
-    TRY(check_identity(ctx, pass));
-    TRY(postgres_observe(ctx, pg, &state));
-    TRY(check_lost(ctx, pass, &state));
-    if (want.open)
-        TRY(postgres_create(ctx, pg, &want, &state));
-    TRY(postgres_update(ctx, pg, &want, &state));
-    if (want.open && recorded(pass) == EXTERNAL_OPEN && postgres_changes(pg) > 0)
+    TRY(row->observe(ctx, work));
+    TRY(check_lost(ctx, pass, work));
+    TRY(row->converge(ctx, work));
+    if (work->open && recorded(pass, row->type) == EXTERNAL_OPEN && row->changes(work) > 0)
         pass_event(ctx, pass, "Normal", "BackendChanged", "Update",
-                   "role or database '%s' was not as wanted and was set right",
-                   postgres_name(ctx, want.identity));
-    scope->backends[BACKEND_POSTGRESQL].external = want.open        ? EXTERNAL_OPEN
-                                                   : state.database ? EXTERNAL_CLOSED
-                                                                    : EXTERNAL_PENDING;
+                   "%s '%s' were not as wanted and were set right", row->what,
+                   row->name(ctx, work));
+    scope->backends[row->type].external = work->open || work->cannot_close ? EXTERNAL_OPEN
+                                          : work->data                     ? EXTERNAL_CLOSED
+                                                                           : EXTERNAL_PENDING;
     return 0;
 }
 
+/* Only locks; what is there is noted. */
+static int close_one(struct ctx *ctx, struct pass *pass, struct backend_work *work)
+{
+    (void)pass;
+    TRY(work->row->observe(ctx, work));
+    return work->row->converge(ctx, work);
+}
+
+/* Others may have gone further, or we may not write any more: all that follows would fail, too. */
+static bool ends_all(int rc)
+{
+    return rc == -ERR_CONFLICT || rc == -ERR_LEASE_LOST;
+}
+
+/* Notes why a backend is not as wanted, and keeps the first failure of all. */
+static void note_failure(struct ctx *ctx, struct registry_backend *backend, struct err *first)
+{
+    if (ctx->err.code != ERR_WAITING) /* a busy pool is no failure */
+        backend->error = arena_strdup(ctx->arena, ctx->err.message);
+    if (!first->code)
+        *first = ctx->err;
+    err_clear(ctx);
+}
+
+/* Each backend that is claimed; *ret_any: of one of them something is there. */
+static int run_all(struct ctx *ctx, struct pass *pass, struct backend_lock *lock,
+                   struct registry_backend backends[BACKEND_TYPES], bool open, backend_act_fn *act,
+                   bool *ret_any)
+{
+    const struct registry_scope *scope = pass->scope;
+    struct err first = {0};
+    for (enum backend_type type = 0; type < BACKEND_TYPES; type++) {
+        struct backend_work work = {
+            .row = backend_rows[type],
+            .home = pass->home,
+            .kube = pass_kube(pass),
+            .identity = scope->spec.identity,
+            .at = &backends[type],
+            .kept = scope->kept,
+            .connections = (int)json_int_or(scope->size, "connections", 0),
+            .open = open,
+        };
+        if (!backends[type].claim)
+            continue;
+        int rc = backend_run(ctx, pass, lock, &work, act);
+        *ret_any |= work.any;
+        if (ends_all(rc))
+            return rc;
+        if (rc < 0)
+            note_failure(ctx, &backends[type], &first);
+    }
+    if (!first.code)
+        return 0;
+    ctx->err = first;
+    return -first.code;
+}
+
 /* ---- the phase ---- */
+
+static int converge_all(struct ctx *ctx, struct pass *pass)
+{
+    struct registry_scope *scope = pass->scope;
+    struct registry_backend *backends = scope->backends;
+    _cleanup_backend_lock_ struct backend_lock lock = {0};
+    bool any = false;
+    int rc = backend_lock(ctx, pass, &backends[BACKEND_POSTGRESQL], scope->spec.identity, &lock);
+    if (rc < 0 && rc != -ERR_WAITING)
+        backends[BACKEND_POSTGRESQL].error = arena_strdup(ctx->arena, ctx->err.message);
+    TRY(rc);
+    TRY(registry_still_wanted(ctx, pass));
+    TRY(check_identity(ctx, pass));
+    return run_all(ctx, pass, &lock, backends, !registry_closed(scope), converge, &any);
+}
 
 int registry_backend(struct ctx *ctx, struct pass *pass)
 {
     struct registry_scope *scope = pass->scope;
     const struct registry_operator *home = pass->home;
-    struct registry_backend *backend = &scope->backends[BACKEND_POSTGRESQL];
-    enum external_state before = recorded(pass);
-    int64_t interval = interval_of(home, scope->spec.identity);
-    int64_t age = verify_age_ms(home->verified, scope->uid, wish_of(ctx, scope, before));
-    if (age >= 0 && age < interval) {
-        backend->external = before;
-        pass_requeue(pass, interval - age);
+    enum external_state found[BACKEND_TYPES];
+    if (nothing_claimed(scope->backends))
         return 0;
+    for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
+        found[type] = recorded(pass, type);
+    int64_t interval = interval_of(home, scope->spec.identity);
+    int64_t age = verify_age_ms(home->verified, scope->uid, wish_of(ctx, scope, found));
+    bool fresh = age >= 0 && age < interval;
+    if (!fresh) {
+        verify_forget(home->verified, scope->uid);
+        int rc = converge_all(ctx, pass);
+        if (rc == -ERR_TAKEN)
+            pass_requeue(pass, WAIT_FOR_OTHERS_MS); /* whoever mends the pool wakes nobody here */
+        TRY(rc);
     }
-    _cleanup_postgres_ struct postgres *pg = NULL;
-    verify_forget(home->verified, scope->uid);
-    TRY(registry_pool_begin(ctx, pass, backend->pool, scope->spec.identity, &pg));
-    int rc = converge(ctx, pass, pg);
-    if (rc == -ERR_TAKEN)
-        pass_requeue(pass, WAIT_FOR_OTHERS_MS); /* whoever mends the pool wakes nobody here */
-    TRY(rc);
-    verify_done(home->verified, scope->uid, wish_of(ctx, scope, backend->external));
-    pass_requeue(pass, interval);
+    for (enum backend_type type = 0; type < BACKEND_TYPES; type++) {
+        if (fresh)
+            scope->backends[type].external = found[type];
+        found[type] = scope->backends[type].external;
+    }
+    if (!fresh)
+        verify_done(home->verified, scope->uid, wish_of(ctx, scope, found));
+    pass_requeue(pass, fresh ? interval - age : interval);
     return 0;
 }
 
 int registry_backend_close(struct ctx *ctx, struct pass *pass, bool *ret_exists)
 {
     struct registry_scope *scope = pass->scope;
-    const json_t *claim = NULL, *pool_object = NULL;
-    struct postgres_state state;
-    _cleanup_postgres_ struct postgres *pg = NULL;
-    const struct postgres_want want = {.identity = scope->spec.identity};
-    enum external_state before = recorded(pass);
-    *ret_exists = before == EXTERNAL_OPEN || before == EXTERNAL_CLOSED || before == EXTERNAL_LOST;
-    TRY(registry_claim_live(ctx, pass, scope->spec.identity, &claim));
-    if (!claim)
+    const struct registry_operator *home = pass->home;
+    const json_t *claims[BACKEND_TYPES];
+    struct registry_backend backends[BACKEND_TYPES];
+    _cleanup_backend_lock_ struct backend_lock lock = {0};
+    *ret_exists = false;
+    for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
+        *ret_exists |= was_there(recorded(pass, type));
+    TRY(registry_claims_live(ctx, pass, scope->spec.identity, claims));
+    TRY(registry_resolve(ctx, pass, claims, backends));
+    if (nothing_claimed(backends))
         return 0;
-    TRY(registry_pool_of(ctx, pass, claim, &pool_object));
-    TRY(registry_pool_begin(ctx, pass, pool_object, scope->spec.identity, &pg));
+    scope->kept = pass_get(ctx, pass, KIND_SECRET, home->namespace,
+                           registry_secret_name(ctx, scope->spec.identity));
+    TRY(backend_lock(ctx, pass, &backends[BACKEND_POSTGRESQL], scope->spec.identity, &lock));
     TRY(check_identity(ctx, pass));
-    TRY(postgres_observe(ctx, pg, &state));
-    *ret_exists = *ret_exists || state.role || state.database;
-    return postgres_update(ctx, pg, &want, &state);
+    return run_all(ctx, pass, &lock, backends, false, close_one, ret_exists);
 }

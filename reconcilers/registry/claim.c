@@ -1,7 +1,8 @@
 /*
- * Claims. BackendClaim/<pool>.<slot> is a slot's lock: the API server gives a name once. Before a
- * slot is taken, the identity's claims are listed live, and after it again: of two that a race
- * made, the one that was written first (lowest resourceVersion) stays, which everybody sees alike.
+ * Claims, one per type of backend. BackendClaim/<pool>.<slot> is a slot's lock: the API server
+ * gives a name once. Before slots are taken, the identity's claims are listed live, and after it
+ * again: of two of a type that a race made, the one that was written first (lowest resourceVersion)
+ * stays, which everybody sees alike.
  */
 #include "reconcilers/registry/identity.h"
 
@@ -10,47 +11,65 @@
 
 enum { TRIES_MAX = 64 };
 
-static const char *spec_pool(const json_t *claim)
+/* ---- which claims are ours ---- */
+
+static bool is_before(const json_t *claim, const json_t *other)
 {
-    return json_str_or(claim, "spec.pool", "");
+    return kube_version_compare(json_str(claim, "metadata.resourceVersion"),
+                                json_str(other, "metadata.resourceVersion")) < 0;
 }
 
-/* ---- which claim is ours ---- */
-
-static int keep_first(struct ctx *ctx, struct pass *pass, const json_t *claims, const json_t **ret)
+int registry_claims_live(struct ctx *ctx, struct pass *pass, const char *identity,
+                         const json_t *ret[BACKEND_TYPES])
 {
+    json_t *claims = NULL;
     size_t at;
     json_t *claim;
-    const json_t *first = NULL;
-    json_array_foreach(claims, at, claim)
-        if (!first || kube_version_compare(json_str(claim, "metadata.resourceVersion"),
-                                           json_str(first, "metadata.resourceVersion")) < 0)
-            first = claim;
-    json_array_foreach(claims, at, claim)
-        if (claim != first)
+    const char *selector = arena_printf(ctx->arena, LABEL_IDENTITY "=%s", identity);
+    for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
+        ret[type] = NULL;
+    TRY(kube_list(ctx, CALL_KUBE_CLAIM_LIST, pass_kube(pass), KIND_BACKEND_CLAIM, NULL, selector,
+                  &claims));
+    json_array_foreach(claims, at, claim) {
+        enum backend_type type = backend_claim_type(claim);
+        if (type < BACKEND_TYPES && (!ret[type] || is_before(claim, ret[type])))
+            ret[type] = claim;
+    }
+    json_array_foreach(claims, at, claim) {
+        enum backend_type type = backend_claim_type(claim);
+        if (type < BACKEND_TYPES && claim != ret[type])
             TRY(pass_delete(ctx, pass, CALL_KUBE_CLAIM_DELETE, claim));
-    *ret = first;
+    }
     return 0;
 }
 
-int registry_claim_live(struct ctx *ctx, struct pass *pass, const char *identity,
-                        const json_t **ret)
+/* Exactly one of each type is known; else the server is asked. */
+static int find_claims(struct ctx *ctx, struct pass *pass, const json_t *ret[BACKEND_TYPES])
 {
-    json_t *claims = NULL;
-    const char *selector = arena_printf(ctx->arena, LABEL_IDENTITY "=%s", identity);
-    TRY(kube_list(ctx, CALL_KUBE_CLAIM_LIST, pass_kube(pass), KIND_BACKEND_CLAIM, NULL, selector,
-                  &claims));
-    return keep_first(ctx, pass, claims, ret);
+    const char *identity = ((const struct registry_scope *)pass->scope)->spec.identity;
+    const json_t *cached = pass_list(ctx, pass, KIND_BACKEND_CLAIM, NULL, LABEL_IDENTITY, identity);
+    size_t at, known = 0;
+    json_t *claim;
+    for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
+        ret[type] = NULL;
+    json_array_foreach(cached, at, claim) {
+        enum backend_type type = backend_claim_type(claim);
+        known += type < BACKEND_TYPES && !ret[type];
+        if (type < BACKEND_TYPES)
+            ret[type] = claim;
+    }
+    if (known == BACKEND_TYPES && json_array_size(cached) == BACKEND_TYPES)
+        return 0;
+    return registry_claims_live(ctx, pass, identity, ret);
 }
 
 /* ---- which pool, which slot ---- */
 
 static int64_t free_slots(struct ctx *ctx, struct pass *pass, const json_t *pool)
 {
-    const char *name = json_str(pool, "metadata.name");
     return json_int_or(pool, "spec.slots", 0) -
            (int64_t)json_array_size(
-               pass_list(ctx, pass, KIND_BACKEND_CLAIM, NULL, LABEL_POOL, name));
+               pass_list(ctx, pass, KIND_BACKEND_CLAIM, NULL, LABEL_POOL, pool_name(pool)));
 }
 
 static bool pool_ready(const json_t *pool)
@@ -60,35 +79,55 @@ static bool pool_ready(const json_t *pool)
            !json_at(pool, "metadata.deletionTimestamp");
 }
 
-/* The pinned pool, or the ready one with most free slots (then by name: the list is unordered). */
-static int choose_pool(struct ctx *ctx, struct pass *pass, const json_t **ret)
+/* Why no pool of the type was chosen; the first row that fits. */
+static int no_pool(struct ctx *ctx, struct pass *pass, enum backend_type type, const json_t *full,
+                   const json_t *draining)
 {
     const struct registry_scope *scope = pass->scope;
-    const char *pinned = scope->spec.postgresql_pool;
-    const json_t *best = NULL;
+    const char *pinned = scope->spec.pools[type];
+    pass_requeue(pass, WAIT_FOR_OTHERS_MS); /* pools wake nobody: there may be a thousand waiting */
+    if (full)
+        return err_set(ctx, ERR_WAITING, "PoolFull", "pool '%s' (%s) has no free slot",
+                       pool_name(full), backend_type_names[type]);
+    if (draining)
+        return err_set(ctx, ERR_WAITING, "PoolDraining",
+                       "pool '%s' (%s) is drained and takes no further registry",
+                       pool_name(draining), backend_type_names[type]);
+    if (pinned)
+        return err_set(ctx, ERR_WAITING, "PoolMissing", "there is no ready pool '%s' for %s",
+                       pinned, backend_type_names[type]);
+    return err_set(ctx, ERR_WAITING, "PoolMissing", "there is no ready pool for %s",
+                   backend_type_names[type]);
+}
+
+/* The pinned pool, or the ready one with most free slots (then by name: the list is unordered). */
+static int choose_pool(struct ctx *ctx, struct pass *pass, enum backend_type type,
+                       const json_t **ret)
+{
+    const struct registry_scope *scope = pass->scope;
+    const char *pinned = scope->spec.pools[type];
+    const json_t *best = NULL, *draining = NULL;
     int64_t best_free = -1;
     size_t at;
     json_t *pool;
     json_array_foreach(pass_list(ctx, pass, KIND_BACKEND_POOL, NULL, NULL, NULL), at, pool) {
-        if (!pool_ready(pool) || (pinned && !str_equal(pinned, json_str(pool, "metadata.name"))))
+        if (backend_type_of(json_str(pool, "spec.type")) != type || !pool_ready(pool) ||
+            (pinned && !str_equal(pinned, pool_name(pool))))
             continue;
+        if (json_bool_or(pool, "spec.drain", false)) {
+            draining = pool;
+            continue;
+        }
         int64_t free = free_slots(ctx, pass, pool);
         if (free > best_free) {
             best = pool;
             best_free = free;
         }
     }
-    if (best && best_free > 0) {
-        *ret = best;
-        return 0;
-    }
-    pass_requeue(pass, WAIT_FOR_OTHERS_MS); /* pools wake nobody: there may be a thousand waiting */
-    if (best)
-        return err_set(ctx, ERR_WAITING, "PoolFull", "pool '%s' has no free slot",
-                       json_str_or(best, "metadata.name", ""));
-    return err_set(ctx, ERR_WAITING, "PoolMissing", "%s%s%s",
-                   pinned ? "there is no ready pool '" : "there is no ready pool for PostgreSQL",
-                   pinned ? pinned : "", pinned ? "'" : "");
+    if (!best || best_free <= 0)
+        return no_pool(ctx, pass, type, best, draining);
+    *ret = best;
+    return 0;
 }
 
 static bool slot_used(const json_t *claims, int64_t slot)
@@ -101,50 +140,76 @@ static bool slot_used(const json_t *claims, int64_t slot)
     return false;
 }
 
-static json_t *build(struct ctx *ctx, const struct registry_scope *scope, const char *pool,
-                     int64_t slot)
+static json_t *build(struct ctx *ctx, const struct registry_scope *scope, enum backend_type type,
+                     const char *pool, int64_t slot)
 {
     const struct kube_kind_row *kind = kube_kind_row(KIND_BACKEND_CLAIM);
     const char *identity = scope->spec.identity;
     return arena_json(
         ctx->arena,
-        json_pack("{s:s, s:s, s:{s:s, s:{s:s, s:s, s:s, s:s}}, s:{s:s, s:I, s:s, s:o}}",
+        json_pack("{s:s, s:s, s:{s:s, s:{s:s, s:s, s:s, s:s}}, s:{s:s, s:s, s:I, s:s, s:o}}",
                   "apiVersion", kind->api_version, "kind", kind->kind, "metadata", "name",
                   arena_printf(ctx->arena, "%s.%lld", pool, (long long)slot), "labels",
                   LABEL_MANAGED_BY, "flotilla", LABEL_ROOT,
                   shard_root_label(ctx, KIND_REGISTRY, scope->namespace, scope->name),
-                  LABEL_IDENTITY, identity, LABEL_POOL, pool, "spec", "pool", pool, "slot",
-                  (json_int_t)slot, "identity", identity, "registry", identity_owner(scope)));
+                  LABEL_IDENTITY, identity, LABEL_POOL, pool, "spec", "pool", pool, "type",
+                  backend_type_names[type], "slot", (json_int_t)slot, "identity", identity,
+                  "registry", identity_owner(scope)));
 }
 
-/* The lowest slot that is free in the cache. Taken meanwhile: by a stranger = the next one; perhaps
- * by somebody who works for this registry, too, which is looked up at the first refusal. */
-static int create(struct ctx *ctx, struct pass *pass, const json_t **ret)
+/*
+ * The lowest slot that is free in the cache. Taken meanwhile: by a stranger = the next one; perhaps
+ * by somebody who works for this registry, too, which is looked up at the first refusal.
+ */
+static int take_slot(struct ctx *ctx, struct pass *pass, enum backend_type type, const json_t *pool)
 {
     const struct registry_scope *scope = pass->scope;
-    const json_t *pool = NULL;
-    TRY(choose_pool(ctx, pass, &pool));
-    const char *name = json_str_or(pool, "metadata.name", "");
+    const char *name = pool_name(pool);
     const json_t *claims = pass_list(ctx, pass, KIND_BACKEND_CLAIM, NULL, LABEL_POOL, name);
+    const json_t *live[BACKEND_TYPES];
     int64_t slots = json_int_or(pool, "spec.slots", 0);
     int tries = 0;
     for (int64_t slot = 0; slot < slots && tries < TRIES_MAX; slot++) {
         if (slot_used(claims, slot))
             continue;
         tries++;
-        int rc =
-            pass_create(ctx, pass, CALL_KUBE_CLAIM_CREATE, build(ctx, scope, name, slot), NULL);
-        if (rc == 0)
-            return registry_claim_live(ctx, pass, scope->spec.identity, ret);
+        int rc = pass_create(ctx, pass, CALL_KUBE_CLAIM_CREATE, build(ctx, scope, type, name, slot),
+                             NULL);
         if (rc != -ERR_ALREADY_EXISTS)
             return rc;
         err_clear(ctx);
-        if (tries == 1)
-            TRY(registry_claim_live(ctx, pass, scope->spec.identity, ret));
-        if (*ret)
+        if (tries > 1)
+            continue;
+        TRY(registry_claims_live(ctx, pass, scope->spec.identity, live));
+        if (live[type])
             return 0;
     }
     return err_set(ctx, ERR_CONFLICT, NULL, "others took the free slots of pool '%s'", name);
+}
+
+/*
+ * Pools are chosen for all types before a slot of one is taken: a registry that cannot have all of
+ * its backends holds no slot. One that closes needs no more than it has.
+ */
+static int take_missing(struct ctx *ctx, struct pass *pass, const json_t *claims[BACKEND_TYPES])
+{
+    const struct registry_scope *scope = pass->scope;
+    const json_t *pools[BACKEND_TYPES] = {0};
+    int wanted = 0;
+    for (enum backend_type type = 0; type < BACKEND_TYPES; type++) {
+        if (claims[type])
+            continue;
+        int rc = choose_pool(ctx, pass, type, &pools[type]);
+        if (rc == -ERR_WAITING && registry_closed(scope))
+            err_clear(ctx);
+        else
+            TRY(rc);
+        wanted += pools[type] != NULL;
+    }
+    for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
+        if (pools[type])
+            TRY(take_slot(ctx, pass, type, pools[type]));
+    return wanted ? registry_claims_live(ctx, pass, scope->spec.identity, claims) : 0;
 }
 
 /* ---- the phase ---- */
@@ -167,30 +232,42 @@ static int rename_holder(struct ctx *ctx, struct pass *pass, const json_t **clai
 
 int registry_pool_of(struct ctx *ctx, struct pass *pass, const json_t *claim, const json_t **ret)
 {
-    *ret = pass_get(ctx, pass, KIND_BACKEND_POOL, NULL, spec_pool(claim));
-    if (*ret)
+    const char *name = json_str_or(claim, "spec.pool", "");
+    enum backend_type type = backend_claim_type(claim);
+    *ret = pass_get(ctx, pass, KIND_BACKEND_POOL, NULL, name);
+    if (*ret && backend_type_of(json_str(*ret, "spec.type")) == type)
         return 0;
     pass_requeue(pass, WAIT_FOR_OTHERS_MS);
-    return err_set(ctx, ERR_WAITING, "PoolMissing", "pool '%s', which holds the data, is not there",
-                   spec_pool(claim));
+    return err_set(ctx, ERR_WAITING, "PoolMissing", "pool '%s' (%s), which holds the data, is %s",
+                   name, backend_type_names[type], *ret ? "of another type now" : "not there");
+}
+
+int registry_resolve(struct ctx *ctx, struct pass *pass, const json_t *const claims[BACKEND_TYPES],
+                     struct registry_backend ret[BACKEND_TYPES])
+{
+    for (enum backend_type type = 0; type < BACKEND_TYPES; type++) {
+        struct registry_backend *backend = &ret[type];
+        *backend = (struct registry_backend){.claim = claims[type]};
+        if (!backend->claim)
+            continue;
+        TRY(registry_pool_of(ctx, pass, backend->claim, &backend->pool));
+        if (backend_rows[type]->give)
+            TRY(backend_rows[type]->give(ctx, pass_kube(pass), pass->home, backend));
+    }
+    return 0;
 }
 
 int registry_claim(struct ctx *ctx, struct pass *pass)
 {
     struct registry_scope *scope = pass->scope;
-    const json_t *cached =
-        pass_list(ctx, pass, KIND_BACKEND_CLAIM, NULL, LABEL_IDENTITY, scope->spec.identity);
-    const json_t *claim = NULL;
-    if (json_array_size(cached) == 1)
-        claim = json_array_get(cached, 0);
-    else
-        TRY(registry_claim_live(ctx, pass, scope->spec.identity, &claim));
-    if (!claim)
-        TRY(create(ctx, pass, &claim));
-    if (!claim)
-        return err_set(ctx, ERR_CONFLICT, NULL, "the claim went while it was looked at");
-    TRY(rename_holder(ctx, pass, &claim));
-    struct registry_backend *backend = &scope->backends[BACKEND_POSTGRESQL];
-    backend->claim = claim;
-    return registry_pool_of(ctx, pass, claim, &backend->pool);
+    const json_t *claims[BACKEND_TYPES];
+    TRY(find_claims(ctx, pass, claims));
+    TRY(take_missing(ctx, pass, claims));
+    for (enum backend_type type = 0; type < BACKEND_TYPES; type++) {
+        if (claims[type])
+            TRY(rename_holder(ctx, pass, &claims[type]));
+        else if (!registry_closed(scope))
+            return err_set(ctx, ERR_CONFLICT, NULL, "a claim went while it was looked at");
+    }
+    return registry_resolve(ctx, pass, claims, scope->backends);
 }

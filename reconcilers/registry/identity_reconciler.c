@@ -1,8 +1,10 @@
 /*
  * RegistryIdentity on the shard `cluster`: ends what was retained when its time has come, and
- * removes what is Purging. Nothing else in the house drops data. Order: database and role (only
- * with our mark, read back as gone), credential, claims, identity. Each step is idempotent; Purging
- * is a state that the API server lets nobody leave, so that a crash at any point is only a pause.
+ * removes what is Purging. Nothing else in the house drops data. Order: bucket, Redis index,
+ * database (only with our mark, read back as gone), credentials, claims, identity. PostgreSQL's
+ * claim goes last of the claims: its lock guards the other backends. Each step is idempotent;
+ * Purging is a state that the API server lets nobody leave, so that a crash at any point is only a
+ * pause.
  */
 #include "reconcilers/registry/identity_reconciler.h"
 
@@ -70,15 +72,31 @@ static int clocks_agree(struct ctx *ctx, struct pass *pass, struct postgres *pg)
                    "purgeAfter has not passed by the clock of the pool");
 }
 
-static int drop_external(struct ctx *ctx, struct pass *pass, const json_t *claim)
+static int drop_one(struct ctx *ctx, struct pass *pass, struct backend_work *work)
 {
-    const json_t *pool_object = NULL;
-    _cleanup_postgres_ struct postgres *pg = NULL;
-    TRY(registry_pool_of(ctx, pass, claim, &pool_object));
-    TRY(registry_pool_begin(ctx, pass, pool_object, pass->key.name, &pg));
+    (void)pass;
+    return work->row->remove(ctx, work);
+}
+
+static int drop_backends(struct ctx *ctx, struct pass *pass,
+                         const json_t *const claims[BACKEND_TYPES])
+{
+    struct registry_backend backends[BACKEND_TYPES];
+    _cleanup_backend_lock_ struct backend_lock lock = {0};
+    TRY(registry_resolve(ctx, pass, claims, backends));
+    TRY(backend_lock(ctx, pass, &backends[BACKEND_POSTGRESQL], pass->key.name, &lock));
     TRY(still_purging(ctx, pass));
-    TRY(clocks_agree(ctx, pass, pg));
-    return postgres_remove(ctx, pg);
+    TRY(clocks_agree(ctx, pass, lock.held));
+    for (int type = BACKEND_TYPES - 1; type >= 0; type--) {
+        struct backend_work work = {.row = backend_rows[type],
+                                    .home = pass->home,
+                                    .kube = pass_kube(pass),
+                                    .identity = pass->key.name,
+                                    .at = &backends[type]};
+        if (backends[type].claim)
+            TRY(backend_run(ctx, pass, &lock, &work, drop_one));
+    }
+    return 0;
 }
 
 static int drop_credential(struct ctx *ctx, struct pass *pass)
@@ -95,19 +113,19 @@ static int drop_credential(struct ctx *ctx, struct pass *pass)
 static int purge(struct ctx *ctx, struct pass *pass)
 {
     struct identity_scope *scope = pass->scope;
-    json_t *claims = NULL;
-    size_t at;
-    json_t *claim;
+    const json_t *claims[BACKEND_TYPES];
+    bool claimed = false;
     if (!in_state(pass, "Purging"))
         return 0;
-    const char *selector = arena_printf(ctx->arena, LABEL_IDENTITY "=%s", pass->key.name);
-    TRY(kube_list(ctx, CALL_KUBE_CLAIM_LIST, pass_kube(pass), KIND_BACKEND_CLAIM, NULL, selector,
-                  &claims));
-    json_array_foreach(claims, at, claim)
-        TRY(drop_external(ctx, pass, claim));
+    TRY(registry_claims_live(ctx, pass, pass->key.name, claims));
+    for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
+        claimed |= claims[type] != NULL;
+    if (claimed)
+        TRY(drop_backends(ctx, pass, claims));
     TRY(drop_credential(ctx, pass));
-    json_array_foreach(claims, at, claim)
-        TRY(pass_delete(ctx, pass, CALL_KUBE_CLAIM_DELETE, claim));
+    for (int type = BACKEND_TYPES - 1; type >= 0; type--)
+        if (claims[type])
+            TRY(pass_delete(ctx, pass, CALL_KUBE_CLAIM_DELETE, claims[type]));
     TRY(pass_delete(ctx, pass, CALL_KUBE_IDENTITY_DELETE, pass->root));
     scope->gone = true;
     return 0;

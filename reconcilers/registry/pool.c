@@ -11,10 +11,10 @@
 
 struct pool_scope {
     bool checked; /* in this pass */
-    struct postgres_health health;
+    struct pool_health health;
 };
 
-static const char *health_reason(const struct postgres_health *health)
+static const char *health_reason(const struct pool_health *health)
 {
     return health->ours ? "Healthy" : "OwnedByOtherCluster";
 }
@@ -36,61 +36,34 @@ static int check(struct ctx *ctx, struct pass *pass)
         pass_requeue(pass, POOL_CHECK_MS - age);
         return 0;
     }
-    struct postgres_pool pool;
+    enum backend_type type = backend_type_of(json_str(pass->root, "spec.type"));
+    if (type == BACKEND_TYPES)
+        return err_set(ctx, ERR_INVALID, NULL, "the type of the pool is not known here");
     pass_requeue(pass, POOL_CHECK_MS);
-    TRY(registry_pool_access(ctx, pass_kube(pass), home, pass->root, &pool));
-    int rc = postgres_check(ctx, &pool, &scope->health);
-    if (rc == -ERR_OVERLOADED) {
-        pass_requeue(pass, BUSY_MS);
-        return err_set(ctx, ERR_WAITING, "PoolBusy", "registries are inside; they wait less");
-    }
-    TRY(rc);
+    int rc = backend_rows[type]->check(ctx, pass_kube(pass), home, pass->root, &scope->health);
+    TRY(backend_busy(ctx, pass, pass->root, rc));
     verify_done(home->verified, uid, wish_of(pass, health_reason(&scope->health)));
     scope->checked = true;
     return 0;
 }
 
-static void set_powers(struct ctx *ctx, const struct pass *pass, int64_t generation)
-{
-    const struct pool_scope *scope = pass->scope;
-    const struct postgres_health *health = &scope->health;
-    bool powerful = health->superuser || health->reaches_all;
-    condition_set(ctx, pass->status, "AdminTooPowerful", powerful ? "True" : "False",
-                  health->superuser     ? "Superuser"
-                  : health->reaches_all ? "CreateRole"
-                                        : "Bounded",
-                  generation, "%s",
-                  health->superuser     ? "the administrator is a superuser; CREATEDB and "
-                                          "CREATEROLE are enough"
-                  : health->reaches_all ? "CREATEROLE of PostgreSQL 15 and older reaches every "
-                                          "role: guard the Secret as a superuser's"
-                                        : "the administrator reaches only what it made");
-}
-
-/* pg_hba may still keep tenants out; that we cannot see, and it should not be the only lock. */
-static void set_openness(struct ctx *ctx, const struct pass *pass, int64_t generation)
-{
-    const char *open = ((const struct pool_scope *)pass->scope)->health.open_databases;
-    condition_set(ctx, pass->status, "OpenToAll", open ? "True" : "False",
-                  open ? "PublicConnect" : "NoneOpen", generation, "%s",
-                  open ? arena_printf(ctx->arena,
-                                      "REVOKE CONNECT FROM PUBLIC: every role may connect to %s",
-                                      open)
-                       : "no database lets every role connect");
-}
-
 static void set_health(struct ctx *ctx, const struct pass *pass, int64_t generation)
 {
     const struct pool_scope *scope = pass->scope;
-    const struct postgres_health *health = &scope->health;
-    json_put(pass->status, "serverVersion", json_string(health->version));
-    json_put(pass->status, "ownerMark", json_string(health->owner));
+    const struct pool_health *health = &scope->health;
+    if (health->version)
+        json_put(pass->status, "serverVersion", json_string(health->version));
+    if (health->owner)
+        json_put(pass->status, "ownerMark", json_string(health->owner));
     condition_set(ctx, pass->status, "Ready", health->ours ? "True" : "False",
                   health_reason(health), generation, "%s",
                   health->ours ? "the administrator logs in, and the server is ours"
                                : "the server carries the mark of another cluster; no slot is used");
-    set_powers(ctx, pass, generation);
-    set_openness(ctx, pass, generation);
+    for (int at = 0; at < POOL_WARNINGS_MAX && health->warnings[at].type; at++) {
+        const struct pool_warning *warning = &health->warnings[at];
+        condition_set(ctx, pass->status, warning->type, warning->status, warning->reason,
+                      generation, "%s", warning->message);
+    }
 }
 
 static int status(struct ctx *ctx, struct pass *pass)

@@ -2,9 +2,10 @@
  * The registry operator. Read this file first: it is the table of contents.
  *
  * A pass walks the phases below. Everything external is named by spec.identity and locked by
- * RegistryIdentity/<identity>; its slot in a pool is BackendClaim/<pool>.<slot>; its credential is
- * Secret registry-<identity> in the operator's namespace. Order of making: identity, finalizer,
- * lock, credential, claim, database, stack. Order of closing: stack, pods gone, role locked.
+ * RegistryIdentity/<identity>; its slots in pools are BackendClaim/<pool>.<slot>; its credentials
+ * are Secret registry-<identity> in the operator's namespace. Order of making: identity, finalizer,
+ * lock, credentials, claims, database, Redis index, bucket, stack. Order of closing: stack, pods
+ * gone, role, Redis user, bucket locked.
  * Removal is somebody else's work (identity_reconciler.c).
  *
  * Requeue: -ERR_WAITING and -ERR_TAKEN wait for an event, or for the time that the phase asked for
@@ -23,13 +24,17 @@ static const struct phase phases[] = {
     {.name = "teardown", .run = registry_teardown, .why = "a deleted Registry goes no further"},
     {.name = "admit", .run = registry_admit, .why = "one Registry per namespace"},
     {.name = "identity", .run = registry_identity, .why = "name, finalizer and lock come first"},
-    {.name = "secrets", .run = registry_secrets, .why = "the credential is kept before it is used"},
-    {.name = "claim", .run = registry_claim, .why = "a slot of a pool"},
+    {.name = "secrets",
+     .run = registry_secrets,
+     .why = "credentials are kept before they are used"},
+    {.name = "claim", .run = registry_claim, .why = "a slot of a pool of each type"},
     {.name = "plan", .run = registry_plan, .why = "pure: scope to desired objects"},
     {.name = "drain",
      .run = registry_drain,
-     .why = "closed: no pod may run when the role is locked"},
-    {.name = "backend", .run = registry_backend, .why = "database and role, proved by a login"},
+     .why = "closed: no pod may run when the backends are locked"},
+    {.name = "backend",
+     .run = registry_backend,
+     .why = "database, Redis index, bucket, each proved"},
     {.name = "stack", .run = registry_stack, .why = "open: objects in the namespace"},
     {.name = "status", .run = registry_status, .flags = PHASE_ALWAYS, .why = "conditions, events"},
     {0},

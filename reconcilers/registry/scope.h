@@ -4,9 +4,8 @@
  */
 #pragma once
 
-#include "api/registry.h"
-#include "reconcilers/backends/postgres.h"
 #include "reconcilers/engine/bundle.h"
+#include "reconcilers/registry/backend.h"
 #include "reconcilers/registry/registry.h"
 #include "reconcilers/registry/verify.h"
 
@@ -14,6 +13,10 @@
 #define LABEL_REGISTRY "flotilla.dev/registry" /* on objects and pods of a stack: its name */
 #define LABEL_IDENTITY "flotilla.dev/identity" /* on claims and kept Secrets */
 #define LABEL_POOL "flotilla.dev/pool"         /* on claims */
+/* Keys of the kept Secret; secrets.c has the rows. */
+#define KEPT_REDIS_PASSWORD "redisPassword"
+#define KEPT_S3_ACCESS "s3AccessKey"
+#define KEPT_S3_SECRET "s3SecretKey"
 #define ANNOTATION_ACCEPT_LOSS "registry.flotilla.dev/accept-loss" /* value: the identity */
 
 enum {
@@ -25,7 +28,6 @@ enum {
     PODS_WAIT_MAX_MS = 900000, /* nobody's pods hold up a close for longer */
     WAIT_FOR_OTHERS_MS = 5000, /* somebody else's change that wakes nobody here */
     BUSY_MS = 50,              /* a pool that has enough workers inside */
-    POSTGRESQL_PORT = 5432,    /* of a pool that names none; the CRD has the same default */
 };
 
 struct registry_operator {
@@ -36,22 +38,6 @@ struct registry_operator {
     json_t *sizes, *versions; /* read only once threads run */
     struct backend_gates *gates;
     struct verify_table *verified;
-};
-
-enum external_state {
-    EXTERNAL_UNKNOWN,
-    EXTERNAL_PENDING,
-    EXTERNAL_OPEN,
-    EXTERNAL_CLOSED,
-    EXTERNAL_LOST
-};
-
-enum backend_type { BACKEND_POSTGRESQL, BACKEND_TYPES };
-
-/* One registry's part of one shared server. */
-struct registry_backend {
-    const json_t *claim, *pool;   /* BackendClaim, its BackendPool */
-    enum external_state external; /* what the pass found or made; UNKNOWN = it did not get there */
 };
 
 struct registry_scope {
@@ -66,7 +52,7 @@ struct registry_scope {
     /* identity */
     const json_t *identity; /* RegistryIdentity that we hold */
     /* secrets */
-    const json_t *kept; /* Secret with everything that cannot be made anew; registry_kept() */
+    const json_t *kept; /* Secret with everything that cannot be made anew */
     /* claim, backend */
     struct registry_backend backends[BACKEND_TYPES];
     /* plan */
@@ -118,30 +104,28 @@ enum teardown registry_teardown_decide(const struct registry_scope *scope, int64
 
 /* The Deployments of the stack are at zero and its pods gone; else -ERR_WAITING. */
 int registry_pods_gone(struct ctx *ctx, const struct pass *pass);
-/* Reads the pool's administrator Secret live. pools.c */
-int registry_pool_access(struct ctx *ctx, struct kube *kube, const struct registry_operator *home,
-                         const json_t *pool, struct postgres_pool *ret);
-/* Locks an identity on a pool; a busy pool is -ERR_WAITING with a soon requeue. pools.c */
-int registry_pool_begin(struct ctx *ctx, struct pass *pass, const json_t *pool,
-                        const char *identity, struct postgres **ret);
-/* The pool and connection facts of a claim; -ERR_WAITING when its BackendPool is gone. */
+/* The pool that a claim names; -ERR_WAITING when it is not there, or of another type now. claim.c
+ */
 int registry_pool_of(struct ctx *ctx, struct pass *pass, const json_t *claim, const json_t **ret);
+/* Claims, by type, to what is claimed: pools, and what the provider gave for a slot. claim.c */
+int registry_resolve(struct ctx *ctx, struct pass *pass, const json_t *const claims[BACKEND_TYPES],
+                     struct registry_backend ret[BACKEND_TYPES]);
 /* The kept Secret of an identity; secrets.c. */
 char *registry_secret_name(struct ctx *ctx, const char *identity);
-/* A value of the kept Secret, decoded; not NULL after the phase `secrets`, which checks each. */
-const char *registry_kept(struct ctx *ctx, const struct registry_scope *scope, const char *key);
 /* A data key of a Secret, decoded; NULL when missing. */
 char *registry_secret_value(struct ctx *ctx, const json_t *secret, const char *key);
-/* Locks the role of a registry that is being deleted; backend.c. *ret_exists: there is something.
- */
+/* Locks the backends of a registry that is being deleted; backend.c. *ret_exists: there is
+ * something to keep. */
 int registry_backend_close(struct ctx *ctx, struct pass *pass, bool *ret_exists);
+/* A person agreed to the loss of what is gone: annotation ANNOTATION_ACCEPT_LOSS. */
+bool registry_accepts_loss(const struct pass *pass);
 /* RFC 3339 text at or before now? False for NULL or garbage. */
 bool registry_time_passed(const char *time, int64_t now_ms);
-/* Claims of an identity, read live, the duplicate of a race removed; claim.c. NULL = none. */
-int registry_claim_live(struct ctx *ctx, struct pass *pass, const char *identity,
-                        const json_t **ret);
+/* Claims of an identity by type, read live, duplicates of a race removed; claim.c. NULL = none. */
+int registry_claims_live(struct ctx *ctx, struct pass *pass, const char *identity,
+                         const json_t *ret[BACKEND_TYPES]);
 
 /* The word for a state in status.externals; not for EXTERNAL_UNKNOWN. backend.c */
 const char *registry_external_name(enum external_state state);
-/* One row per external in status.externals; borrowed, or NULL. */
-const json_t *registry_external(const json_t *status, const char *type);
+/* The row of a type in status.externals; borrowed, or NULL. */
+const json_t *registry_external(const json_t *status, enum backend_type type);

@@ -36,55 +36,77 @@ static const char *failure_message(const struct input *in)
 
 /* ---- externals ---- */
 
-static void set_external(const struct input *in)
+/* What a pass did not get to stays as it was told last. */
+static json_t *external_of(const struct input *in, enum backend_type type)
 {
     const struct registry_scope *scope = in->scope;
-    const struct registry_backend *backend = &scope->backends[BACKEND_POSTGRESQL];
-    const json_t *before = registry_external(in->status, "PostgreSQL");
-    if (!backend->claim)
-        return;
+    const struct registry_backend *backend = &scope->backends[type];
+    const struct backend_work work = {.identity = scope->spec.identity, .at = backend};
+    const json_t *before = registry_external(in->status, type);
     const char *state = backend->external ? registry_external_name(backend->external)
                                           : json_str_or(before, "state", "Pending");
     char now[CLOCK_RFC3339_BYTES];
     clock_rfc3339(now, clock_wall_ms(), 0);
     const char *since =
         str_equal(json_str(before, "state"), state) ? json_str_or(before, "since", now) : now;
-    const char *error = failed_in(in, "backend") ? failure_message(in) : NULL;
-    json_t *external = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*}", "type", "PostgreSQL", "pool",
-                                 json_str_or(backend->claim, "spec.pool", ""), "name",
-                                 postgres_name(in->ctx, scope->spec.identity), "state", state,
-                                 "since", since, "lastError", error);
-    json_put(in->status, "externals", json_pack("[o]", external));
+    const char *error = backend->error      ? backend->error
+                        : backend->external ? NULL
+                                            : json_str(before, "lastError");
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*}", "type", backend_type_names[type], "pool",
+                     json_str_or(backend->claim, "spec.pool", ""), "name",
+                     backend_rows[type]->name(in->ctx, &work), "state", state, "since", since,
+                     "lastError", error);
+}
+
+static void set_externals(const struct input *in)
+{
+    json_t *externals = arena_json(in->ctx->arena, json_array());
+    for (enum backend_type type = 0; type < BACKEND_TYPES; type++) {
+        const json_t *before = registry_external(in->status, type);
+        if (in->scope->backends[type].claim)
+            json_array_append_new(externals, external_of(in, type));
+        else if (before)
+            json_array_append_new(externals, json_deep_copy(before));
+    }
+    if (json_array_size(externals) > 0)
+        json_put(in->status, "externals", json_incref(externals));
 }
 
 /* ---- one function per condition ---- */
 
+/* The first backend that is not as wanted gives the reason. */
+static bool set_failed_backend(const struct input *in)
+{
+    for (enum backend_type type = 0; type < BACKEND_TYPES; type++) {
+        const struct registry_backend *backend = &in->scope->backends[type];
+        const struct backend_row *row = backend_rows[type];
+        if (!backend->error)
+            continue;
+        set(in, "BackendsReady", "False",
+            backend->external == EXTERNAL_LOST ? row->lost : row->failed, backend->error);
+        return true;
+    }
+    return false;
+}
+
 static void set_backends(const struct input *in)
 {
-    static const struct {
-        enum external_state state;
-        const char *status, *reason, *message;
-    } known[] = {
-        {EXTERNAL_OPEN, "True", "LoggedIn", "each credential that the stack uses logged in"},
-        {EXTERNAL_CLOSED, "False", "Closed", "the role may not log in; nothing was removed"},
-        {EXTERNAL_LOST, "False", "DatabaseLost", "the database was there and is gone"},
-        {EXTERNAL_PENDING, "False", "Closed", "closed before anything was made"},
-    };
-    enum external_state external = in->scope->backends[BACKEND_POSTGRESQL].external;
-    if (failed_in(in, "backend") && external != EXTERNAL_LOST) {
-        set(in, "BackendsReady", "False", "BackendFailed", failure_message(in));
+    const struct registry_scope *scope = in->scope;
+    bool known = true;
+    if (set_failed_backend(in))
         return;
-    }
-    for (size_t at = 0; at < ARRAY_SIZE(known); at++) {
-        if (external == known[at].state) {
-            set(in, "BackendsReady", known[at].status, known[at].reason, known[at].message);
-            return;
-        }
-    }
+    for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
+        known &= scope->backends[type].external != EXTERNAL_UNKNOWN ||
+                 (in->pass->rc == 0 && !scope->backends[type].claim); /* closed before it had any */
     if (failed_in(in, "claim"))
         set(in, "BackendsReady", "False", in->pass->failure->reason, failure_message(in));
     else if (failed_in(in, "drain"))
         set(in, "BackendsReady", "False", "Closing", "locked once the stack's pods are gone");
+    else if (known && registry_closed(scope))
+        set(in, "BackendsReady", "False", "Closed", "no credential logs in; nothing was removed");
+    else if (known)
+        set(in, "BackendsReady", "True", "LoggedIn",
+            "each credential that the stack uses logged in");
     else if (!condition_get(in->status, "BackendsReady"))
         set(in, "BackendsReady", "Unknown", "Provisioning", "not looked at yet");
 }
@@ -155,7 +177,7 @@ void registry_conditions(struct ctx *ctx, const struct pass *pass,
     json_put(status, "observedGeneration", json_integer(scope->generation));
     if (scope->spec.revision >= 0)
         json_put(status, "observedRevision", json_integer(scope->spec.revision));
-    set_external(&in);
+    set_externals(&in);
     set_backends(&in);
     set_stack(&in);
     set(&in, "Serving", "Unknown", "ProbeDisabled", "the operator runs with --serving-probe=off");
@@ -164,22 +186,32 @@ void registry_conditions(struct ctx *ctx, const struct pass *pass,
     set_ready(&in);
 }
 
-/* ---- events: what people should hear about, by what the database went through ---- */
+/* ---- events: what people should hear about, by what each backend went through ---- */
 
 static const struct {
     const char *from, *to; /* states in status.externals; NULL = none yet */
     const char *reason, *action, *note;
 } transitions[] = {
-    {NULL, "Open", "Provisioned", "Create", "database and role are made and log in"},
-    {"Pending", "Open", "Provisioned", "Create", "database and role are made and log in"},
-    {"Open", "Closed", "Closed", "Close", "the role may no longer log in; nothing was removed"},
-    {"Closed", "Open", "Reopened", "Open", "the role may log in again"},
-    {"Lost", "Open", "Recovered", "Open", "the database is there again"},
+    {NULL, "Open", "Provisioned", "Create", "made, and proved with the registry's credential"},
+    {"Pending", "Open", "Provisioned", "Create", "made, and proved with the registry's credential"},
+    {"Open", "Closed", "Closed", "Close", "locked; nothing was removed"},
+    {"Closed", "Open", "Reopened", "Open", "open again"},
+    {"Lost", "Open", "Recovered", "Open", "there again"},
 };
 
-static const char *state_of(const json_t *status)
+static const char *state_of(const json_t *status, enum backend_type type)
 {
-    return json_str(registry_external(status, "PostgreSQL"), "state");
+    return json_str(registry_external(status, type), "state");
+}
+
+static void tell_backend(struct ctx *ctx, struct pass *pass, enum backend_type type)
+{
+    const char *before = state_of(json_at(pass->root, "status"), type);
+    for (size_t at = 0; at < ARRAY_SIZE(transitions); at++)
+        if (str_equal(transitions[at].from, before) &&
+            str_equal(transitions[at].to, state_of(pass->status, type)))
+            pass_event(ctx, pass, "Normal", transitions[at].reason, transitions[at].action,
+                       "%s: %s", backend_rows[type]->what, transitions[at].note);
 }
 
 static const char *stalled_of(const json_t *status)
@@ -190,11 +222,8 @@ static const char *stalled_of(const json_t *status)
 static void tell(struct ctx *ctx, struct pass *pass)
 {
     const json_t *before = json_at(pass->root, "status");
-    for (size_t at = 0; at < ARRAY_SIZE(transitions); at++)
-        if (str_equal(transitions[at].from, state_of(before)) &&
-            str_equal(transitions[at].to, state_of(pass->status)))
-            pass_event(ctx, pass, "Normal", transitions[at].reason, transitions[at].action, "%s",
-                       transitions[at].note);
+    for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
+        tell_backend(ctx, pass, type);
     const char *stalled = stalled_of(pass->status);
     if (stalled && !str_equal(stalled, stalled_of(before)))
         pass_event(ctx, pass, "Warning", stalled, "Reconcile", "%s", pass->failure->message);

@@ -58,7 +58,7 @@ static int hand_to_purge(struct ctx *ctx, struct pass *pass, const json_t *ident
     json_t *patch = json_pack("{s:{s:s, s:s*}}", "spec", "state", "Purging", "purgeAfter", end);
     TRY(pass_patch(ctx, pass, CALL_KUBE_IDENTITY_UPDATE, identity, NULL,
                    arena_json(ctx->arena, patch), NULL));
-    return err_set(ctx, ERR_WAITING, "Purging", "database, role and credential are being removed");
+    return err_set(ctx, ERR_WAITING, "Purging", "backends and credentials are being removed");
 }
 
 const char *registry_kept_until(struct ctx *ctx, const struct registry_scope *scope, int64_t now_ms)
@@ -101,15 +101,14 @@ static int handle(struct ctx *ctx, struct pass *pass)
     scope->fleet = scope->fleet || json_bool_or(identity, "spec.fleet", false);
     bool ours = str_equal(json_str(identity, "spec.owner.uid"), scope->uid);
     const char *state = json_str_or(identity, "spec.state", "");
-    if (!identity && registry_external(pass->status, "PostgreSQL"))
+    if (!identity && registry_external(pass->status, BACKEND_POSTGRESQL))
         pass_event(ctx, pass, "Normal", "Purged", "Delete",
-                   "database, role and credential of identity '%s' are gone", scope->spec.identity);
+                   "backends and credentials of identity '%s' are gone", scope->spec.identity);
     if (!ours || str_equal(state, "Retained"))
         return let_go(ctx, pass);
     if (str_equal(state, "Purging")) {
         pass_requeue(pass, WAIT_FOR_OTHERS_MS);
-        return err_set(ctx, ERR_WAITING, "Purging",
-                       "database, role and credential are being removed");
+        return err_set(ctx, ERR_WAITING, "Purging", "backends and credentials are being removed");
     }
     TRY(end_stack(ctx, pass));
     return registry_teardown_decide(scope, clock_wall_ms()) == TEARDOWN_PURGE

@@ -8,7 +8,8 @@ from . import REPO
 
 TABLE = yaml.safe_load((REPO / "tests/kube/crd_inputs.yaml").read_text(encoding="utf-8"))
 BAD = [case for case in TABLE["cases"] if not case["valid"]]
-RESOURCES = {"registry": "registries", "pool": "backendpools", "claim": "backendclaims", "identity": "registryidentities"}
+RESOURCES = {"registry": "registries", "claim": "backendclaims", "identity": "registryidentities",
+             **{base: "backendpools" for base in ("pool", "redis", "store", "given")}}
 
 
 def built(base, changes=None):

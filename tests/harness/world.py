@@ -12,7 +12,7 @@ import uuid
 
 import psycopg2
 
-from . import database
+from . import database, pools
 from .http import Api
 from .process import Flotillad, base_env, binary
 from .wait import eventually
@@ -21,6 +21,7 @@ LEASE_MS = (2000, 500, 1200)  # duration, renew, deadline
 # For proofs that are not about take-overs: a busy machine ends no process.
 LONG_LEASES = {"FLOTILLA_LEASE_DURATION_MS": 15000, "FLOTILLA_LEASE_RENEW_MS": 2000, "FLOTILLA_LEASE_DEADLINE_MS": 10000}
 POOL, CELL = "pool-1", "cell-1"
+POOLS = {"PostgreSQL": POOL, "Redis": "pool-2", "S3": "pool-3"}
 
 
 def free_port():
@@ -56,11 +57,12 @@ class World:
         return self
 
     def make_cell(self):
-        """The cluster as a cell, with a pool."""
+        """The cluster as a cell, with a pool of each type."""
         link = f"{self.directory}/cells/{CELL}.kubeconfig"
         if not os.path.islink(link):
             os.symlink(self.stack.env["KUBECONFIG_FLEET"], link)
-        self.make_pool()
+        for kind, name in POOLS.items():
+            self.make_pool(name, kind=kind)
 
     def make_database(self):
         self.db = database.create(self.stack)
@@ -73,29 +75,8 @@ class World:
         self.api.ok("POST", "/v1/cells", {"name": CELL, "kubeconfig": f"{CELL}.kubeconfig"})
         self.tenant, self.tenant_api = self.make_tenant("acme")
 
-    def make_pool(self, name=POOL, slots=500):
-        env = self.stack.env
-        with open(env["POOL_PG_ADMIN_PASSWORD_FILE"], encoding="utf-8") as file:
-            password = file.read().strip()
-        secret = {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": name, "namespace": "flotilla-system"},
-            "stringData": {"username": env["POOL_PG_ADMIN_USER"], "password": password},
-        }
-        pool = {
-            "apiVersion": "registry.flotilla.dev/v1alpha1",
-            "kind": "BackendPool",
-            "metadata": {"name": name},
-            "spec": {
-                "type": "PostgreSQL",
-                "endpoint": {"host": env["POOL_PG_HOST"], "port": int(env["POOL_PG_PORT"]), "sslMode": "disable"},
-                "adminSecretRef": {"name": name},
-                "maintenanceDatabase": env["POOL_PG_MAINTENANCE_DATABASE"],
-                "slots": slots,
-            },
-        }
-        for item in (secret, pool):
+    def make_pool(self, name=POOL, slots=500, kind="PostgreSQL"):
+        for item in pools.items(self.stack.env, kind, name, slots):
             self.apply(item)
 
     def make_tenant(self, name):
@@ -226,10 +207,7 @@ class World:
 
     def credential(self, identity):
         """The registry's own connection string, from the operator's kept Secret."""
-        done = self.stack.kubectl("get", "secret", f"registry-{identity}", "-n", "flotilla-system", "-o", "json")
-        import base64
-
-        data = {key: base64.b64decode(value).decode() for key, value in json.loads(done)["data"].items()}
+        data = pools.decoded(self.stack.get("secret", f"registry-{identity}", "-n", "flotilla-system"))
         env = self.stack.env
         return (f"host={env['POOL_PG_HOST']} port={env['POOL_PG_PORT']} dbname=t_{identity} user=t_{identity} "
                 f"password={data['password']}")
@@ -242,6 +220,11 @@ class World:
             "SELECT rolname, rolcanlogin, shobj_description(oid, 'pg_authid') FROM pg_roles "
             "WHERE rolname LIKE 't\\_%' ORDER BY 1")
         return databases, roles
+
+    def others(self):
+        """(Redis users, buckets, accounts) with names like ours."""
+        store = pools.Store(self.stack.env)
+        return pools.redis_users(self.stack.env), store.buckets(), store.accounts()
 
     def audit(self):
         """(exit status, findings, standard error)"""

@@ -1,180 +1,26 @@
-"""The registry operator alone on a real API server and a real pool: no server, no fleet."""
+"""The registry operator alone on a real API server and real pools: no server, no fleet."""
 
 import base64
 import json
 
 import psycopg2
 import pytest
-from harness.process import Flotillad
+from harness.cell import POOL, POOLS, VERIFY_MS, Registry, pool_of, read_row
 from harness.wait import eventually
 
-POOL = "registry-tests"
-VERIFY_MS = 1000
 PAST, FUTURE = "2020-01-01T00:00:00Z", "2090-01-01T00:00:00Z"
-
-
-class Cell:
-    """What these tests say to the cluster and to the pool."""
-
-    def __init__(self, stack):
-        self.stack, self.names = stack, 0
-
-    def sql(self, statement, *args, conninfo=None, database=None):
-        connection = psycopg2.connect(conninfo or self.stack.env["POOL_PG_SUPER"], **({"dbname": database} if database else {}))
-        connection.autocommit = True
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(statement, args or None)
-                return cursor.fetchall() if cursor.description else []
-        finally:
-            connection.close()
-
-    def apply(self, item):
-        return self.stack.kubectl("apply", "--server-side", "--field-manager=test", "--force-conflicts", "-f", "-", stdin=json.dumps(item))
-
-    def namespace(self, prefix="reg"):
-        self.names += 1
-        name = f"{prefix}-{self.names}"
-        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-        return name
-
-    def registry(self, namespace, name="acme", labels=None, **spec):
-        self.apply({
-            "apiVersion": "registry.flotilla.dev/v1alpha1", "kind": "Registry",
-            "metadata": {"name": name, "namespace": namespace, "labels": labels or {}},
-            "spec": {"host": "acme.example.com", "backends": {"postgresql": {"pool": POOL}}, **spec},
-        })
-        return Registry(self, namespace, name)
-
-    def get(self, kind, name, namespace=None):
-        where = ["-n", namespace] if namespace else []
-        done = self.stack.kubectl("get", kind, name, *where, "-o", "json", check=False)
-        return json.loads(done.stdout) if done.returncode == 0 else None
-
-    def patch(self, kind, name, patch, namespace=None):
-        where = ["-n", namespace] if namespace else []
-        self.stack.kubectl("patch", kind, name, *where, "--type=merge", "-p", json.dumps(patch))
-
-    def identity(self, name):
-        return self.get("registryidentity", name)
-
-    def externals(self, identity):
-        return (self.sql("SELECT datname FROM pg_database WHERE datname = %s", f"t_{identity}")
-                + self.sql("SELECT rolname FROM pg_roles WHERE rolname = %s", f"t_{identity}"))
-
-    def claims(self, identity):
-        found = self.stack.get("backendclaims", "-l", f"flotilla.dev/identity={identity}")["items"]
-        return [claim["metadata"]["name"] for claim in found]
-
-    def secret(self, identity):
-        return self.get("secret", f"registry-{identity}", "flotilla-system")
-
-    def conninfo(self, identity):
-        password = base64.b64decode(self.secret(identity)["data"]["password"]).decode()
-        env = self.stack.env
-        return (f"host={env['POOL_PG_HOST']} port={env['POOL_PG_PORT']} dbname=t_{identity} user=t_{identity} "
-                f"password={password}")
-
-    def wait_purged(self, identity):
-        eventually(lambda: not self.identity(identity), 30, what="identity purged")
-        assert self.externals(identity) == [] and self.claims(identity) == [] and not self.secret(identity)
-
-
-class Registry:
-    def __init__(self, cell, namespace, name):
-        self.cell, self.namespace, self.name = cell, namespace, name
-
-    def get(self):
-        return self.cell.get("registry", self.name, self.namespace)
-
-    def condition(self, kind="Ready"):
-        """(status, reason) of a condition about the generation that is live."""
-        item = self.get()
-        if item["status"].get("observedGeneration") != item["metadata"]["generation"]:
-            return None
-        found = [c for c in item["status"]["conditions"] if c["type"] == kind]
-        return (found[0]["status"], found[0]["reason"]) if found else None
-
-    def wait(self, status, reason, kind="Ready"):
-        eventually(lambda: self.condition(kind) == (status, reason), 30, what=f"{kind}={status}/{reason}")
-        return self
-
-    def ready(self):
-        return self.wait("True", "ReadyUnprobed")
-
-    @property
-    def id(self):
-        return self.get()["spec"]["identity"]
-
-    def spec(self, **spec):
-        self.cell.patch("registry", self.name, {"spec": spec}, self.namespace)
-
-    def delete(self, wait=True):
-        self.cell.stack.kubectl("delete", "registry", self.name, "-n", self.namespace, f"--wait={str(wait).lower()}", "--timeout=40s")
-
-    def external(self):
-        return self.get()["status"]["externals"][0]
-
-    def child(self, kind, suffix):
-        return self.cell.get(kind, f"{self.name}-{suffix}", self.namespace)
-
-    def events(self):
-        items = self.cell.stack.get("events.events.k8s.io", "-n", self.namespace)["items"]
-        return {event["reason"] for event in items if event["regarding"]["kind"] == "Registry"}
-
-    def write_row(self):
-        conninfo = self.cell.conninfo(self.id)
-        self.cell.sql("CREATE TABLE kept (word text)", conninfo=conninfo)
-        self.cell.sql("INSERT INTO kept VALUES ('still here')", conninfo=conninfo)
-        return conninfo
-
-    def pods(self):
-        return self.cell.stack.get("pods", "-n", self.namespace)["items"]
-
-
-def read_row(cell, conninfo):
-    return cell.sql("SELECT word FROM kept", conninfo=conninfo) == [("still here",)]
-
-
-def pool_of(cell, name, slots=50):
-    env = cell.stack.env
-    with open(env["POOL_PG_ADMIN_PASSWORD_FILE"], encoding="utf-8") as file:
-        password = file.read()
-    cell.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "flotilla-system"},
-                "stringData": {"username": env["POOL_PG_ADMIN_USER"], "password": password}})
-    cell.apply({"apiVersion": "registry.flotilla.dev/v1alpha1", "kind": "BackendPool", "metadata": {"name": name}, "spec": {
-        "type": "PostgreSQL", "slots": slots, "adminSecretRef": {"name": name},
-        "maintenanceDatabase": env["POOL_PG_MAINTENANCE_DATABASE"],
-        "endpoint": {"host": env["POOL_PG_HOST"], "port": int(env["POOL_PG_PORT"]), "sslMode": "disable"}}})
-
-
-@pytest.fixture(scope="module")
-def operate_env(stack, tmp_path_factory):
-    return {**stack.cell_env(tmp_path_factory.mktemp("cell")), "FLOTILLA_VERIFY_INTERVAL_MS": VERIFY_MS}
-
-
-@pytest.fixture(scope="module")
-def cell(stack, operate_env, tmp_path_factory):
-    """One operator for all tests here; each test has namespaces of its own."""
-    directory = tmp_path_factory.mktemp("operate")
-    made = Cell(stack)
-    pool_of(made, POOL)
-    process = Flotillad(["operate"], operate_env, directory)
-    process.wait_log(lambda line: line.get("msg", "").startswith("ready"), 30)
-    yield made
-    status = process.stop()
-    assert status == 0 and not process.sanitizer_reports(), process.sanitizer_reports() or process.logs[-3:]
 
 
 def test_apply_becomes_ready_and_is_quiet(cell):
     registry = cell.registry(cell.namespace()).ready()
     cell.stack.kubectl("wait", "--for=condition=Ready", "registry/acme", "-n", registry.namespace, "--timeout=5s")
     identity = registry.id
-    assert cell.claims(identity) == [f"{POOL}.0"] or len(cell.claims(identity)) == 1
+    assert len(cell.claims(identity)) == 3
     assert cell.identity(identity)["spec"]["state"] == "Held"
-    assert registry.external()["state"] == "Open" and registry.external()["name"] == f"t_{identity}"
+    assert [registry.external(kind)["state"] for kind in POOLS] == ["Open"] * 3
+    assert [registry.external(kind)["name"] for kind in POOLS] == [f"t_{identity}", f"t_{identity}", f"t-{identity}"]
     assert registry.child("deployment", "portal") and registry.child("service", "portal")
-    copy = base64.b64decode(registry.child("secret", "database")["data"]["password"]).decode()
+    copy = base64.b64decode(registry.child("secret", "backends")["data"]["databasePassword"]).decode()
     assert f"password={copy}" in cell.conninfo(identity)
     registry.write_row()
     eventually(lambda: "Provisioned" in registry.events(), 10)
@@ -230,8 +76,8 @@ def test_drift_of_stack_is_repaired(cell):
     uid = registry.child("deployment", "portal")["metadata"]["uid"]
     cell.stack.kubectl("delete", "deployment", "acme-portal", "-n", registry.namespace)
     eventually(lambda: (registry.child("deployment", "portal") or {"metadata": {"uid": uid}})["metadata"]["uid"] != uid, 15)
-    cell.stack.kubectl("delete", "secret", "acme-database", "-n", registry.namespace)
-    eventually(lambda: registry.child("secret", "database"), 15)
+    cell.stack.kubectl("delete", "secret", "acme-backends", "-n", registry.namespace)
+    eventually(lambda: registry.child("secret", "backends"), 15)
     registry.ready()
 
 
@@ -453,7 +299,7 @@ def test_pool_tells_which_databases_are_open_to_all(cell):
 
 
 def test_full_pool_says_so(cell):
-    pool_of(cell, "tiny", slots=1)
+    pool_of(cell, "PostgreSQL", "tiny", slots=1)
     one = cell.registry(cell.namespace(), backends={"postgresql": {"pool": "tiny"}}).ready()
     eventually(lambda: cell.get("backendpool", "tiny")["status"]["usedSlots"] == 1, 5, what="a claim wakes its pool")
     two = cell.registry(cell.namespace(), backends={"postgresql": {"pool": "tiny"}})

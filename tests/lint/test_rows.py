@@ -79,6 +79,7 @@ def test_operations_tells_what_to_do_about_every_finding():
     page = (REPO / "docs/operations.md").read_text(encoding="utf-8")
     audits = (("reconcilers/registry/audit.c", "found"), ("reconcilers/fleet/audit.c", "report"))
     said = [rows.words(arguments) for name, call in audits for arguments in rows.calls(text_of(name), call)]
+    said += [[word for word in rows.words(text_of(name)) if word.startswith(("Orphan", "Missing"))] for name, _ in audits]
     verdicts = re.findall(r'X\(\w+, "(\w+)"', text_of("reconcilers/fleet/resource.h"))
     kinds = set(re.findall(r'"([A-Z]\w+)"', text_of("reconcilers/kube/kinds.def")))
     wanted = {word for each in [*said, verdicts] for word in each} - kinds - {"Current"}

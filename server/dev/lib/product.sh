@@ -3,7 +3,6 @@
 # and kubectl. Needs $state, the stack's environment, common.sh, proc.sh, ports.sh.
 
 product_cell_name=dev
-product_pool_name=dev-postgres
 product_tenant_name=acme
 product_registry_name=demo
 
@@ -72,23 +71,43 @@ api_ensure() {
     echo "$id"
 }
 
-# The pool's admin Secret stands beside the operators; BackendPool names it.
+# product_apply: what stands on standard input, as kubectl sends it.
+product_apply() {
+    KUBECONFIG=$KUBECONFIG_ADMIN "$KUBECTL" apply --server-side --force-conflicts --field-manager flotilla-dev -f -
+}
+
+# product_secret NAME KEY FILE KEY FILE: an administrator's Secret, which stands beside the operators.
+product_secret() {
+    KUBECONFIG=$KUBECONFIG_ADMIN "$KUBECTL" create secret generic "$1" -n flotilla-system \
+        --from-file="$2=$3" --from-file="$4=$5" --dry-run=client -o yaml | product_apply
+}
+
+# product_pool NAME TYPE HOST PORT MEMBERS: a BackendPool with its own members of the type.
 product_pool() {
-    KUBECONFIG=$KUBECONFIG_ADMIN "$KUBECTL" create secret generic "$product_pool_name" -n flotilla-system \
-        --from-literal=username="$POOL_PG_ADMIN_USER" --from-file=password="$POOL_PG_ADMIN_PASSWORD_FILE" \
-        --dry-run=client -o yaml |
-        KUBECONFIG=$KUBECONFIG_ADMIN "$KUBECTL" apply --server-side --force-conflicts --field-manager flotilla-dev -f -
-    KUBECONFIG=$KUBECONFIG_ADMIN "$KUBECTL" apply --server-side --field-manager flotilla-dev -f - <<YAML
+    product_apply <<YAML
 apiVersion: registry.flotilla.dev/v1alpha1
 kind: BackendPool
-metadata: {name: $product_pool_name}
+metadata: {name: $1}
 spec:
-  type: PostgreSQL
-  endpoint: {host: $POOL_PG_HOST, port: $POOL_PG_PORT, sslMode: disable} # loopback
-  adminSecretRef: {name: $product_pool_name}
-  maintenanceDatabase: $POOL_PG_MAINTENANCE_DATABASE
+  type: $2
+  endpoint: {host: $3, port: $4, sslMode: disable} # loopback
+  adminSecretRef: {name: $1}
   slots: 100
+  $5
 YAML
+}
+
+# The names of administrators are no secrets, but Secrets are made of files.
+product_pools() {
+    echo "$POOL_PG_ADMIN_USER" | write_private "$(product_dir)/pg-user"
+    echo "$POOL_REDIS_ADMIN_USER" | write_private "$(product_dir)/redis-user"
+    product_secret dev-postgres username "$(product_dir)/pg-user" password "$POOL_PG_ADMIN_PASSWORD_FILE"
+    product_secret dev-redis username "$(product_dir)/redis-user" password "$POOL_REDIS_ADMIN_PASSWORD_FILE"
+    product_secret dev-store accessKey "$POOL_S3_ADMIN_ACCESS_FILE" secretKey "$POOL_S3_ADMIN_SECRET_FILE"
+    product_pool dev-postgres PostgreSQL "$POOL_PG_HOST" "$POOL_PG_PORT" \
+        "maintenanceDatabase: $POOL_PG_MAINTENANCE_DATABASE"
+    product_pool dev-redis Redis "$POOL_REDIS_HOST" "$POOL_REDIS_PORT" ""
+    product_pool dev-store S3 "$POOL_S3_HOST" "$POOL_S3_PORT" "driver: versitygw"
 }
 
 product_tenant() {
@@ -120,7 +139,7 @@ product_summary() {
     get="curl -sS -H @$(product_dir)/headers $product_url"
     cat <<TEXT
 
-Flotilla runs (ready after $1). PostgreSQL and Kubernetes are real; the nodes are simulated, so pods become Ready
+Flotilla runs (ready after $1). Databases, object store and Kubernetes are real; the nodes are simulated, so pods become Ready
 without running, and no Harbor answers at the registry's URL.
   API      $product_url
   key      $(product_fact api-key)   (kept in $(product_dir)/api-key)

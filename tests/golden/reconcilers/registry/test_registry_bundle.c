@@ -17,9 +17,21 @@ static const char root[] = "apiVersion: registry.flotilla.dev/v1alpha1\n"
                            "kind: Registry\n"
                            "metadata: {name: acme, namespace: shop}\n"
                            "spec: {host: acme.example.com, identity: abcdefghijklmnop, size: M}\n";
-static const char pool[] = "spec:\n"
-                           "  endpoint: {host: 10.0.0.5, port: 5433, sslMode: require}\n";
-static const char kept[] = "data: {password: bm90LWEtcGFzc3dvcmQ=}\n"; /* not-a-password */
+static const char *const pools[BACKEND_TYPES] = {
+    [BACKEND_POSTGRESQL] = "spec:\n"
+                           "  type: PostgreSQL\n"
+                           "  endpoint: {host: 10.0.0.5, port: 5433, sslMode: require}\n",
+    [BACKEND_REDIS] = "spec: {type: Redis, endpoint: {host: redis.example.com}}\n",
+    [BACKEND_S3] = "spec:\n"
+                   "  type: S3\n"
+                   "  driver: versitygw\n"
+                   "  endpoint: {host: 'fd00::7', port: 7070, sslMode: disable}\n",
+};
+static const char kept[] = "data:\n"
+                           "  password: bm90LWEtcGFzc3dvcmQ=\n"              /* not-a-password */
+                           "  redisPassword: bm90LWEtcmVkaXMtcGFzc3dvcmQ=\n" /* not-a-redis-... */
+                           "  s3AccessKey: dC1hYmNkZWZnaGlqa2xtbm9wLWtleQ==\n"
+                           "  s3SecretKey: bm90LWEtc2VjcmV0LWtleQ==\n"; /* not-a-secret-key */
 
 static json_t *yaml(struct ctx *ctx, const char *text)
 {
@@ -35,8 +47,12 @@ static json_t *rendered(struct ctx *ctx, struct registry_operator *home, json_t 
         .namespace = "shop",
         .name = "acme",
         .kept = yaml(ctx, kept),
-        .backends[BACKEND_POSTGRESQL].pool = yaml(ctx, pool),
     };
+    for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
+        scope.backends[type] = (struct registry_backend){
+            .pool = yaml(ctx, pools[type]),
+            .claim = yaml(ctx, "spec: {slot: 6}"),
+        };
     struct pass pass = {.root = object, .scope = &scope, .home = home};
     assert_int_equal(registry_plan(ctx, &pass), 0);
     json_t *list = arena_json(ctx->arena, json_array());

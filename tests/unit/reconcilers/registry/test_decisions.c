@@ -120,7 +120,10 @@ struct say {
     const char *reason;
     bool closed, deleting, stack_ready, stack_failed;
     int pods_ready, pods_left;
-    enum external_state external;
+    enum external_state external; /* of all backends but one */
+    enum backend_type odd;        /* that one; its own: */
+    enum external_state odd_external;
+    const char *odd_error;
     const char *want; /* "Type=Status/Reason", comma-separated */
 };
 
@@ -140,11 +143,40 @@ static const struct say says[] = {
     {.failed_phase = "backend",
      .rc = -ERR_UNAVAILABLE,
      .reason = "BreakerOpen",
-     .want = "Ready=False/Progressing,BackendsReady=False/BackendFailed"},
+     .odd_error = "why",
+     .want = "Ready=False/Progressing,BackendsReady=False/DatabaseFailed"},
+    {.failed_phase = "backend",
+     .rc = -ERR_UNAVAILABLE,
+     .reason = "BreakerOpen",
+     .external = EXTERNAL_OPEN,
+     .odd = BACKEND_REDIS,
+     .odd_error = "why",
+     .want = "Ready=False/Progressing,BackendsReady=False/RedisFailed"},
+    {.failed_phase = "backend",
+     .rc = -ERR_REFUSED,
+     .reason = "ReadBack",
+     .external = EXTERNAL_CLOSED,
+     .odd = BACKEND_S3,
+     .odd_error = "why",
+     .closed = true,
+     .want = "Ready=False/Closing,BackendsReady=False/BucketFailed"},
+    {.failed_phase = "backend",
+     .rc = -ERR_TAKEN,
+     .reason = "BucketLost",
+     .external = EXTERNAL_OPEN,
+     .odd = BACKEND_S3,
+     .odd_external = EXTERNAL_LOST,
+     .odd_error = "why",
+     .want = "Ready=False/BucketLost,BackendsReady=False/BucketLost,Stalled=True/BucketLost"},
+    {.failed_phase = "secrets",
+     .rc = -ERR_TAKEN,
+     .reason = "SecretLost",
+     .want = "Ready=False/SecretLost,Stalled=True/SecretLost"},
     {.failed_phase = "backend",
      .rc = -ERR_TAKEN,
      .reason = "DatabaseLost",
-     .external = EXTERNAL_LOST,
+     .odd_external = EXTERNAL_LOST,
+     .odd_error = "why",
      .want = "Ready=False/DatabaseLost,BackendsReady=False/DatabaseLost,"
              "Stalled=True/DatabaseLost"},
     {.failed_phase = "claim",
@@ -200,12 +232,18 @@ static void conditions__say_what_happened(void **state)
                      .lifecycle = say->closed ? REGISTRY_CLOSED : REGISTRY_ACTIVE},
             .generation = 7,
             .deleting = say->deleting,
-            .backends[BACKEND_POSTGRESQL] = {.claim = claim, .external = say->external},
             .stack = {.ready = say->stack_ready, .failed = say->stack_failed, .message = "why"},
             .stack_seen = say->external == EXTERNAL_OPEN || say->closed,
             .pods_left = say->pods_left,
             .pods_ready = say->pods_ready,
         };
+        for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
+            scope.backends[type] =
+                (struct registry_backend){.claim = claim, .external = say->external};
+        if (say->odd_error) {
+            scope.backends[say->odd].external = say->odd_external;
+            scope.backends[say->odd].error = say->odd_error;
+        }
         const struct phase phase = {.name = say->failed_phase};
         struct err failure = {.code = -say->rc};
         snprintf(failure.reason, sizeof failure.reason, "%s", say->reason ? say->reason : "");
@@ -215,6 +253,7 @@ static void conditions__say_what_happened(void **state)
         expect(ctx, status, say->want);
         assert_int_equal(json_int_or(status, "observedGeneration", 0), 7);
         assert_int_equal(json_int_or(status, "observedRevision", 0), 4);
+        assert_int_equal(json_array_size(json_at(status, "externals")), BACKEND_TYPES);
         /* S12: the same pass once more changes no byte. */
         uint64_t before = json_hash(status);
         registry_conditions(ctx, &pass, &scope, status);

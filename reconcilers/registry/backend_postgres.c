@@ -1,0 +1,166 @@
+/* PostgreSQL: a database and a role, and the lock under which all backends are changed. */
+#include "reconcilers/registry/scope.h"
+
+#include "server/base/json.h"
+
+enum { PORT = 5432 };
+
+static int access_of(struct ctx *ctx, struct kube *kube, const struct registry_operator *home,
+                     const json_t *pool, struct postgres_pool *ret)
+{
+    static const char *const keys[] = {"username", "password"};
+    const char *values[2];
+    TRY(pool_administrator(ctx, kube, home, pool, keys, values));
+    *ret = (struct postgres_pool){
+        .name = pool_name(pool),
+        .host = pool_host(pool),
+        .port = pool_port(pool),
+        .ssl_mode = pool_ssl_mode(pool),
+        .user = values[0],
+        .password = values[1],
+        .maintenance = json_str_or(pool, "spec.maintenanceDatabase", "postgres"),
+        .cell = home->cell,
+        .gates = home->gates,
+    };
+    return 0;
+}
+
+static const char *name(struct ctx *ctx, const struct backend_work *work)
+{
+    return postgres_name(ctx, work->identity);
+}
+
+static int begin(struct ctx *ctx, struct backend_work *work)
+{
+    struct postgres_pool *access = arena_alloc(ctx->arena, sizeof *access);
+    TRY(access_of(ctx, work->kube, work->home, work->at->pool, access));
+    return postgres_begin(ctx, access, work->identity, &work->lock);
+}
+
+static void end(struct backend_work *work)
+{
+    postgres_end(work->lock);
+}
+
+static void note(struct backend_work *work, const struct postgres_state *state)
+{
+    work->any = state->role || state->database;
+    work->data = state->database;
+}
+
+static int observe(struct ctx *ctx, struct backend_work *work)
+{
+    struct postgres_state *state = arena_alloc(ctx->arena, sizeof *state);
+    TRY(postgres_observe(ctx, work->lock, state));
+    note(work, state);
+    work->session = state;
+    return 0;
+}
+
+static int converge(struct ctx *ctx, struct backend_work *work)
+{
+    struct postgres_state *state = work->session;
+    const struct postgres_want want = {
+        .identity = work->identity,
+        .password = registry_secret_value(ctx, work->kept, "password"),
+        .connection_limit = work->connections,
+        .open = work->open,
+    };
+    if (want.open)
+        TRY(postgres_create(ctx, work->lock, &want, state));
+    TRY(postgres_update(ctx, work->lock, &want, state));
+    note(work, state);
+    return 0;
+}
+
+static int remove_all(struct ctx *ctx, struct backend_work *work)
+{
+    return postgres_remove(ctx, work->lock);
+}
+
+static int changes(const struct backend_work *work)
+{
+    return postgres_changes(work->lock);
+}
+
+static void facts(struct ctx *ctx, const struct backend_work *work, json_t *facts)
+{
+    const json_t *pool = work->at->pool;
+    const char *database = postgres_name(ctx, work->identity);
+    fact_put(ctx, facts, "database.host", pool_host(pool));
+    fact_put(ctx, facts, "database.port", arena_printf(ctx->arena, "%d", pool_port(pool)));
+    fact_put(ctx, facts, "database.name", database);
+    fact_put(ctx, facts, "database.user", database);
+    fact_put(ctx, facts, "database.password", registry_secret_value(ctx, work->kept, "password"));
+    fact_put(ctx, facts, "database.sslMode", pool_ssl_mode(pool));
+}
+
+/* ---- the pool ---- */
+
+static struct pool_warning powers(const struct postgres_health *health)
+{
+    if (health->superuser)
+        return (struct pool_warning){
+            "AdminTooPowerful", "True", "Superuser",
+            "the administrator is a superuser; CREATEDB and CREATEROLE are enough"};
+    if (health->reaches_all)
+        return (struct pool_warning){"AdminTooPowerful", "True", "CreateRole",
+                                     "CREATEROLE of PostgreSQL 15 and older reaches every role: "
+                                     "guard the Secret as a superuser's"};
+    return (struct pool_warning){"AdminTooPowerful", "False", "Bounded",
+                                 "the administrator reaches only what it made"};
+}
+
+/* pg_hba may still keep tenants out; that we cannot see, and it should not be the only lock. */
+static struct pool_warning openness(struct ctx *ctx, const struct postgres_health *health)
+{
+    if (!health->open_databases)
+        return (struct pool_warning){"OpenToAll", "False", "NoneOpen",
+                                     "no database lets every role connect"};
+    return (struct pool_warning){
+        "OpenToAll", "True", "PublicConnect",
+        arena_printf(ctx->arena, "REVOKE CONNECT FROM PUBLIC: every role may connect to %s",
+                     health->open_databases)};
+}
+
+static int check(struct ctx *ctx, struct kube *kube, const struct registry_operator *home,
+                 const json_t *pool, struct pool_health *ret)
+{
+    struct postgres_pool access;
+    struct postgres_health health;
+    TRY(access_of(ctx, kube, home, pool, &access));
+    TRY(postgres_check(ctx, &access, &health));
+    *ret = (struct pool_health){
+        .version = health.version,
+        .owner = health.owner,
+        .ours = health.ours,
+        .warnings = {powers(&health), openness(ctx, &health)},
+    };
+    return 0;
+}
+
+static int list(struct ctx *ctx, struct kube *kube, const struct registry_operator *home,
+                const json_t *pool, json_t **ret)
+{
+    struct postgres_pool access;
+    TRY(access_of(ctx, kube, home, pool, &access));
+    return postgres_list(ctx, &access, ret);
+}
+
+const struct backend_row backend_postgres = {
+    .type = BACKEND_POSTGRESQL,
+    .port = PORT,
+    .what = "database and role",
+    .failed = "DatabaseFailed",
+    .lost = "DatabaseLost",
+    .name = name,
+    .begin = begin,
+    .end = end,
+    .observe = observe,
+    .converge = converge,
+    .remove = remove_all,
+    .changes = changes,
+    .facts = facts,
+    .check = check,
+    .list = list,
+};

@@ -1,0 +1,179 @@
+"""A cell with one operator, seen by kubectl and by its pools: no server, no fleet."""
+
+import contextlib
+import json
+
+import psycopg2
+
+from . import pools
+from .process import Flotillad
+from .wait import eventually
+
+POOL = "registry-tests"
+POOLS = {"PostgreSQL": POOL, "Redis": "registry-tests-redis", "S3": "registry-tests-s3"}
+PINNED = {kind.lower(): {"pool": name} for kind, name in POOLS.items()}
+VERIFY_MS = 1000
+
+
+class Cell:
+    """What these tests say to the cluster and to the pool."""
+
+    def __init__(self, stack):
+        self.stack, self.names = stack, 0
+
+    def sql(self, statement, *args, conninfo=None, database=None):
+        connection = psycopg2.connect(conninfo or self.stack.env["POOL_PG_SUPER"], **({"dbname": database} if database else {}))
+        connection.autocommit = True
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement, args or None)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def apply(self, item):
+        return self.stack.kubectl("apply", "--server-side", "--field-manager=test", "--force-conflicts", "-f", "-", stdin=json.dumps(item))
+
+    def namespace(self, prefix="reg"):
+        self.names += 1
+        name = f"{prefix}-{self.names}"
+        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        return name
+
+    def registry(self, namespace, name="acme", labels=None, **spec):
+        self.apply({
+            "apiVersion": "registry.flotilla.dev/v1alpha1", "kind": "Registry",
+            "metadata": {"name": name, "namespace": namespace, "labels": labels or {}},
+            "spec": {"host": "acme.example.com", "backends": PINNED, **spec},
+        })
+        return Registry(self, namespace, name)
+
+    def get(self, kind, name, namespace=None):
+        where = ["-n", namespace] if namespace else []
+        done = self.stack.kubectl("get", kind, name, *where, "-o", "json", check=False)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def patch(self, kind, name, patch, namespace=None):
+        where = ["-n", namespace] if namespace else []
+        self.stack.kubectl("patch", kind, name, *where, "--type=merge", "-p", json.dumps(patch))
+
+    def identity(self, name):
+        return self.get("registryidentity", name)
+
+    def externals(self, identity):
+        return (self.sql("SELECT datname FROM pg_database WHERE datname = %s", f"t_{identity}")
+                + self.sql("SELECT rolname FROM pg_roles WHERE rolname = %s", f"t_{identity}"))
+
+    def redis_users(self):
+        return pools.redis_users(self.stack.env)
+
+    def redis(self, identity):
+        """A connection as the registry has it."""
+        return pools.Redis(self.stack.env, f"t_{identity}", self.kept(identity)["redisPassword"])
+
+    def index(self, identity):
+        """Of its Redis: slot + 1 of the claim."""
+        found = [claim for claim in self.claims(identity) if claim.startswith(f"{POOLS['Redis']}.")]
+        return int(found[0].rpartition(".")[2]) + 1
+
+    def store(self, identity=None):
+        """The object store as its administrator, or as a registry."""
+        kept = self.kept(identity) if identity else {}
+        return pools.Store(self.stack.env, kept.get("s3AccessKey"), kept.get("s3SecretKey"))
+
+    def claims(self, identity):
+        found = self.stack.get("backendclaims", "-l", f"flotilla.dev/identity={identity}")["items"]
+        return [claim["metadata"]["name"] for claim in found]
+
+    def secret(self, identity):
+        return self.get("secret", f"registry-{identity}", "flotilla-system")
+
+    def kept(self, identity):
+        return pools.decoded(self.secret(identity))
+
+    def conninfo(self, identity):
+        password = self.kept(identity)["password"]
+        env = self.stack.env
+        return (f"host={env['POOL_PG_HOST']} port={env['POOL_PG_PORT']} dbname=t_{identity} user=t_{identity} "
+                f"password={password}")
+
+    def wait_purged(self, identity):
+        eventually(lambda: not self.identity(identity), 30, what="identity purged")
+        assert self.externals(identity) == [] and self.claims(identity) == [] and not self.secret(identity)
+        store = self.store()
+        assert f"t_{identity}" not in self.redis_users() and f"t-{identity}" not in store.buckets()
+        assert not [access for access in store.accounts() if identity in access]
+
+
+class Registry:
+    def __init__(self, cell, namespace, name):
+        self.cell, self.namespace, self.name = cell, namespace, name
+
+    def get(self):
+        return self.cell.get("registry", self.name, self.namespace)
+
+    def condition(self, kind="Ready"):
+        """(status, reason) of a condition about the generation that is live."""
+        item = self.get()
+        if item["status"].get("observedGeneration") != item["metadata"]["generation"]:
+            return None
+        found = [c for c in item["status"]["conditions"] if c["type"] == kind]
+        return (found[0]["status"], found[0]["reason"]) if found else None
+
+    def wait(self, status, reason, kind="Ready"):
+        eventually(lambda: self.condition(kind) == (status, reason), 30, what=f"{kind}={status}/{reason}")
+        return self
+
+    def ready(self):
+        return self.wait("True", "ReadyUnprobed")
+
+    @property
+    def id(self):
+        return self.get()["spec"]["identity"]
+
+    def spec(self, **spec):
+        self.cell.patch("registry", self.name, {"spec": spec}, self.namespace)
+
+    def delete(self, wait=True):
+        self.cell.stack.kubectl("delete", "registry", self.name, "-n", self.namespace, f"--wait={str(wait).lower()}", "--timeout=40s")
+
+    def external(self, kind="PostgreSQL"):
+        return [row for row in self.get()["status"]["externals"] if row["type"] == kind][0]
+
+    def child(self, kind, suffix):
+        return self.cell.get(kind, f"{self.name}-{suffix}", self.namespace)
+
+    def events(self):
+        items = self.cell.stack.get("events.events.k8s.io", "-n", self.namespace)["items"]
+        return {event["reason"] for event in items if event["regarding"]["kind"] == "Registry"}
+
+    def write_row(self):
+        conninfo = self.cell.conninfo(self.id)
+        self.cell.sql("CREATE TABLE kept (word text)", conninfo=conninfo)
+        self.cell.sql("INSERT INTO kept VALUES ('still here')", conninfo=conninfo)
+        return conninfo
+
+    def pods(self):
+        return self.cell.stack.get("pods", "-n", self.namespace)["items"]
+
+
+def read_row(cell, conninfo):
+    return cell.sql("SELECT word FROM kept", conninfo=conninfo) == [("still here",)]
+
+
+def pool_of(cell, kind, name, slots=50, **spec):
+    for item in pools.items(cell.stack.env, kind, name, slots, **spec):
+        cell.apply(item)
+
+
+@contextlib.contextmanager
+def running(stack, env, directory):
+    """One operator, with a pool of each type, whose end is part of what is tested."""
+    made = Cell(stack)
+    for kind, name in POOLS.items():
+        pool_of(made, kind, name)
+    process = Flotillad(["operate"], env, directory)
+    process.wait_log(lambda line: line.get("msg", "").startswith("ready"), 30)
+    yield made
+    status = process.stop()
+    assert status == 0 and not process.sanitizer_reports(), process.sanitizer_reports() or process.logs[-3:]
