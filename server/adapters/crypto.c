@@ -12,6 +12,7 @@
 #include <string.h>
 
 static const char base32_digits[] = "abcdefghijklmnopqrstuvwxyz234567";
+static const char alnum[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 static const char base32hex_digits[] = "0123456789abcdefghijklmnopqrstuv";
 
 void crypto_sha256(const void *bytes, size_t count, unsigned char out[SHA256_BYTES])
@@ -44,6 +45,16 @@ void crypto_wipe(void *bytes, size_t count)
     OPENSSL_cleanse(bytes, count);
 }
 
+static void wipe_text(void *text)
+{
+    OPENSSL_cleanse(text, strlen(text));
+}
+
+void crypto_wipe_later(struct arena *arena, char *text)
+{
+    arena_defer(arena, wipe_text, text);
+}
+
 /* Five bits at a time, most significant first; the last group is filled with zero bits. */
 static void base32(const unsigned char *bytes, size_t count, const char *digits, char *out,
                    size_t length)
@@ -66,6 +77,41 @@ char *crypto_random_base32(struct arena *arena, size_t length)
     char *out = arena_alloc(arena, length + 1);
     base32(bytes, count, base32_digits, out, length);
     crypto_wipe(bytes, count);
+    return out;
+}
+
+/* Bytes of the last, incomplete turn of the alphabet are thrown away: each character is as likely.
+ */
+static void random_alnum(char *out, size_t length)
+{
+    enum { DIGITS = sizeof alnum - 1, FAIR = 256 / DIGITS * DIGITS };
+    for (size_t at = 0; at < length;) {
+        unsigned char byte;
+        crypto_random(&byte, 1);
+        if (byte < FAIR)
+            out[at++] = alnum[byte % DIGITS];
+    }
+}
+
+static bool has_each_class(const char *text)
+{
+    bool upper = false, lower = false, digit = false;
+    for (; *text; text++) {
+        upper = upper || (*text >= 'A' && *text <= 'Z');
+        lower = lower || (*text >= 'a' && *text <= 'z');
+        digit = digit || (*text >= '0' && *text <= '9');
+    }
+    return upper && lower && digit;
+}
+
+/* Drawn anew until it fits: to put a digit into its place would favour some passwords. */
+char *crypto_random_password(struct arena *arena, size_t length)
+{
+    char *out = arena_alloc(arena, length + 1);
+    crypto_wipe_later(arena, out);
+    do
+        random_alnum(out, length);
+    while (!has_each_class(out));
     return out;
 }
 

@@ -16,9 +16,14 @@ void crypto_random(void *out, size_t bytes);
 /* Constant time. */
 bool crypto_equal(const void *a, const void *b, size_t bytes);
 void crypto_wipe(void *bytes, size_t count);
+/* Wipes a text of the arena when that is reset or freed. */
+void crypto_wipe_later(struct arena *arena, char *text);
 
 /* `length` characters of [a-z2-7], each 5 random bits (RFC 4648 base32, lower case). */
 char *crypto_random_base32(struct arena *arena, size_t length);
+/* A password that every policy takes: `length` (at least 8) random characters of [A-Za-z0-9] with
+ * an upper and a lower case letter and a digit among them; 5.95 bits each. Wiped with the arena. */
+char *crypto_random_password(struct arena *arena, size_t length);
 /* The first `length` characters of the base32 form of SHA-256(text). */
 char *crypto_base32_of(struct arena *arena, const char *text, size_t length);
 /*

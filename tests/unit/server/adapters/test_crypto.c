@@ -5,6 +5,10 @@
 
 #include <string.h>
 
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+
 static void sha256__matches_the_published_vector(void **state)
 {
     (void)state;
@@ -62,6 +66,43 @@ static void scram__is_repeatable_and_well_formed(void **state)
                                   "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=");
 }
 
+static bool holds_one_of(const char *text, const char *set)
+{
+    return text[strcspn(text, set)] != '\0';
+}
+
+/* Harbor wants 8 to 128 characters with an upper and a lower case letter and a digit. */
+static void password__passes_every_policy(void **state)
+{
+    struct ctx *ctx = *state;
+    char *before = crypto_random_password(ctx->arena, 24);
+    bool seen[128] = {false};
+    for (int round = 0; round < 2000; round++) {
+        char *password = crypto_random_password(ctx->arena, round % 2 ? 24 : 8);
+        assert_true(str_matches(password, LOWER UPPER DIGITS, round % 2 ? 24 : 8, 24));
+        assert_true(holds_one_of(password, LOWER) && holds_one_of(password, UPPER) &&
+                    holds_one_of(password, DIGITS));
+        assert_string_not_equal(password, before);
+        before = password;
+        for (const char *at = password; *at; at++)
+            seen[(unsigned char)*at] = true;
+    }
+    for (const char *at = LOWER UPPER DIGITS; *at; at++)
+        assert_true(seen[(unsigned char)*at]);
+}
+
+static void wipe_later__wipes_with_the_arena(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_new();
+    char *text = arena_strdup(arena, "Passw0rd"); /* in the first block, which a reset keeps */
+    crypto_wipe_later(arena, text);
+    arena_reset(arena);
+    for (size_t at = 0; at < sizeof "Passw0rd"; at++)
+        assert_int_equal(text[at], 0);
+    arena_free(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -70,6 +111,8 @@ int main(void)
         TEST(id__sorts_by_time),
         TEST(base64__round_trips),
         TEST(scram__is_repeatable_and_well_formed),
+        TEST(password__passes_every_policy),
+        TEST(wipe_later__wipes_with_the_arena),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
