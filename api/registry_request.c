@@ -41,6 +41,10 @@ static const struct field fields[] = {
     {.path = "currentOperations",
      .type = FIELD_READ_ONLY,
      .doc = "operations are started by changes"},
+    {.path = "adminUsername", .type = FIELD_READ_ONLY, .doc = "it is admin"},
+    {.path = "adminPassword",
+     .type = FIELD_READ_ONLY,
+     .doc = "the server makes it and shows it once"},
     {.path = "placement", .type = FIELD_READ_ONLY, .doc = "the fleet decides"},
     {0},
 };

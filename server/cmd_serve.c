@@ -15,6 +15,7 @@ static int run(struct ctx *ctx, const struct config *config)
         return err_set(ctx, ERR_CONFIG, NULL, "--listen: '%s' is not ADDRESS:PORT", config->listen);
     const struct serve_options options = {
         .conninfo = config->database_serve,
+        .kek_file = config->kek_file,
         .address = address,
         .port = port,
         .workers = (int)config->http_workers,

@@ -6,12 +6,14 @@
 #include "server/http/cursor.h"
 #include "server/store/tenant.h"
 
+struct kek_ring;
 struct waiters;
 
 struct app {
     struct pg_pool *pool;
     struct waiters *waiters;
-    const char *openapi; /* JSON text */
+    const struct kek_ring *keks; /* seal what is handed over to cells */
+    const char *openapi;         /* JSON text */
 };
 
 extern const struct route app_routes[];

@@ -31,6 +31,7 @@ static int create(struct ctx *ctx, struct api_call *call, struct pg *pg)
     TRY(store_api_key_view(ctx, pg, row.tenant, row.id, &body));
     /* The view's text is an object; the secret becomes its first member. */
     call->kept_body = arena_printf(ctx->arena, "{\"key\": \"delivered\", %s", body + 1);
+    response_header(call->response, "Cache-Control", "no-store");
     api_answer_json(call, 201,
                     arena_printf(ctx->arena, "{\"key\": \"%s\", %s", key.text, body + 1));
     return 0;

@@ -7,6 +7,7 @@
 #include "api/registry_request.h"
 #include "server/adapters/crypto.h"
 #include "server/base/ctx.h"
+#include "server/base/json.h"
 #include "server/base/str.h"
 #include "server/handlers/app.h"
 #include "server/store/operation.h"
@@ -19,6 +20,7 @@ enum {
     DAY_SECONDS = 86400,
     GRACE_DEFAULT_SECONDS = 30 * DAY_SECONDS,
     GRACE_MAX_SECONDS = 90 * DAY_SECONDS,
+    ADMIN_PASSWORD_LENGTH = 24,
 };
 
 static const struct taken registry_taken[] = {
@@ -65,6 +67,42 @@ static int accept_again(struct ctx *ctx, struct api_call *call, struct pg *pg)
     const char *operation;
     TRY(store_operation_latest(ctx, pg, call->param[0], call->param[1], &operation));
     return accept(ctx, call, pg, call->param[1], operation);
+}
+
+/* ---- the first admin password ---- */
+
+/*
+ * Made here and sealed before it is stored: the fleet hands it over to the cell, and forgets it
+ * when the cell has it (reconcilers/fleet/handover.h).
+ */
+static int make_password(struct ctx *ctx, const struct api_call *call,
+                         const struct store_new_registry *row, struct store_sealed *ret,
+                         const char **ret_password)
+{
+    const struct app *app = call->app;
+    *ret = (struct store_sealed){
+        .label = {.tenant = row->tenant,
+                  .owner = arena_printf(ctx->arena, SEALED_OF_REGISTRY, row->id),
+                  .purpose = SEALED_ADMIN_PASSWORD,
+                  .id = crypto_id(ctx->arena, "sec")},
+    };
+    *ret_password = crypto_random_password(ctx->arena, ADMIN_PASSWORD_LENGTH);
+    return envelope_seal(ctx, app->keks, &ret->label, *ret_password, &ret->envelope);
+}
+
+/* In this one answer; who repeats the request gets what GET says, as no stored row has more. */
+static int show_password(struct ctx *ctx, struct api_call *call, const char *password)
+{
+    struct response *response = call->response;
+    json_t *body;
+    TRY(json_parse(ctx, response->body, response->body_bytes, JSON_TEXT_MAX_BYTES, &body));
+    json_object_set_new(body, "adminPassword", json_string(password));
+    char *text = json_text(ctx->arena, body);
+    crypto_wipe_later(ctx->arena, text);
+    call->kept_body = response->body;
+    api_answer_json(call, response->status, text);
+    response_header(response, "Cache-Control", "no-store");
+    return 0;
 }
 
 /* ---- what a change may count on ---- */
@@ -146,7 +184,7 @@ static int create(struct ctx *ctx, struct api_call *call, struct pg *pg)
     TRY(call_body(ctx, call, &json));
     TRY(registry_request_create(ctx, call_audience(call), json, &request, &call->errors));
     TRY(check_plan(ctx, call, pg, request.plan));
-    const struct store_new_registry row = {
+    struct store_new_registry row = {
         .id = crypto_id(ctx->arena, "reg"),
         .tenant = call->param[0],
         .name = request.name,
@@ -154,6 +192,8 @@ static int create(struct ctx *ctx, struct api_call *call, struct pg *pg)
         .spec = registry_request_spec(ctx, &request),
         .operation = crypto_id(ctx->arena, "op"),
     };
+    const char *password;
+    TRY(make_password(ctx, call, &row, &row.secret, &password));
     struct store_actor actor = call_actor(ctx, call);
     bool made;
     int rc = store_registry_insert(ctx, pg, &row, &actor, &made);
@@ -162,7 +202,8 @@ static int create(struct ctx *ctx, struct api_call *call, struct pg *pg)
         return call_not_found(ctx);
     response_header(call->response, "Location",
                     arena_printf(ctx->arena, "%s/%s", call->request->path, row.id));
-    return accept(ctx, call, pg, row.id, row.operation);
+    TRY(accept(ctx, call, pg, row.id, row.operation));
+    return show_password(ctx, call, password);
 }
 
 static int patch(struct ctx *ctx, struct api_call *call, struct pg *pg)

@@ -2,6 +2,7 @@
 #include "server/handlers/serve.h"
 
 #include "server/adapters/crypto.h"
+#include "server/adapters/kek.h"
 #include "server/base/clock.h"
 #include "server/base/ctx.h"
 #include "server/base/embed.h"
@@ -34,6 +35,7 @@ static const char session_setup[] =
 
 struct serve {
     struct app app;
+    struct kek_ring *keks;
     struct api *api;
     struct http_server *http;
     struct arena *arena; /* holds the OpenAPI document */
@@ -279,6 +281,9 @@ int serve_start(struct ctx *ctx, const struct serve_options *options, struct ser
     clock_cond_init(&serve->stop);
     int rc = load_openapi(ctx, serve);
     if (rc == 0)
+        rc = kek_ring_open(ctx, options->kek_file, &serve->keks);
+    serve->app.keks = serve->keks;
+    if (rc == 0)
         rc = check_schema(ctx, &serve->app);
     if (rc == 0)
         rc = listen_http(ctx, serve, options);
@@ -314,6 +319,7 @@ void serve_stop(struct serve *serve)
     waiters_free(serve->app.waiters);
     api_free(serve->api);
     pg_pool_free(serve->app.pool);
+    kek_ring_free(serve->keks);
     pthread_cond_destroy(&serve->stop);
     pthread_mutex_destroy(&serve->lock);
     arena_free(serve->arena);

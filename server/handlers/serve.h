@@ -9,13 +9,15 @@ struct serve;
 /* Defaults and bounds stand in server/config.def. */
 struct serve_options {
     const char *conninfo;    /* of the role flotilla_serve */
+    const char *kek_file;    /* see server/adapters/kek.h */
     const char *address;     /* to listen on */
     int port;                /* 0 = any free one */
     int workers;             /* as many database sessions, and two more */
     int requests_per_second; /* 0 = no limit */
 };
 
-/* -ERR_CONFIG (SchemaTooOld) when the database was not migrated as far as this binary needs. */
+/* -ERR_CONFIG when the key file is no good, or the database was not migrated as far as this binary
+ * needs (SchemaTooOld). */
 int serve_start(struct ctx *ctx, const struct serve_options *options, struct serve **ret);
 int serve_port(const struct serve *serve);
 /* Ends waiting requests early, lets running ones end, frees everything. NULL is fine. */

@@ -10,8 +10,19 @@
 int store_registry_insert(struct ctx *ctx, struct pg *pg, const struct store_new_registry *row,
                           const struct store_actor *actor, bool *ret_made)
 {
-    const char *values[] = {row->id,   row->tenant,    row->name,   row->identity,
-                            row->spec, row->operation, actor->name, actor->request_id};
+    const char *values[] = {row->id,
+                            row->tenant,
+                            row->name,
+                            row->identity,
+                            row->spec,
+                            row->operation,
+                            actor->name,
+                            actor->request_id,
+                            row->secret.label.id,
+                            row->secret.label.purpose,
+                            row->secret.envelope.kek,
+                            row->secret.envelope.wrapped_dek,
+                            row->secret.envelope.sealed};
     struct pg_rows rows;
     TRY(store_query(ctx, pg, "registry_insert", ARRAY_SIZE(values), values, &rows));
     *ret_made = rows.rows == 1;

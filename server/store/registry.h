@@ -1,6 +1,7 @@
 /* Registries: the desired side, which serve alone writes. */
 #pragma once
 
+#include "server/store/sealed.h"
 #include "server/store/tenant.h"
 
 #include <stdint.h>
@@ -9,6 +10,7 @@ struct store_new_registry {
     const char *id, *tenant, *name, *identity;
     const char *spec; /* JSON: {plan, version, host} */
     const char *operation;
+    struct store_sealed secret; /* the first admin password */
 };
 
 /* A row that is locked until the transaction ends. */
@@ -36,7 +38,8 @@ struct store_registry_view {
     bool deleted;
 };
 
-/* Row, status, operation, outbox and audit in one statement. *ret_made false: no such tenant. */
+/* Row, status, operation, outbox, sealed secret and audit in one statement. *ret_made false: no
+ * such tenant. */
 int store_registry_insert(struct ctx *ctx, struct pg *pg, const struct store_new_registry *row,
                           const struct store_actor *actor, bool *ret_made);
 int store_registry_view(struct ctx *ctx, struct pg *pg, const char *tenant, const char *id,

@@ -1,4 +1,5 @@
--- $1 id, $2 tenant, $3 name, $4 identity, $5 spec, $6 operation, $7 actor, $8 request id.
+-- $1 id, $2 tenant, $3 name, $4 identity, $5 spec, $6 operation, $7 actor, $8 request id,
+-- $9 sealed secret, $10 its purpose, $11 key, $12 wrapped data key and $13 text, both in base64.
 -- No row comes back when there is no such tenant.
 WITH made AS (
     INSERT INTO registry (id, tenant_id, name, identity, spec, namespace)
@@ -14,6 +15,9 @@ WITH made AS (
 ), queued AS (
     INSERT INTO outbox (registry_id, tenant_id, generation)
     SELECT id, tenant_id, generation FROM made
+), sealed AS (
+    INSERT INTO sealed_secret (id, tenant_id, owner_kind, owner_id, purpose, kek_id, wrapped_dek, sealed)
+    SELECT $9, tenant_id, 'registry', id, $10, $11, decode($12, 'base64'), decode($13, 'base64') FROM made
 ), noted AS (
     INSERT INTO audit_event (tenant_id, actor, action, resource_id, request_id, detail)
     SELECT tenant_id, $7, 'registry.create', id, $8,

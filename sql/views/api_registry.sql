@@ -1,5 +1,6 @@
 -- A registry as its tenant sees it: reasons, no messages, which name servers and users of the provider's. The provider
--- also sees those, and where it is and why. The phase is what the cell last reported, overlaid by what the row knows and
+-- also sees those, and where it is and why. The first admin password stands in no table: only the answer that made it
+-- had it (server/handlers/registry.c). The phase is what the cell last reported, overlaid by what the row knows and
 -- the cell cannot know yet.
 CREATE OR REPLACE VIEW api_registry WITH (security_invoker = true) AS
 SELECT r.id,
@@ -46,13 +47,16 @@ SELECT r.id,
                        ORDER BY o.id)
                 FROM operation AS o
                 WHERE o.registry_id = r.id AND o.status IN ('pending', 'running')),
-               '[]'))
+               '[]'),
+           'adminUsername', CASE WHEN a.id IS NOT NULL THEN 'admin' END,
+           'adminPassword', CASE WHEN a.id IS NOT NULL THEN 'delivered' END)
        || CASE WHEN acting_as_provider() THEN jsonb_build_object(
               'placement', jsonb_build_object(
                   'cell', r.cell, 'namespace', r.namespace, 'identity', r.identity,
                   'decision', r.placement))
           ELSE '{}' END AS body
 FROM registry AS r
-LEFT JOIN registry_status AS s ON s.registry_id = r.id;
+LEFT JOIN registry_status AS s ON s.registry_id = r.id
+LEFT JOIN sealed_secret AS a ON a.owner_kind = 'registry' AND a.owner_id = r.id AND a.purpose = 'admin-password';
 
 GRANT SELECT ON api_registry TO flotilla_serve;

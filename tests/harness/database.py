@@ -17,12 +17,14 @@ class FleetDatabase:
 
     def __init__(self, stack, name):
         self.name = name
+        self.kek_file = stack.env["FLEET_KEK_FILE"]
         for role in (*ROLES, "admin"):
             setattr(self, role, with_database(stack.env[f"FLEET_PG_{role.upper()}"], name))
 
     def env(self):
         """How flotillad is told about it."""
-        return {f"FLOTILLA_DATABASE_{role.upper()}": getattr(self, role) for role in ROLES}
+        connections = {f"FLOTILLA_DATABASE_{role.upper()}": getattr(self, role) for role in ROLES}
+        return {**connections, "FLOTILLA_KEK_FILE": self.kek_file}
 
     @contextlib.contextmanager
     def connect(self, role="admin"):
@@ -86,9 +88,9 @@ def _pg_tool(stack, tool, *args):
     assert done.returncode == 0, f"{tool}: {done.stderr}"
 
 
-def dump(stack, database, path):
+def dump(stack, database, path, form="custom"):
     """As an administrator would, while it is in use."""
-    _pg_tool(stack, "pg_dump", "--format=custom", f"--file={path}", f"--dbname={database.admin}")
+    _pg_tool(stack, "pg_dump", f"--format={form}", f"--file={path}", f"--dbname={database.admin}")
 
 
 def restore(stack, database, path):

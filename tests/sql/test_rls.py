@@ -39,6 +39,9 @@ def filled(fleet_db):
             f"INSERT INTO operation (id, tenant_id, registry_id, kind, requested_generation, actor) VALUES"
             f" ('op_0000000000000000000000000{letter}', '{tenant}', '{registry}', 'create', 1, 'x')",
             f"INSERT INTO outbox (registry_id, tenant_id, generation) VALUES ('{registry}', '{tenant}', 1)",
+            "INSERT INTO sealed_secret (id, tenant_id, owner_kind, owner_id, purpose, kek_id, wrapped_dek, sealed) VALUES"
+            f" ('sec_0000000000000000000000000{letter}', '{tenant}', 'registry', '{registry}', 'admin-password', 'k',"
+            " decode(repeat('00', 60), 'hex'), decode(repeat('00', 52), 'hex'))",
         ):
             fleet_db.query(statement)
     fleet_db.query("INSERT INTO cell (name, kubeconfig, capacity) VALUES ('c', 'c', 1)")
@@ -153,6 +156,9 @@ INSERTS = {
                  " ('op_0000000000000000000000000c', '{tenant}', '{registry}', 'update', 2, 'x')",
     "outbox": "INSERT INTO outbox (registry_id, tenant_id, generation) VALUES ('{registry}', '{tenant}', 1)",
     "registry_status": "INSERT INTO registry_status (registry_id, tenant_id) VALUES ('{registry}', '{tenant}')",
+    "sealed_secret": "INSERT INTO sealed_secret (id, tenant_id, owner_kind, owner_id, purpose, kek_id, wrapped_dek, sealed)"
+                     " VALUES ('sec_0000000000000000000000000c', '{tenant}', 'registry', 'reg_0000000000000000000000000c',"
+                     " 'admin-password', 'k', decode(repeat('00', 60), 'hex'), decode(repeat('00', 52), 'hex'))",
     "tenant": "INSERT INTO tenant (id, name) VALUES ('tn_0000000000000000000000000c', 'c')",
 }
 
@@ -201,7 +207,8 @@ def test_serve_cannot_touch_what_is_the_fleets(as_serve):
         "UPDATE registry_status SET phase = 'ready'", "DELETE FROM registry", "DELETE FROM outbox",
         "UPDATE registry SET cell = 'c'", "UPDATE registry SET deleted_at = now()", "SELECT * FROM cell_lease",
         "UPDATE status_counter SET count = 0", "SELECT status_counter_add('{x}', '{x}', '{1}')",
-        "CREATE TABLE mine (id int)",
+        "CREATE TABLE mine (id int)", "SELECT sealed FROM sealed_secret", "SELECT wrapped_dek FROM sealed_secret",
+        "UPDATE sealed_secret SET kek_id = 'x'", "DELETE FROM sealed_secret", "SELECT * FROM sealed_secret",
     ):
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             as_serve(statement, provider=True)
@@ -219,7 +226,8 @@ def test_the_fleet_sees_what_it_needs_and_no_more(as_serve):
     for statement in (
         "SELECT * FROM api_key", "SELECT * FROM idempotency_key", "SELECT created_at FROM tenant",
         "UPDATE registry SET identity = 'x'", "UPDATE registry SET tenant_id = 'x'", "DELETE FROM registry",
-        "INSERT INTO cell (name, kubeconfig, capacity) VALUES ('d', 'd', 1)",
+        "INSERT INTO cell (name, kubeconfig, capacity) VALUES ('d', 'd', 1)", "DELETE FROM sealed_secret",
+        "UPDATE sealed_secret SET owner_id = 'x'", "UPDATE sealed_secret SET tenant_id = 'x'",
     ):
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             as_serve(statement, role="fleet")
@@ -230,3 +238,11 @@ def test_a_view_shows_what_its_reader_may_see(as_serve):
     assert as_serve("SELECT body FROM api_registry", tenant=A)[0][0].get("placement") is None
     assert as_serve("SELECT count(*) FROM api_registry") == [(0,)]
     assert as_serve("SELECT body -> 'registries' -> 'total' FROM api_status", tenant=A) == [(0,)]
+
+
+def test_a_shredded_secret_holds_nothing_and_a_live_one_everything(filled):
+    where = f" WHERE tenant_id = '{A}'"
+    for half in ("wrapped_dek = NULL", "sealed = NULL", "kek_id = NULL", "shredded_at = now()", "delivered_at = now()",
+                 "shredded_at = now(), wrapped_dek = NULL, kek_id = NULL", "wrapped_dek = substr(wrapped_dek, 2)"):
+        with pytest.raises(psycopg2.errors.CheckViolation):
+            filled.query(f"UPDATE sealed_secret SET {half}{where}", role="fleet")
