@@ -9,6 +9,7 @@ int cmd_operate(const struct config *config, int argc, char **argv);
 int cmd_all(const struct config *config, int argc, char **argv);
 int cmd_migrate(const struct config *config, int argc, char **argv);
 int cmd_bootstrap_key(const struct config *config, int argc, char **argv);
+int cmd_rekey(const struct config *config, int argc, char **argv);
 int cmd_audit(const struct config *config, int argc, char **argv);
 int cmd_do(const struct config *config, int argc, char **argv);
 

@@ -27,6 +27,7 @@ static const struct command {
     {"all", cmd_all, "the three roles as supervised child processes"},
     {"migrate", cmd_migrate, "brings the fleet database to this program's schema"},
     {"bootstrap-key", cmd_bootstrap_key, "makes a provider API key and prints it once"},
+    {"rekey", cmd_rekey, "wraps every sealed secret with the first key of --kek-file"},
     {"audit", cmd_audit, "compares externals, claims, custom resources and rows"},
     {"do", cmd_do, "prints the program's own tables: errors, calls, config, assets"},
 };

@@ -22,3 +22,15 @@ struct store_sealed {
     struct envelope_label label;
     struct envelope envelope; /* of a batch: without the text */
 };
+
+/* ---- another key, see server/cmd_rekey.c; `first` is the key under which all shall be ---- */
+
+/* Rows behind `after` that are under another one of the ring's keys; by id, *ret_count 0 = no more.
+ */
+int store_fleet_rekey_batch(struct ctx *ctx, struct pg_pool *pool, const struct kek_ring *ring,
+                            const char *after, struct store_sealed **ret, size_t *ret_count);
+/* `changes`: an array of {id, was, wrappedDek}. *ret_changed: how many of them still were so. */
+int store_fleet_rekey_write(struct ctx *ctx, struct pg_pool *pool, const char *first,
+                            const json_t *changes, int64_t *ret_changed);
+/* Array of {kek, count}. */
+int store_fleet_rekey_count(struct ctx *ctx, struct pg_pool *pool, json_t **ret);
