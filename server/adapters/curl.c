@@ -74,7 +74,7 @@ static size_t collect_body(char *bytes, size_t size, size_t count, void *body)
 /* What a single exchange needs besides the pool. */
 struct exchange {
     CURL *easy;
-    struct curl_slist *headers;
+    struct curl_slist *headers, *connect_to;
     struct str body;
     int timeout_ms;
     char what[CURL_ERROR_SIZE];
@@ -91,7 +91,13 @@ static int prepare(struct exchange *exchange, const struct http_target *target, 
     exchange->headers = target_header(exchange->headers, "Expect", ""); /* no 100-continue */
     for (const char *const *line = request->headers; line && *line; line++)
         exchange->headers = target_line(exchange->headers, *line);
+    if (target->connect_to) { /* whatever host and port the URL has */
+        char line[512];
+        snprintf(line, sizeof line, "::%s", target->connect_to);
+        exchange->connect_to = target_line(NULL, line);
+    }
     CURLcode rc = curl_easy_setopt(easy, CURLOPT_URL, url);
+    rc |= curl_easy_setopt(easy, CURLOPT_CONNECT_TO, exchange->connect_to);
     rc |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L); /* dots belong to what was signed */
     /* A connection carries one call at a time: HTTP/2 would only add its bookkeeping. */
     rc |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
@@ -114,8 +120,8 @@ static int explain(struct ctx *ctx, const struct exchange *exchange, CURLcode rc
 {
     const char *what = *exchange->what ? exchange->what : curl_easy_strerror(rc);
     if (exchange->body.overflow)
-        return err_set(ctx, ERR_TOO_LARGE, NULL, "%s %s: the answer is over %d bytes",
-                       request->method, target->base_url, HTTP_BODY_MAX_BYTES);
+        return err_set(ctx, ERR_TOO_LARGE, NULL, "%s %s: the answer is over %zu bytes",
+                       request->method, target->base_url, exchange->body.cap);
     double connected_s = 0;
     curl_easy_getinfo(exchange->easy, CURLINFO_PRETRANSFER_TIME, &connected_s);
     bool late = rc == CURLE_OPERATION_TIMEDOUT &&
@@ -136,6 +142,32 @@ static void keep_body(struct arena *arena, struct str *body, struct http_respons
     *body = (struct str){0};
 }
 
+static char *kept_header(struct arena *arena, CURL *easy, const char *name)
+{
+    struct str text;
+    struct curl_header *header = NULL;
+    str_init(&text, HTTP_KEPT_MAX_BYTES);
+    for (size_t at = 0; curl_easy_header(easy, name, at, CURLH_HEADER, -1, &header) == CURLHE_OK;
+         at++)
+        str_printf(&text, "%s%s", at ? "\n" : "", header->value);
+    char *copy = text.length && !text.overflow ? arena_strdup(arena, text.data) : NULL;
+    str_done(&text);
+    return copy;
+}
+
+static void keep_headers(struct arena *arena, CURL *easy, const char *const *names,
+                         struct http_response *ret)
+{
+    size_t count = 0;
+    while (names && names[count])
+        count++;
+    if (!count)
+        return;
+    ret->kept = arena_alloc(arena, count * sizeof *ret->kept);
+    for (size_t at = 0; at < count; at++)
+        ret->kept[at] = kept_header(arena, easy, names[at]);
+}
+
 int http_call(struct ctx *ctx, struct http_pool *pool, const struct http_request *request,
               struct http_response *ret)
 {
@@ -146,7 +178,8 @@ int http_call(struct ctx *ctx, struct http_pool *pool, const struct http_request
                        request->method, pool->target->base_url);
 
     char *url = arena_printf(ctx->arena, "%s%s", pool->target->base_url, request->path);
-    str_init(&exchange.body, HTTP_BODY_MAX_BYTES);
+    str_init(&exchange.body,
+             request->answer_max_bytes ? request->answer_max_bytes : HTTP_BODY_MAX_BYTES);
     exchange.easy = take(pool);
     int rc;
     CURLcode verdict = CURLE_FAILED_INIT;
@@ -159,6 +192,7 @@ int http_call(struct ctx *ctx, struct http_pool *pool, const struct http_request
         curl_easy_getinfo(exchange.easy, CURLINFO_RETRY_AFTER, &retry_after_s);
         ret->status = (int)status;
         ret->retry_after_ms = retry_after_s > 3600 ? 3600000 : (int)retry_after_s * 1000;
+        keep_headers(ctx->arena, exchange.easy, request->keep, ret);
         keep_body(ctx->arena, &exchange.body, ret);
         rc = 0;
     } else {
@@ -167,6 +201,7 @@ int http_call(struct ctx *ctx, struct http_pool *pool, const struct http_request
     str_done(&exchange.body);
     give(pool, exchange.easy);
     curl_slist_free_all(exchange.headers);
+    curl_slist_free_all(exchange.connect_to);
     return rc;
 }
 

@@ -15,11 +15,14 @@ enum {
     HTTP_CONNECT_TIMEOUT_MS = 5000,
     HTTP_BODY_MAX_BYTES = 64 << 20,
     HTTP_BEARER_BYTES = 16384,
+    HTTP_KEPT_MAX_BYTES = 8192, /* of one kept header */
 };
 
 /* How to reach and trust a server. Strings are copied by http_pool_new and http_io_get. */
 struct http_target {
     const char *base_url;        /* "https://127.0.0.1:6443", no slash at the end */
+    const char *connect_to;      /* "host:port": calls (not streams) go there, and name base_url's
+                                    host all the same; NULL = where base_url says */
     const char *ca_pem;          /* NULL = the system's */
     const char *client_cert_pem; /* NULL = none */
     const char *client_key_pem;
@@ -38,6 +41,8 @@ struct http_request {
     const char *const *headers; /* "Name: value" each, ended by NULL; NULL = no more of them */
     const char *body;           /* NULL = none */
     size_t body_bytes;
+    const char *const *keep; /* names of the answer's headers that are wanted, ended by NULL */
+    size_t answer_max_bytes; /* 0 = HTTP_BODY_MAX_BYTES */
 };
 
 /* Owned by ctx->arena. */
@@ -46,6 +51,7 @@ struct http_response {
     char *body; /* NUL-terminated */
     size_t body_bytes;
     int retry_after_ms; /* 0 = the server did not say */
+    char **kept; /* beside `keep`; NULL = not sent, or too long; several are parted by '\n' */
 };
 
 /*

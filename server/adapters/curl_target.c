@@ -38,6 +38,7 @@ struct http_target *target_copy(const struct http_target *target)
         abort();
     *copy = *target;
     copy->base_url = copy_text(target->base_url);
+    copy->connect_to = copy_text(target->connect_to);
     copy->ca_pem = copy_text(target->ca_pem);
     copy->client_cert_pem = copy_text(target->client_cert_pem);
     copy->client_key_pem = copy_text(target->client_key_pem);
@@ -58,6 +59,7 @@ void target_free(struct http_target *target)
     if (!target)
         return;
     free_text(target->base_url);
+    free_text(target->connect_to);
     free_text(target->ca_pem);
     free_text(target->client_cert_pem);
     free_text(target->client_key_pem);

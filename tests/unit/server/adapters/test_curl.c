@@ -33,6 +33,8 @@ static const struct {
     {"/busy", ANSWER("429 Too Many", "Retry-After: 7\r\n", "4\r\n\r\nslow")},
     {"/empty", ANSWER("204 No Content", "", "0\r\n\r\n")},
     {"/moved", ANSWER("302 Found", "Location: /plain\r\n", "0\r\n\r\n")},
+    {"/headed",
+     ANSWER("200 OK", "Set-Cookie: a=1\r\nX-Total-Count: 3\r\nset-cookie: b=2\r\n", "2\r\n\r\n[]")},
     {"/refused", ANSWER("403 Forbidden", "", "6\r\n\r\nreason")},
     {"/silent", NULL},
     {"/cut", ANSWER("200 OK", "", "10\r\n\r\nfour")},
@@ -168,6 +170,44 @@ static void test_bodies_are_sent(void **state)
         assert_false(saw("Expect:"));
         assert_false(saw("Authorization:"));
     }
+}
+
+static void test_wanted_headers_are_kept(void **state)
+{
+    struct ctx *ctx = *state;
+    static const char *const keep[] = {"Set-Cookie", "Link", "x-total-count", NULL};
+    struct http_request request = {.method = "GET", .path = "/headed", .keep = keep};
+    struct http_response response;
+    assert_int_equal(http_call(ctx, server.pool, &request, &response), 0);
+    assert_string_equal(response.kept[0], "a=1\nb=2");
+    assert_null(response.kept[1]);
+    assert_string_equal(response.kept[2], "3");
+}
+
+static void test_an_answer_may_be_bounded(void **state)
+{
+    struct ctx *ctx = *state;
+    struct http_request request = {.method = "GET", .path = "/plain", .answer_max_bytes = 4};
+    struct http_response response;
+    assert_int_equal(http_call(ctx, server.pool, &request, &response), -ERR_TOO_LARGE);
+    request.answer_max_bytes = 5;
+    assert_int_equal(http_call(ctx, server.pool, &request, &response), 0);
+}
+
+/* One address serves many names: where to connect is not what the request names. */
+static void test_connects_elsewhere(void **state)
+{
+    struct ctx *ctx = *state;
+    const struct http_target to = {.base_url = "http://registry.example.test",
+                                   .connect_to = strrchr(server.url, '/') + 1};
+    struct http_request request = {.method = "GET", .path = "/plain"};
+    struct http_response response;
+    struct http_pool *pool = http_pool_new(&to);
+    for (int at = 0; at < 2; at++) {
+        assert_int_equal(http_call(ctx, pool, &request, &response), 0);
+        assert_true(saw("Host: registry.example.test\r\n"));
+    }
+    http_pool_free(pool);
 }
 
 static void test_connections_are_kept(void **state)
@@ -365,9 +405,18 @@ static int stop_server(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_answers),  TEST(test_bodies_are_sent), TEST(test_connections_are_kept),
-        TEST(test_failures), TEST(test_encoding),        TEST(test_stream_ends),
-        TEST(test_delay),    TEST(test_cancel),          TEST(test_free_ends_all),
+        TEST(test_answers),
+        TEST(test_bodies_are_sent),
+        TEST(test_connections_are_kept),
+        TEST(test_wanted_headers_are_kept),
+        TEST(test_an_answer_may_be_bounded),
+        TEST(test_connects_elsewhere),
+        TEST(test_failures),
+        TEST(test_encoding),
+        TEST(test_stream_ends),
+        TEST(test_delay),
+        TEST(test_cancel),
+        TEST(test_free_ends_all),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);
 }
