@@ -27,7 +27,7 @@ OUTSTAYED = 70
 ROLES = ("serve", "fleet", "operate")
 # Calls that no process of the world makes: backends that the operator does not use yet (tests/backends reaches them), and
 # a command for people (tests/http/test_rekey.py does). By prefix.
-UNREACHED = ("redis.", "s3.", "rekey.")
+UNREACHED = ("redis.", "s3.", "harbor.", "rekey.")
 WRITES = ("create", "change", "close", "undo", "purge")  # stages with a request that changes something
 
 

@@ -1,0 +1,79 @@
+/*
+ * The API of one registry's Harbor (2.13 to 2.15). Knows neither Kubernetes nor pools: the caller
+ * says where Harbor answers and with whose credentials. What costs what: a call by the robot 2 ms
+ * of Harbor's processor, one by the administrator 90 ms (it hashes the password 600,000 times), so
+ * the administrator is used only for what robots may not do. A wrong password costs 1.5 s and locks
+ * that name for as long.
+ *
+ * No write ever carries a cookie: with one Harbor wants a CSRF token. A request without one makes a
+ * session key in Redis that lives an hour; so reads carry the session of the read before them, if
+ * the caller keeps it (struct harbor_cookie).
+ *
+ * Errors of all calls: -ERR_UNAVAILABLE, -ERR_TIMEOUT: no answer, or one of a Harbor that is not
+ * whole; -ERR_DENIED: HarborUnauthorized (credential refused), HarborForbidden (may not do this);
+ * -ERR_NOT_FOUND; -ERR_ALREADY_EXISTS; -ERR_REFUSED: Harbor finds fault with the request;
+ * -ERR_PROTOCOL: not Harbor's words; -ERR_TOO_LARGE; -ERR_LEASE_LOST before a change. No message
+ * holds a secret, ours or one that Harbor repeats.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ctx;
+struct harbor;
+
+enum { HARBOR_SID_BYTES = 72 };
+
+#define HARBOR_ROBOT_NAME "flotilla-operator"
+#define HARBOR_ROBOT_USER "robot$" HARBOR_ROBOT_NAME /* unless Harbor's prefix was changed */
+
+/* A session that reads share: zeroed at first, kept by the caller as long as he likes; of one
+ * registry, used by one thread at a time. It carries no right. */
+struct harbor_cookie {
+    char sid[HARBOR_SID_BYTES];
+};
+
+struct harbor_login {
+    const char *user, *password; /* password NULL = none is known */
+};
+
+/* Strings live as long as the session. */
+struct harbor_server {
+    const char *base_url;   /* "https://registry.example.com": its host is the Host header */
+    const char *connect_to; /* "harbor-core.ns.svc:80": where to go instead; NULL = base_url's */
+    const char *ca_pem;     /* NULL = the system's */
+    const char *bucket;     /* where its registry stores; garbage collection wants its proof */
+    struct harbor_login admin, robot; /* the robot's user NULL: HARBOR_ROBOT_USER */
+    struct harbor_cookie *cookie;     /* NULL = none is kept */
+};
+
+/* Opens no connection. -ERR_CONFIG: what is no http(s) URL without path, or no host:port. */
+int harbor_open(struct ctx *ctx, const struct harbor_server *server, struct harbor **ret);
+void harbor_close(struct harbor *harbor);
+static inline void cleanup_harbor_(struct harbor **harbor)
+{
+    harbor_close(*harbor);
+}
+#define _cleanup_harbor_ __attribute__((cleanup(cleanup_harbor_)))
+
+/* How many changes were sent; 0 = everything was as wanted. */
+int harbor_changes(const struct harbor *harbor);
+
+/* ---- does it serve ---- */
+
+struct harbor_serving {
+    bool healthy;          /* each component says so */
+    bool token;            /* core can sign what docker clients log in with */
+    int components;        /* how many there are */
+    const char *unhealthy; /* "jobservice, redis"; "" = none. What they complain of stays out */
+    const char *refusal;   /* why there was no token; NULL = there was */
+    const char *version;   /* "v2.15.2-1234abcd"; NULL = no robot's credential, or refused */
+};
+
+/*
+ * Health of all components, and a token for nobody: with a token key that is not PKCS#1 core is
+ * healthy and refuses every login. Harbor asks its components every 10 s, so a verdict is as old.
+ * 0 whenever Harbor answered, whatever it said.
+ */
+int harbor_serving(struct ctx *ctx, struct harbor *harbor, struct harbor_serving *ret);

@@ -1,0 +1,130 @@
+#include "reconcilers/backends/harbor_answers.h"
+
+#include "server/base/ctx.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LETTERS "abcdefghijklmnopqrstuvwxyz"
+#define CAPITALS "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+
+enum {
+    NAME_MAX = 32,
+    VERSION_MAX = 64,
+    TOKEN_MAX = 16384,
+    UNHEALTHY_MAX_BYTES = 256
+};
+
+int harbor_parse(struct ctx *ctx, const char *body, size_t bytes, json_t **ret)
+{
+    if (bytes == 0) {
+        *ret = arena_json(ctx->arena, json_null());
+        return 0;
+    }
+    if (json_parse_foreign(ctx, body, bytes, HARBOR_ANSWER_MAX_BYTES, ret) < 0)
+        return err_set(ctx, ERR_PROTOCOL, NULL, "an answer of Harbor is no JSON");
+    return 0;
+}
+
+/* ---- health ---- */
+
+static const char *name_of(const json_t *component)
+{
+    const char *name = json_str_or(component, "name", "");
+    return str_matches(name, LETTERS DIGITS "-", 1, NAME_MAX) ? name : "unnamed";
+}
+
+int harbor_parse_health(struct ctx *ctx, const char *body, size_t bytes, struct harbor_serving *ret)
+{
+    json_t *health = NULL;
+    TRY(harbor_parse(ctx, body, bytes, &health));
+    const json_t *components = json_at(health, "components");
+    size_t count = json_array_size(components);
+    if (!json_str(health, "status") || count == 0 || count > HARBOR_COMPONENTS_MAX)
+        return err_set(ctx, ERR_PROTOCOL, NULL, "what answers is no Harbor's health");
+    struct str unhealthy;
+    str_init(&unhealthy, UNHEALTHY_MAX_BYTES);
+    size_t at;
+    json_t *component;
+    json_array_foreach(components, at, component)
+        if (!str_equal(json_str(component, "status"), "healthy"))
+            str_printf(&unhealthy, "%s%s", unhealthy.length ? ", " : "", name_of(component));
+    ret->components = (int)count;
+    ret->unhealthy = arena_strdup(ctx->arena, str_text(&unhealthy));
+    ret->healthy = unhealthy.length == 0 && str_equal(json_str(health, "status"), "healthy");
+    str_done(&unhealthy);
+    return 0;
+}
+
+/* ---- token and version ---- */
+
+static bool is_token(const char *text)
+{
+    int parts = 0;
+    for (const char *at = text; at; parts++) {
+        size_t length = strspn(at, LETTERS CAPITALS DIGITS "-_");
+        if (length == 0 || (at[length] && at[length] != '.'))
+            return false;
+        at = at[length] ? at + length + 1 : NULL;
+    }
+    return parts == 3;
+}
+
+bool harbor_parse_token(struct ctx *ctx, const char *body, size_t bytes)
+{
+    json_t *answer = NULL;
+    if (harbor_parse(ctx, body, bytes, &answer) < 0) {
+        err_clear(ctx);
+        return false;
+    }
+    const char *token = json_str(answer, "token");
+    return token && strlen(token) <= TOKEN_MAX && is_token(token);
+}
+
+const char *harbor_parse_version(const json_t *info)
+{
+    const char *version = json_str(info, "harbor_version");
+    bool is_one = version && str_matches(version, LETTERS CAPITALS DIGITS ".-+_", 1, VERSION_MAX);
+    return is_one ? version : NULL;
+}
+
+/* ---- complaints ---- */
+
+const char *harbor_parse_complaint(struct ctx *ctx, const char *body, size_t bytes)
+{
+    json_t *answer = NULL;
+    const struct err before = ctx->err;
+    if (harbor_parse(ctx, body, bytes, &answer) < 0) {
+        ctx->err = before;
+        return "";
+    }
+    const char *message = json_str_or(answer, "errors.0.message", "");
+    char *line = arena_strndup(ctx->arena, message, str_fit(message, HARBOR_WHAT_BYTES));
+    for (char *at = line; *at; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            *at = ' ';
+    return line;
+}
+
+/* ---- cookies ---- */
+
+bool harbor_parse_session(const char *cookies, struct harbor_cookie *ret)
+{
+    static const char name[] = "sid=";
+    for (const char *line = cookies; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (!str_starts(line, name))
+            continue;
+        const char *value = line + sizeof name - 1;
+        size_t length = strspn(value, LETTERS CAPITALS DIGITS "-_");
+        char end = value[length];
+        if (length == 0 || length >= sizeof ret->sid || (end && end != ';' && end != '\n'))
+            return false;
+        snprintf(ret->sid, sizeof ret->sid, "%.*s", (int)length, value);
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,33 @@
+/* What Harbor's answers say. Pure, and made for texts that a stranger wrote: customers administer
+ * their Harbor, and may have put something else in its place. */
+#pragma once
+
+#include "reconcilers/backends/harbor.h"
+
+#include <jansson.h>
+#include <stddef.h>
+
+struct ctx;
+
+enum {
+    HARBOR_ANSWER_MAX_BYTES = 1 << 20,
+    HARBOR_COMPONENTS_MAX = 32,
+    HARBOR_WHAT_BYTES = 200 /* of a message of Harbor's that we repeat */
+};
+
+/* JSON, bounded; what is empty is null. -ERR_PROTOCOL. */
+int harbor_parse(struct ctx *ctx, const char *body, size_t bytes, json_t **ret);
+
+/* The answer to /health into healthy, components, unhealthy. -ERR_PROTOCOL: no such answer. */
+int harbor_parse_health(struct ctx *ctx, const char *body, size_t bytes,
+                        struct harbor_serving *ret);
+/* Does the answer to /service/token hold a token, three parts of base64url? */
+bool harbor_parse_token(struct ctx *ctx, const char *body, size_t bytes);
+/* harbor_version of /systeminfo; NULL = not told, or no version. */
+const char *harbor_parse_version(const json_t *info);
+
+/* The first message of {"errors": [{code, message}]}, one line of at most HARBOR_WHAT_BYTES; "" =
+ * none. Records no error. */
+const char *harbor_parse_complaint(struct ctx *ctx, const char *body, size_t bytes);
+/* The session in Set-Cookie lines, parted by '\n'; false = none, or of another form. */
+bool harbor_parse_session(const char *cookies, struct harbor_cookie *ret);
