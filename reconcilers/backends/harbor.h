@@ -77,3 +77,29 @@ struct harbor_serving {
  * 0 whenever Harbor answered, whatever it said.
  */
 int harbor_serving(struct ctx *ctx, struct harbor *harbor, struct harbor_serving *ret);
+
+/* ---- the operator's own account ---- */
+
+/* What Harbor wants of every password and secret: 8 to 128 bytes, among them a capital, a small
+ * letter and a digit. */
+bool harbor_password_fits(const char *password);
+
+/*
+ * Makes sure that the robot can log in with its password and may do what this module needs, and no
+ * more. Only if it cannot, or if `look` asks for it, the administrator looks, makes or mends it.
+ * Ask with `look` where there was none yet: a name that Harbor does not know costs 1.5 s. `mark`,
+ * of [A-Za-z0-9:._-], is its description, by which it is known again: customers may change Harbor's
+ * prefix of robots' names. Later calls of this session use *ret_user, which lives as long.
+ * -ERR_TAKEN (RobotTaken): a robot of our name has another description; it is left alone.
+ * -ERR_INVALID: mark or password do not fit.
+ */
+int harbor_account(struct ctx *ctx, struct harbor *harbor, const char *mark, bool look,
+                   const char **ret_user);
+
+/*
+ * Makes `wanted` the password of the administrator (user 1), from `old`, and logs in with it. Fine
+ * also if it has been so before: a call that died half-way is repeated. -ERR_DENIED
+ * (AdminPasswordUnknown): neither is right, the customer has changed it. -ERR_INVALID.
+ */
+int harbor_admin_password(struct ctx *ctx, struct harbor *harbor, const char *old,
+                          const char *wanted);

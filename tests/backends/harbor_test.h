@@ -99,3 +99,30 @@ static inline int serving(struct ctx *ctx, const struct harbor_server *server,
     assert_int_equal(harbor_changes(harbor), 0);
     return 0;
 }
+
+static inline int account(struct ctx *ctx, const struct harbor_server *server, bool look,
+                          const char **ret_user, int *ret_changes)
+{
+    _cleanup_harbor_ struct harbor *harbor = NULL;
+    TRY(harbor_open(ctx, server, &harbor));
+    int rc = harbor_account(ctx, harbor, MARK, look, ret_user);
+    if (ret_changes)
+        *ret_changes = harbor_changes(harbor);
+    return rc;
+}
+
+static inline struct harbor_server with_robot(struct ctx *ctx)
+{
+    const struct harbor_server server = test_server(SECRET);
+    const char *user = NULL;
+    control(ctx, "{\"reset\": 1}");
+    SUCCEEDS(ctx, account(ctx, &server, true, &user, NULL));
+    return server;
+}
+
+/* As a lost lease answers. */
+static inline int closed_gate(struct ctx *ctx, const struct gate *gate)
+{
+    (void)gate;
+    return err_set(ctx, ERR_LEASE_LOST, NULL, "closed");
+}
