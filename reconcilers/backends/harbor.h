@@ -103,3 +103,33 @@ int harbor_account(struct ctx *ctx, struct harbor *harbor, const char *mark, boo
  */
 int harbor_admin_password(struct ctx *ctx, struct harbor *harbor, const char *old,
                           const char *wanted);
+
+/* ---- storage (docs/adr/0009-quota-of-a-registry.md) ---- */
+
+enum { HARBOR_UNLIMITED = -1, HARBOR_QUOTA_WRITES_MAX = 50 };
+
+struct harbor_usage {
+    int64_t used_bytes; /* sum over projects: what two of them share counts twice, as in a quota */
+    int projects;
+};
+
+/* By the robot. */
+int harbor_usage(struct ctx *ctx, struct harbor *harbor, struct harbor_usage *ret);
+
+struct harbor_quota {
+    struct harbor_usage usage;
+    int64_t free_bytes; /* that any project may still grow by; HARBOR_UNLIMITED */
+    int left;           /* limits that are still to be changed: call again */
+};
+
+/*
+ * Brings the limits of all projects, and of those to come, to what keeps their sum under `limit`
+ * bytes (HARBOR_UNLIMITED: takes ours away). Only what adds data is refused, by Harbor itself.
+ * Lower limits that the customer set are kept. At most HARBOR_QUOTA_WRITES_MAX changes a call, by
+ * the administrator, the tightening ones first; none when nothing changed much. What holds for
+ * projects to come is looked at when something else is changed, or if `look` asks for it: that
+ * costs the administrator. Call again soon when free_bytes is small: between two calls several
+ * projects together can take more than there is.
+ */
+int harbor_quota_set(struct ctx *ctx, struct harbor *harbor, int64_t limit, bool look,
+                     struct harbor_quota *ret);
