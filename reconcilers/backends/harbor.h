@@ -22,6 +22,7 @@
 
 struct ctx;
 struct harbor;
+struct s3_proof;
 
 enum { HARBOR_SID_BYTES = 72 };
 
@@ -133,3 +134,37 @@ struct harbor_quota {
  */
 int harbor_quota_set(struct ctx *ctx, struct harbor *harbor, int64_t limit, bool look,
                      struct harbor_quota *ret);
+
+/* ---- garbage collection ---- */
+
+struct harbor_gc_schedule {
+    const char *cron; /* six fields, the first (seconds) 0, UTC; NULL = none */
+    bool delete_untagged;
+};
+
+struct harbor_gc_run {
+    int64_t id;         /* 0 = there was none yet */
+    const char *status; /* Harbor's word: Pending, Running, Success, Error, Stopped */
+    bool running, failed;
+    int64_t freed_bytes, blobs, manifests; /* as Harbor counted; 0 until it ended */
+    const char *updated;                   /* RFC 3339; NULL = not told */
+};
+
+/* By the robot, all of them. */
+int harbor_gc_schedule_get(struct ctx *ctx, struct harbor *harbor, struct harbor_gc_schedule *ret);
+int harbor_gc_last(struct ctx *ctx, struct harbor *harbor, struct harbor_gc_run *ret);
+
+/*
+ * Where listing the bucket is denied, Harbor's garbage collection reports success, drops its
+ * records and leaves the objects. So both want a proof of s3_prove_bucket() that the bucket lets
+ * its key write, list and delete: of the server's bucket and not older than HARBOR_GC_PROOF_MS;
+ * else -ERR_REFUSED (BucketUnproved), and nothing is sent. A schedule runs without us and proves
+ * nothing later: prefer to run it from here, at times of our own. Taking a schedule away needs no
+ * proof (NULL).
+ */
+enum { HARBOR_GC_PROOF_MS = 60000 };
+int harbor_gc_schedule_set(struct ctx *ctx, struct harbor *harbor,
+                           const struct harbor_gc_schedule *want, const struct s3_proof *proof);
+/* A run that is on already is not started again: *ret_id is its number. */
+int harbor_gc_start(struct ctx *ctx, struct harbor *harbor, bool delete_untagged,
+                    const struct s3_proof *proof, int64_t *ret_id);

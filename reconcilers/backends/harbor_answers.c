@@ -15,7 +15,9 @@ enum {
     NAME_MAX = 32,
     VERSION_MAX = 64,
     TOKEN_MAX = 16384,
-    UNHEALTHY_MAX_BYTES = 256
+    UNHEALTHY_MAX_BYTES = 256,
+    CRON_MAX = 128,
+    CRON_FIELDS = 6
 };
 
 int harbor_parse(struct ctx *ctx, const char *body, size_t bytes, json_t **ret)
@@ -127,4 +129,62 @@ bool harbor_parse_session(const char *cookies, struct harbor_cookie *ret)
         return true;
     }
     return false;
+}
+
+/* ---- garbage collection ---- */
+
+/* Parameters come as JSON in a string; what cannot be read is empty. */
+static const json_t *parameters_of(struct ctx *ctx, const json_t *answer)
+{
+    const char *text = json_str_or(answer, "job_parameters", "");
+    const struct err before = ctx->err;
+    json_t *parameters = NULL;
+    if (harbor_parse(ctx, text, strlen(text), &parameters) < 0)
+        ctx->err = before;
+    return parameters;
+}
+
+bool harbor_is_cron(const char *cron)
+{
+    static const char letters[] = LETTERS CAPITALS DIGITS "*/,-?";
+    int fields = 0;
+    if (!str_starts(cron, "0 ") || strlen(cron) > CRON_MAX)
+        return false;
+    for (const char *at = cron;; at++, fields++) {
+        size_t length = strspn(at, letters);
+        at += length;
+        if (length == 0 || (*at && *at != ' '))
+            return false;
+        if (!*at)
+            return fields + 1 == CRON_FIELDS;
+    }
+}
+
+void harbor_parse_gc_schedule(struct ctx *ctx, const json_t *answer, struct harbor_gc_schedule *ret)
+{
+    const char *cron = json_str_or(answer, "schedule.cron", "");
+    *ret = (struct harbor_gc_schedule){.cron = *cron ? cron : NULL};
+    ret->delete_untagged = json_bool_or(parameters_of(ctx, answer), "delete_untagged", false);
+}
+
+int harbor_parse_gc_run(struct ctx *ctx, const json_t *answer, struct harbor_gc_run *ret)
+{
+    static const char on[] = "Pending Running Scheduled", bad[] = "Error Stopped";
+    const char *status = json_str_or(answer, "job_status", "");
+    const json_t *counted = parameters_of(ctx, answer);
+    int64_t id = json_int_or(answer, "id", 0);
+    if (id <= 0 || !str_matches(status, LETTERS CAPITALS, 1, NAME_MAX))
+        return err_set(ctx, ERR_PROTOCOL, NULL,
+                       "a run of garbage collection has no number or status");
+    *ret = (struct harbor_gc_run){
+        .id = id,
+        .status = status,
+        .running = str_has_word(on, status),
+        .failed = str_has_word(bad, status),
+        .freed_bytes = json_int_or(counted, "freed_space", 0),
+        .blobs = json_int_or(counted, "purged_blobs", 0),
+        .manifests = json_int_or(counted, "purged_manifests", 0),
+        .updated = json_str(answer, "update_time"),
+    };
+    return 0;
 }

@@ -31,3 +31,11 @@ const char *harbor_parse_version(const json_t *info);
 const char *harbor_parse_complaint(struct ctx *ctx, const char *body, size_t bytes);
 /* The session in Set-Cookie lines, parted by '\n'; false = none, or of another form. */
 bool harbor_parse_session(const char *cookies, struct harbor_cookie *ret);
+
+/* A schedule of garbage collection; null, or one of no cron, is none. */
+void harbor_parse_gc_schedule(struct ctx *ctx, const json_t *answer,
+                              struct harbor_gc_schedule *ret);
+/* A run, as history lists it. -ERR_PROTOCOL: one without number or status. */
+int harbor_parse_gc_run(struct ctx *ctx, const json_t *answer, struct harbor_gc_run *ret);
+/* Six fields of what cron knows, the first 0. */
+bool harbor_is_cron(const char *cron);

@@ -6,9 +6,11 @@
 #include "reconcilers/backends/s3_session.h"
 
 #include "server/base/cleanup.h"
+#include "server/base/clock.h"
 #include "server/base/ctx.h"
 #include "server/base/str.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct sigv4_pair policy_query[] = {{"policy", NULL}};
@@ -238,6 +240,15 @@ int s3_prove(struct ctx *ctx, struct s3 *s3, const struct s3_key *key)
     request = (struct s3_request){.method = "DELETE", .path = request.path};
     rc = s3_write(ctx, s3, CALL_S3_PROVE, key, &request, NULL);
     return rc < 0 ? err_wrap(ctx, rc, "delete from '%s' with its own key", s3->bucket) : 0;
+}
+
+int s3_prove_bucket(struct ctx *ctx, struct s3 *s3, const struct s3_key *key, struct s3_proof *ret)
+{
+    *ret = (struct s3_proof){0};
+    TRY(s3_prove(ctx, s3, key));
+    snprintf(ret->bucket, sizeof ret->bucket, "%s", s3->bucket);
+    ret->at_ms = clock_boottime_ms();
+    return 0;
 }
 
 /* ---- remove ---- */

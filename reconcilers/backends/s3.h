@@ -32,6 +32,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct ctx;
 struct backend_gates;
@@ -111,6 +112,15 @@ int s3_update(struct ctx *ctx, struct s3 *s3, struct s3_state *state);
 int s3_remove(struct ctx *ctx, struct s3 *s3);
 /* Signed PUT, LIST that finds it, DELETE, as the registry does. */
 int s3_prove(struct ctx *ctx, struct s3 *s3, const struct s3_key *key);
+/*
+ * That a bucket has just let a key write, list and delete, for those to whom a bucket that does not
+ * is dangerous (garbage collection). Made by s3_prove_bucket() only; zeroed it proves nothing.
+ */
+struct s3_proof {
+    char bucket[64];
+    int64_t at_ms; /* clock_boottime_ms() */
+};
+int s3_prove_bucket(struct ctx *ctx, struct s3 *s3, const struct s3_key *key, struct s3_proof *ret);
 /* How many changes were sent in this session (a probe is none); 0 = everything was as wanted. */
 int s3_changes(const struct s3 *s3);
 

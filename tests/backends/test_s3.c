@@ -143,6 +143,26 @@ static void closed_means_closed(void **state)
     SUCCEEDS(ctx, test_remove(ctx, &want, NULL));
 }
 
+/* Who needs a bucket that can be listed gets a proof, or nothing. */
+static void a_proof_is_of_a_bucket_that_lets_in(void **state)
+{
+    struct ctx *ctx = *state;
+    const struct s3_pool pool = test_pool();
+    struct s3_want want = test_want(ctx);
+    struct s3_proof proof;
+    int64_t before_ms = clock_boottime_ms();
+    SUCCEEDS(ctx, test_converge(ctx, &pool, &want, NULL));
+    _cleanup_s3_ struct s3 *s3 = NULL;
+    SUCCEEDS(ctx, s3_begin(ctx, &pool, &want, &s3));
+    SUCCEEDS(ctx, s3_prove_bucket(ctx, s3, &want.keys[0], &proof));
+    assert_string_equal(proof.bucket, s3_name(ctx, want.identity));
+    assert_true(proof.at_ms >= before_ms && proof.at_ms <= clock_boottime_ms());
+    const struct s3_key wrong = {want.keys[0].access, SECRET "wrong"};
+    assert_int_equal(s3_prove_bucket(ctx, s3, &wrong, &proof), -ERR_DENIED);
+    assert_int_equal(proof.at_ms, 0);
+    SUCCEEDS(ctx, test_remove(ctx, &want, NULL));
+}
+
 static void rotates(void **state)
 {
     struct ctx *ctx = *state;
@@ -500,6 +520,7 @@ int main(int argc, char *argv[])
         TEST(a_changed_secret_is_mended),
         TEST(others_are_refused),
         TEST(closed_means_closed),
+        TEST(a_proof_is_of_a_bucket_that_lets_in),
         TEST(rotates),
         TEST(a_strangers_bucket_is_left_alone),
         TEST(a_foreign_policy_is_told_and_mended),

@@ -1,0 +1,266 @@
+/* Limits of projects and garbage collection, against tests/backends/harbor_replay.py. */
+#include "tests/backends/harbor_test.h"
+
+#include "reconcilers/backends/s3.h"
+
+#define MIB (INT64_C(1) << 20)
+
+static int quota(struct ctx *ctx, const struct harbor_server *server, int64_t limit,
+                 struct harbor_quota *ret, int *ret_changes)
+{
+    _cleanup_harbor_ struct harbor *harbor = NULL;
+    TRY(harbor_open(ctx, server, &harbor));
+    int rc = harbor_quota_set(ctx, harbor, limit, false, ret);
+    if (ret_changes)
+        *ret_changes = harbor_changes(harbor);
+    return rc;
+}
+
+/* Whether the quotas let a project take these MiB. */
+static bool pushes(struct ctx *ctx, int project, int mib)
+{
+    const char *change =
+        arena_printf(ctx->arena, "{\"push\": [%d, %lld]}", project, (long long)mib * MIB);
+    return json_bool_or(control(ctx, change), "done", false);
+}
+
+static void projects(struct ctx *ctx, int count, int64_t used, int64_t hard)
+{
+    struct str text;
+    str_init(&text, 1 << 20);
+    for (int at = 0; at < count; at++)
+        str_printf(&text, "%s[%lld, %lld]", at ? "," : "", (long long)used, (long long)hard);
+    control(ctx, arena_printf(ctx->arena, "{\"projects\": [%s]}", str_text(&text)));
+    str_done(&text);
+}
+
+static void use_is_summed_over_pages(void **state)
+{
+    struct ctx *ctx = *state;
+    const struct harbor_server server = with_robot(ctx);
+    _cleanup_harbor_ struct harbor *harbor = NULL;
+    struct harbor_usage usage;
+    SUCCEEDS(ctx, harbor_open(ctx, &server, &harbor));
+    static const int counts[] = {0, 1, 99, 100, 101, 250};
+    for (size_t at = 0; at < ARRAY_SIZE(counts); at++) {
+        projects(ctx, counts[at], 3, -1);
+        SUCCEEDS(ctx, harbor_usage(ctx, harbor, &usage));
+        assert_int_equal(usage.projects, counts[at]);
+        assert_int_equal(usage.used_bytes, 3 * counts[at]);
+    }
+    assert_int_equal(seen(ctx, "admin GET /api/v2.0/quotas"), 0);
+}
+
+static void a_quota_refuses_pushes_and_nothing_else(void **state)
+{
+    struct ctx *ctx = *state;
+    const struct harbor_server server = with_robot(ctx);
+    struct harbor_quota found;
+    int changes = -1;
+    projects(ctx, 3, 10 * MIB, -1);
+    SUCCEEDS(ctx, quota(ctx, &server, 100 * MIB, &found, &changes));
+    assert_int_equal(found.usage.used_bytes, 30 * MIB);
+    assert_int_equal(found.free_bytes, 70 * MIB);
+    assert_int_equal(found.left, 0);
+    assert_int_equal(changes, 4); /* three projects, and those to come */
+    SUCCEEDS(ctx, quota(ctx, &server, 100 * MIB, &found, &changes));
+    assert_int_equal(changes, 0);
+    /* A small push is no reason to write. */
+    assert_true(pushes(ctx, 1, 5));
+    SUCCEEDS(ctx, quota(ctx, &server, 100 * MIB, &found, &changes));
+    assert_int_equal(changes, 0);
+    /* One project may take all that is left, and not more. */
+    assert_false(pushes(ctx, 1, 71));
+    assert_true(pushes(ctx, 1, 64));
+    for (int at = 0; at < 6; at++)
+        SUCCEEDS(ctx, quota(ctx, &server, 100 * MIB, &found, &changes));
+    assert_int_equal(found.free_bytes, MIB);
+    assert_true(pushes(ctx, 1, 0));
+    projects(ctx, 2, 50 * MIB, -1);
+    SUCCEEDS(ctx, quota(ctx, &server, 100 * MIB, &found, &changes));
+    assert_int_equal(found.free_bytes, 0);
+    assert_false(pushes(ctx, 1, 1));
+    assert_false(pushes(ctx, 2, 1));
+    /* A deletion helps, at the next look. */
+    assert_true(pushes(ctx, 1, -20));
+    SUCCEEDS(ctx, quota(ctx, &server, 100 * MIB, &found, &changes));
+    assert_true(pushes(ctx, 2, 15));
+    /* No quota any more. */
+    SUCCEEDS(ctx, quota(ctx, &server, HARBOR_UNLIMITED, &found, &changes));
+    assert_true(pushes(ctx, 2, 5000));
+    const json_t *told = control(ctx, NULL);
+    assert_int_equal(json_int_or(told, "quotas.p1.hard.storage", 0), -1);
+    assert_int_equal(json_int_or(told, "config.storage_per_project", 0), -1);
+}
+
+static void a_customers_lower_limit_is_kept(void **state)
+{
+    struct ctx *ctx = *state;
+    const struct harbor_server server = with_robot(ctx);
+    struct harbor_quota found;
+    int changes = -1;
+    projects(ctx, 1, 10 * MIB, 20 * MIB);
+    control(ctx, "{\"config\": {\"storage_per_project\": 7340032}}");
+    SUCCEEDS(ctx, quota(ctx, &server, 100 * MIB, &found, &changes));
+    assert_int_equal(changes, 0);
+    SUCCEEDS(ctx, quota(ctx, &server, HARBOR_UNLIMITED, &found, &changes));
+    assert_int_equal(changes, 0);
+}
+
+/* Harbor counts only while quotas are on. */
+static void quotas_are_switched_on(void **state)
+{
+    struct ctx *ctx = *state;
+    const struct harbor_server server = with_robot(ctx);
+    struct harbor_quota found;
+    _cleanup_harbor_ struct harbor *harbor = NULL;
+    projects(ctx, 1, 10 * MIB, 20 * MIB);
+    control(ctx, "{\"config\": {\"quota_per_project_enable\": false}}");
+    SUCCEEDS(ctx, harbor_open(ctx, &server, &harbor));
+    SUCCEEDS(ctx, harbor_quota_set(ctx, harbor, 100 * MIB, true, &found));
+    const json_t *told = control(ctx, NULL);
+    assert_true(json_bool_or(told, "config.quota_per_project_enable", false));
+    assert_int_equal(harbor_changes(harbor), 1);
+    SUCCEEDS(ctx, harbor_quota_set(ctx, harbor, 100 * MIB, true, &found));
+    assert_int_equal(harbor_changes(harbor), 1);
+}
+
+static void many_limits_take_several_calls(void **state)
+{
+    struct ctx *ctx = *state;
+    const struct harbor_server server = with_robot(ctx);
+    struct harbor_quota found = {.left = 1};
+    int changes = -1, calls = 0;
+    projects(ctx, 120, MIB, -1);
+    for (; found.left > 0; calls++)
+        SUCCEEDS(ctx, quota(ctx, &server, 1000 * MIB, &found, &changes));
+    assert_int_equal(calls, 3);
+    SUCCEEDS(ctx, quota(ctx, &server, 1000 * MIB, &found, &changes));
+    assert_int_equal(changes, 0);
+}
+
+/* ---- garbage collection ---- */
+
+static struct s3_proof fresh(void)
+{
+    struct s3_proof proof = {.bucket = "t-aaaaaaaaaaaaaaaa", .at_ms = clock_boottime_ms()};
+    return proof;
+}
+
+static void collection_wants_a_proof(void **state)
+{
+    struct ctx *ctx = *state;
+    struct harbor_server server = with_robot(ctx);
+    const struct harbor_gc_schedule nightly = {.cron = "0 0 3 * * *"};
+    struct s3_proof other = fresh(), old = fresh(), none = {0};
+    int64_t id = 0;
+    snprintf(other.bucket, sizeof other.bucket, "t-bbbbbbbbbbbbbbbb");
+    old.at_ms -= HARBOR_GC_PROOF_MS + 1;
+    server.bucket = "t-aaaaaaaaaaaaaaaa";
+    const struct s3_proof *const bad[] = {NULL, &none, &old, &other};
+    _cleanup_harbor_ struct harbor *harbor = NULL;
+    SUCCEEDS(ctx, harbor_open(ctx, &server, &harbor));
+    for (size_t at = 0; at < ARRAY_SIZE(bad); at++) {
+        FAILS(ctx, harbor_gc_start(ctx, harbor, true, bad[at], &id), ERR_REFUSED, "BucketUnproved");
+        FAILS(ctx, harbor_gc_schedule_set(ctx, harbor, &nightly, bad[at]), ERR_REFUSED,
+              "BucketUnproved");
+    }
+    assert_int_equal(harbor_changes(harbor), 0);
+    assert_int_equal(json_int_or(control(ctx, NULL), "runs", -1), 0);
+    const struct s3_proof good = fresh();
+    SUCCEEDS(ctx, harbor_gc_start(ctx, harbor, true, &good, &id));
+    assert_int_equal(json_int_or(control(ctx, NULL), "runs", -1), 1);
+}
+
+static void collection_is_run_and_told(void **state)
+{
+    struct ctx *ctx = *state;
+    struct harbor_server server = with_robot(ctx);
+    server.bucket = "t-aaaaaaaaaaaaaaaa";
+    const struct s3_proof proof = fresh();
+    struct harbor_gc_run last;
+    int64_t id = 0, again = 0;
+    _cleanup_harbor_ struct harbor *harbor = NULL;
+    SUCCEEDS(ctx, harbor_open(ctx, &server, &harbor));
+    SUCCEEDS(ctx, harbor_gc_last(ctx, harbor, &last));
+    assert_int_equal(last.id, 0);
+    SUCCEEDS(ctx, harbor_gc_start(ctx, harbor, true, &proof, &id));
+    SUCCEEDS(ctx, harbor_gc_last(ctx, harbor, &last));
+    assert_int_equal(last.id, id);
+    assert_string_equal(last.status, "Success");
+    assert_false(last.running || last.failed);
+    assert_int_equal(last.freed_bytes, 7);
+    assert_int_equal(last.blobs, 3);
+    assert_int_equal(last.manifests, 1);
+    /* One that runs is not started again. */
+    control(ctx, "{\"run\": {\"job_status\": \"Running\"}}");
+    SUCCEEDS(ctx, harbor_gc_start(ctx, harbor, true, &proof, &again));
+    assert_int_equal(again, id);
+    assert_int_equal(json_int_or(control(ctx, NULL), "runs", -1), 1);
+    control(ctx, "{\"run\": {\"job_status\": \"Error\"}}");
+    SUCCEEDS(ctx, harbor_gc_last(ctx, harbor, &last));
+    assert_true(last.failed);
+    control(ctx, "{\"set\": {\"jobservice\": false}}");
+    FAILS(ctx, harbor_gc_start(ctx, harbor, true, &proof, &again), ERR_UNAVAILABLE, "HarborFailed");
+}
+
+static void a_schedule_is_set_once(void **state)
+{
+    struct ctx *ctx = *state;
+    struct harbor_server server = with_robot(ctx);
+    server.bucket = "t-aaaaaaaaaaaaaaaa";
+    const struct s3_proof proof = fresh();
+    static const struct harbor_gc_schedule wanted[] = {
+        {"0 0 3 * * *", false}, {"0 0 3 * * *", true}, {"0 30 4 * * 1-5", true}, {NULL, false}};
+    struct harbor_gc_schedule found;
+    _cleanup_harbor_ struct harbor *harbor = NULL;
+    SUCCEEDS(ctx, harbor_open(ctx, &server, &harbor));
+    for (size_t at = 0; at < ARRAY_SIZE(wanted); at++) {
+        for (int turn = 0; turn < 2; turn++)
+            SUCCEEDS(ctx, harbor_gc_schedule_set(ctx, harbor, &wanted[at],
+                                                 wanted[at].cron ? &proof : NULL));
+        assert_int_equal(harbor_changes(harbor), at + 1);
+        SUCCEEDS(ctx, harbor_gc_schedule_get(ctx, harbor, &found));
+        assert_true(str_equal(found.cron, wanted[at].cron));
+        assert_int_equal(found.delete_untagged, wanted[at].delete_untagged);
+    }
+    static const struct harbor_gc_schedule bad = {"* * * *", false};
+    FAILS(ctx, harbor_gc_schedule_set(ctx, harbor, &bad, &proof), ERR_INVALID, "Invalid");
+}
+
+/* ---- both ---- */
+
+static void nothing_is_changed_without_a_lease(void **state)
+{
+    struct ctx *ctx = *state;
+    const struct gate gate = {.check = closed_gate};
+    struct harbor_server server = with_robot(ctx);
+    const struct harbor_gc_schedule nightly = {.cron = "0 0 3 * * *"};
+    const struct s3_proof proof = fresh();
+    struct harbor_quota found;
+    int64_t id = 0;
+    server.bucket = proof.bucket;
+    projects(ctx, 3, 10 * MIB, -1);
+    _cleanup_harbor_ struct harbor *harbor = NULL;
+    SUCCEEDS(ctx, harbor_open(ctx, &server, &harbor));
+    ctx->gate = &gate;
+    FAILS(ctx, quota(ctx, &server, 100 * MIB, &found, NULL), ERR_LEASE_LOST, "LeaseLost");
+    FAILS(ctx, harbor_gc_start(ctx, harbor, true, &proof, &id), ERR_LEASE_LOST, "LeaseLost");
+    FAILS(ctx, harbor_gc_schedule_set(ctx, harbor, &nightly, &proof), ERR_LEASE_LOST, "LeaseLost");
+    ctx->gate = NULL;
+    const json_t *told = control(ctx, NULL);
+    assert_int_equal(json_int_or(told, "quotas.p1.hard.storage", 0), -1);
+    assert_int_equal(json_int_or(told, "runs", -1), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(use_is_summed_over_pages),           TEST(a_quota_refuses_pushes_and_nothing_else),
+        TEST(a_customers_lower_limit_is_kept),    TEST(quotas_are_switched_on),
+        TEST(many_limits_take_several_calls),     TEST(collection_wants_a_proof),
+        TEST(collection_is_run_and_told),         TEST(a_schedule_is_set_once),
+        TEST(nothing_is_changed_without_a_lease),
+    };
+    return cmocka_run_group_tests(tests, start_replay, stop_replay);
+}
