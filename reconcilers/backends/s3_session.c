@@ -7,6 +7,7 @@
 
 #include "reconcilers/backends/gate.h"
 #include "server/base/cleanup.h"
+#include "server/base/clock.h"
 #include "server/base/ctx.h"
 #include "server/base/str.h"
 #include "server/base/xml.h"
@@ -14,7 +15,12 @@
 
 #include <string.h>
 
-enum { BODY_MAX_BYTES = 1 << 20 };
+enum {
+    BODY_MAX_BYTES = 1 << 20,
+    /* The caller holds a lock and a place at another pool meanwhile: a store that hangs must not
+     * keep them. Emptying takes the time that the pass has. */
+    CALL_MS = 5000,
+};
 
 static const struct s3_driver *const drivers[] = {&s3_versitygw, &s3_radosgw, &s3_static};
 
@@ -143,8 +149,12 @@ static int send(struct ctx *ctx, struct s3 *s3, enum call call, const struct s3_
 {
     struct http_response unread;
     struct http_response *response = ret ? ret : &unread;
+    int64_t deadline_ms = ctx->deadline_ms;
+    if (call != CALL_S3_OBJECTS_DELETE)
+        ctx->deadline_ms = clock_boottime_ms() + ctx_left_ms(ctx, CALL_MS);
     int rc = s3_call(ctx, s3->store, key ? key->access : s3->pool->access_key,
                      key ? key->secret : s3->pool->secret_key, request, response);
+    ctx->deadline_ms = deadline_ms;
     s3->unreachable = rc < 0 && response->status == 0;
     metric_add(METRIC_EXTERNAL_CALLS, 1, call_row(call)->name, rc == 0 ? "ok" : ctx->err.reason);
     TRY(rc);

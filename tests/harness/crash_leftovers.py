@@ -3,6 +3,8 @@
 import json
 import os
 
+from . import pools
+
 
 def new_requests(path):
     """A function that returns what the API server has created for us since the last call; events and Leases apart."""
@@ -39,6 +41,7 @@ def leftovers(world, cluster):
     found += [f"namespace {item['metadata']['name']}" for item in namespaces(cluster)
               if "deletionTimestamp" not in item["metadata"]]
     found += [str(row) for rows in world.externals() for row in rows]
+    found += [name for names in world.others() for name in names]
     return found
 
 
@@ -58,3 +61,11 @@ def sweep(world, cluster):
         world.pool_query(f"DROP DATABASE {row[0]} WITH (FORCE)")
     for row in roles:
         world.pool_query(f"DROP ROLE {row[0]}")
+    users, buckets, accounts = world.others()
+    for name, rules in users.items():
+        pools.drop_redis_user(world.stack.env, name, rules)
+    store = pools.Store(world.stack.env)
+    for name in buckets:
+        store.drop(name)
+    for name in accounts:
+        store.call("PATCH", "/delete-user", access=name)

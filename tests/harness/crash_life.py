@@ -16,7 +16,7 @@ import uuid
 
 import psycopg2
 
-from . import crash_state
+from . import crash_state, pools
 from .wait import eventually
 
 STAGES = ("create", "change", "drift", "raise", "lose", "diverge", "resolve", "close", "undo", "purge")
@@ -28,7 +28,7 @@ def _pretty(value):
 
 
 class Life:
-    """One registry: its names, what was seen of it, the canary row in its database."""
+    """One registry: its names, what was seen of it, the canary in its database, its Redis and its bucket."""
 
     def __init__(self, world, cluster, name):
         self.world, self.cluster, self.name = world, cluster, name
@@ -48,22 +48,30 @@ class Life:
         home = self.cluster.get("namespaces", self.namespace)
         return home and "deletionTimestamp" not in home["metadata"]
 
-    def password(self):
-        return crash_state.decoded(self.cluster.get("secrets", f"registry-{self.identity}", "flotilla-system"))["password"]
+    def kept(self):
+        return pools.decoded(self.cluster.get("secrets", f"registry-{self.identity}", "flotilla-system"))
 
     def login(self):
         env = self.world.stack.env
         return psycopg2.connect(host=env["POOL_PG_HOST"], port=env["POOL_PG_PORT"], dbname=f"t_{self.identity}",
-                                user=f"t_{self.identity}", password=self.password())
+                                user=f"t_{self.identity}", password=self.kept()["password"])
 
     def write_canary(self):
         self.canary = uuid.uuid4().hex
         with self.login() as session, session.cursor() as cursor:
             cursor.execute("CREATE TABLE canary AS SELECT %s AS word", (self.canary,))
         session.close()
+        env, kept = self.world.stack.env, self.kept()
+        redis = pools.Redis(env, f"t_{self.identity}", kept["redisPassword"])
+        redis.call("SELECT", pools.index_of(pools.redis_users(env)[f"t_{self.identity}"]))
+        redis.call("SET", "canary", self.canary)
+        redis.close()
+        pools.Store(env, kept["s3AccessKey"], kept["s3SecretKey"]).call("PUT", f"/t-{self.identity}/canary", self.canary.encode())
 
     def read_canary(self):
+        """Of the database; the administrator of Redis counts keys only (crash_state.redis)."""
         env = self.world.stack.env
+        assert pools.Store(env).call("GET", f"/t-{self.identity}/canary") == self.canary
         session = psycopg2.connect(env["POOL_PG_SUPER"], dbname=f"t_{self.identity}")
         try:
             with session.cursor() as cursor:
@@ -76,6 +84,8 @@ class Life:
         found = crash_state.cell(self.cluster, self.namespace, self.identity, self.seen)
         if self.identity:
             found["pool"] = crash_state.pool(self.world.pool_query, self.identity, self.seen)
+            found["redis"] = crash_state.redis(self.world.stack.env, self.identity, self.seen)
+            found["store"] = crash_state.store(self.world.stack.env, self.identity, self.seen)
             if self.canary:
                 found["canary"] = self.read_canary() == self.canary
         return found

@@ -3,14 +3,19 @@
 Two lives of a registry are equal when these snapshots are.
 """
 
-import base64
 import json
 import re
 
+from . import pools
+from .pools import decoded
+
 VARYING = {  # what names an object that another controller made, and what a claim got
-    re.compile(r"pool-1\.\d+"): "pool-1.<slot>",
+    re.compile(r"(pool-\d)\.\d+"): r"\1.<slot>",
+    re.compile(r'"redisIndex": "\d+"'): '"redisIndex": "<index>"',
+    re.compile(r"\+select\|\d+"): "+select|<index>",
     re.compile(r"-portal-[0-9a-f]{6,10}\b"): "-portal-<hash>",
 }
+PROBE = ".flotilla/probe"  # comes and goes with each verification
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 HASHES = {"flotilla.dev/root", "flotilla.dev/desired-hash", "flotilla.dev/published", "pod-template-hash"}
 NOISE = {
@@ -51,10 +56,6 @@ def normal(item, seen):
     return json.loads(text)
 
 
-def decoded(secret):
-    return {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
-
-
 def _object(item, seen):
     meta = item["metadata"]
     if "data" in item:
@@ -78,7 +79,7 @@ def cell(cluster, namespace, identity, seen):
     """Everything of one registry in its cluster."""
     kept = identity and cluster.get("secrets", f"registry-{identity}", "flotilla-system")
     if kept:
-        learn(seen, password=decoded(kept)["password"])
+        learn(seen, **{key: value for key, value in decoded(kept).items() if key != "username"})
     home = cluster.get("namespaces", namespace)
     found = {"namespace": bool(home) and "deletionTimestamp" not in home["metadata"]}  # Terminating is as good as gone
     for resource in ("registries", "deployments", "services", "secrets"):
@@ -111,6 +112,27 @@ def pool(query, identity, seen):
     for name in ("role_oid", "verifier", "database_oid"):
         facts[name] = facts[name] and ("unchanged" if seen.same(name, facts[name]) else "CHANGED")
     return normal(facts, seen)
+
+
+def redis(env, identity, seen):
+    """The user, and how many keys its index holds."""
+    rules = pools.redis_users(env).get(f"t_{identity}")
+    if not rules:
+        return None
+    hashes = re.findall(r"#([0-9a-f]{64})", rules)
+    return normal({"rules": re.sub(r"#[0-9a-f]{64}", "#", rules), "keys": pools.index_size(env, pools.index_of(rules)),
+                   "passwords": "unchanged" if seen.same("redis", hashes) else "CHANGED"}, seen)
+
+
+def store(env, identity, seen):
+    """Bucket with mark, policy and objects, which hold the canary; and the accounts, whose secrets never change."""
+    admin, bucket = pools.Store(env), f"t-{identity}"
+    accounts = {access: secret for access, secret in admin.accounts().items() if access.startswith(f"{bucket}-")}
+    inside = None
+    if bucket in admin.buckets():
+        inside = [admin.mark(bucket), admin.policy(bucket), [name for name in admin.objects(bucket) if name != PROBE]]
+    return normal({"bucket": inside, "accounts": sorted(accounts),
+                   "secrets": not accounts or seen.same("accounts", accounts)}, seen)
 
 
 ROWS_SQL = {

@@ -91,6 +91,29 @@ def redis_users(env):
         admin.close()
 
 
+def index_of(rules):
+    """The only one that an ACL line lets its user select."""
+    return int(re.search(r"\+select\|(\d+)", rules)[1])
+
+
+def drop_redis_user(env, name, rules):
+    admin = Redis(env)
+    admin.call("SELECT", index_of(rules))
+    admin.call("FLUSHDB")
+    admin.call("ACL", "DELUSER", name)
+    admin.call("ACL", "SAVE")
+    admin.close()
+
+
+def index_size(env, index):
+    admin = Redis(env)
+    try:
+        admin.call("SELECT", index)
+        return admin.call("DBSIZE")
+    finally:
+        admin.close()
+
+
 class Store:
     """Signed requests (Signature Version 4); as the pool's administrator where no key is given."""
 
@@ -116,6 +139,8 @@ class Store:
         digest = hashlib.sha256(body).hexdigest()
         headers = {"host": f"{self.host}:{self.port}", "x-amz-content-sha256": digest,
                    "x-amz-date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")}
+        if body:
+            headers["content-md5"] = base64.b64encode(hashlib.md5(body).digest()).decode()
         pairs, authorization = self._authorization(method, path, query, headers, digest)
         connection = http.client.HTTPConnection(self.host, self.port, timeout=20)
         try:
@@ -130,6 +155,7 @@ class Store:
         return text
 
     def buckets(self):
+        """Those with names like a registry's."""
         return sorted(name for name in re.findall(r"<Name>([^<]*)</Name>", self.call("GET", "/")) if name.startswith("t-"))
 
     def accounts(self):
@@ -147,6 +173,11 @@ class Store:
 
     def mark(self, bucket):
         return re.findall(r"<Value>([^<]*)</Value>", self.call("GET", f"/{bucket}", tagging=""))
+
+    def drop(self, bucket):
+        for name in self.objects(bucket):
+            self.call("DELETE", f"/{bucket}/{name}")
+        self.call("DELETE", f"/{bucket}")
 
     def objects(self, bucket):
         return re.findall(r"<Key>([^<]*)</Key>", self.call("GET", f"/{bucket}", **{"list-type": "2"}))

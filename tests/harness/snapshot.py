@@ -8,6 +8,8 @@ names of their keys are looked at.
 import json
 import re
 
+from . import pools
+
 # How far an object came, but not by which steps: two brains may take fewer or more of them.
 _NOISE = ("uid", "resourceVersion", "creationTimestamp", "managedFields", "generation", "selfLink", "deletionTimestamp")
 _NOISY_ANNOTATIONS = ("deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration")
@@ -162,6 +164,20 @@ def _kept_secrets(world):
             for item in world.objects("secrets", "-n", _OWN_NAMESPACE) if item["metadata"]["name"].startswith("registry-")}
 
 
+def _redis(world):
+    """Rights, mark and state of each user; its index and password differ between runs."""
+    return {name: re.sub(r"#[0-9a-f]{64}", "#<password>", re.sub(r"\+select\|\d+", "+select|<index>", rules))
+            for name, rules in pools.redis_users(world.stack.env).items()}
+
+
+def _store(world):
+    """Buckets with mark and policy, and accounts; an access key ends in what is random."""
+    store = pools.Store(world.stack.env)
+    found = {"buckets": {name: [store.mark(name), store.policy(name)] for name in store.buckets()},
+             "accounts": sorted(store.accounts())}
+    return json.loads(re.sub(r"(t-[a-z2-7]{16}-)[a-z2-7]+", r"\1<key>", json.dumps(found)))
+
+
 def _list(items):
     """Deterministic whatever the order in which the server or a race gave them."""
     return sorted(items, key=lambda item: json.dumps(item, sort_keys=True, default=str))
@@ -188,6 +204,8 @@ def take(world):
         "secrets": _kept_secrets(world),
         "databases": {row[0]: list(row[1:]) for row in world.pool_query(_DATABASES)},
         "roles": {row[0]: list(row[1:]) for row in world.pool_query(_ROLES)},
+        "redis": _redis(world),
+        "store": _store(world),
     }
     return json.loads(json.dumps(names.of(state), default=str, sort_keys=True))
 
@@ -209,8 +227,8 @@ def differences(one, other, path=""):
 
 
 def existence(world):
-    """What must not be made anew: the uid of each custom resource, namespace, claim, identity and kept Secret, and
-    the oid of each database and role of the pool."""
+    """What must not be made anew: the uid of each custom resource, namespace, claim, identity and kept Secret; the oid
+    of each database and role; each Redis user's password, each account's secret."""
     found = {}
     items = world.objects("registries,backendclaims,registryidentities", "-A") + _tenant_namespaces(world)
     items += [item for item in world.objects("secrets", "-n", _OWN_NAMESPACE)
@@ -222,4 +240,7 @@ def existence(world):
         found[f"Database {row[0]}"] = row[1]
     for row in world.pool_query("SELECT rolname, oid FROM pg_roles WHERE rolname LIKE 't\\_%'"):
         found[f"Role {row[0]}"] = row[1]
+    users, _, accounts = world.others()
+    found.update({f"User {name}": re.findall(r"#[0-9a-f]{64}", rules) for name, rules in users.items()})
+    found.update({f"Account {name}": secret for name, secret in accounts.items()})
     return found
