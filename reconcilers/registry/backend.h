@@ -74,7 +74,8 @@ struct backend_row {
     const char *what;   /* for people: "database and role" */
     const char *failed; /* reason in BackendsReady: it cannot be reached or brought to the wish */
     const char *lost;   /* reason in Stalled: it was there, and is gone. NULL = it is made anew */
-    bool fenced;        /* asks before each change whether the lock is still held */
+    bool slots_are_places; /* of the server itself: two pools would give each of them twice */
+    bool fenced;           /* asks before each change whether the lock is still held */
     /* As status.externals names it. */
     const char *(*name)(struct ctx *ctx, const struct backend_work *work);
     /* Reads what the provider gave for this slot into `at`; NULL = nothing is ever given. */

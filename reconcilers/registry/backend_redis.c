@@ -193,6 +193,7 @@ const struct backend_row backend_redis = {
     .port = PORT,
     .what = "Redis user and index",
     .failed = "RedisFailed",
+    .slots_are_places = true, /* an index of the server */
     .fenced = true,
     .name = name,
     .begin = begin,

@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* Oldest first, then by name: every observer gives the same answer. */
-static bool is_older(const json_t *a, const json_t *b)
+bool registry_is_older(const json_t *a, const json_t *b)
 {
     int order = strcmp(json_str_or(a, "metadata.creationTimestamp", ""),
                        json_str_or(b, "metadata.creationTimestamp", ""));
@@ -28,7 +28,7 @@ static const json_t *find_elder(struct ctx *ctx, struct pass *pass)
     json_t *other;
     json_array_foreach(pass_list(ctx, pass, KIND_REGISTRY, pass->key.namespace, NULL, NULL), at,
                        other)
-        if (is_older(other, pass->root))
+        if (registry_is_older(other, pass->root))
             return other;
     return NULL;
 }

@@ -6,6 +6,7 @@
 #include "reconcilers/engine/conditions.h"
 #include "reconcilers/registry/identity_reconciler.h"
 #include "reconcilers/registry/scope.h"
+#include "server/base/cleanup.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
 
@@ -25,6 +26,29 @@ static uint64_t wish_of(const struct pass *pass, const char *found)
     return json_hash(json_at(pass->root, "spec")) ^ str_hash(found);
 }
 
+/* Another pool of the same server that was there before. */
+static const json_t *elder_of(struct ctx *ctx, struct pass *pass, enum backend_type type)
+{
+    size_t at;
+    json_t *other;
+    json_array_foreach(pass_list(ctx, pass, KIND_BACKEND_POOL, NULL, NULL, NULL), at, other)
+        if (backend_type_of(json_str(other, "spec.type")) == type &&
+            str_equal(pool_host(other), pool_host(pass->root)) &&
+            pool_port(other) == pool_port(pass->root) && registry_is_older(other, pass->root))
+            return other;
+    return NULL;
+}
+
+static int check_alone(struct ctx *ctx, struct pass *pass, enum backend_type type)
+{
+    const json_t *elder = backend_rows[type]->slots_are_places ? elder_of(ctx, pass, type) : NULL;
+    if (!elder)
+        return 0;
+    return err_set(ctx, ERR_TAKEN, "ServerTaken",
+                   "pool '%s' gives out the slots of this server; two would give each twice",
+                   pool_name(elder));
+}
+
 static int check(struct ctx *ctx, struct pass *pass)
 {
     struct pool_scope *scope = pass->scope;
@@ -40,6 +64,7 @@ static int check(struct ctx *ctx, struct pass *pass)
     if (type == BACKEND_TYPES)
         return err_set(ctx, ERR_INVALID, NULL, "the type of the pool is not known here");
     pass_requeue(pass, POOL_CHECK_MS);
+    TRY(check_alone(ctx, pass, type));
     int rc = backend_rows[type]->check(ctx, pass_kube(pass), home, pass->root, &scope->health);
     TRY(backend_busy(ctx, pass, pass->root, rc));
     verify_done(home->verified, uid, wish_of(pass, health_reason(&scope->health)));
@@ -66,6 +91,19 @@ static void set_health(struct ctx *ctx, const struct pass *pass, int64_t generat
     }
 }
 
+static void set_failure(struct ctx *ctx, const struct pass *pass, int64_t generation)
+{
+    static const char *const own_words[] = {"SecretMissing", "ServerTaken"};
+    const char *reason = "Unreachable";
+    if (str_equal(pass->failure->reason, "BreakerOpen"))
+        return; /* tells less than the failure that opened it */
+    for (size_t at = 0; at < ARRAY_SIZE(own_words); at++)
+        if (str_equal(pass->failure->reason, own_words[at]))
+            reason = own_words[at];
+    condition_set(ctx, pass->status, "Ready", "False", reason, generation, "%s",
+                  pass->failure->message);
+}
+
 static int status(struct ctx *ctx, struct pass *pass)
 {
     const struct pool_scope *scope = pass->scope;
@@ -79,12 +117,7 @@ static int status(struct ctx *ctx, struct pass *pass)
     if (scope->checked) {
         set_health(ctx, pass, generation);
     } else if (pass->rc < 0) {
-        bool secret = str_equal(pass->failure->reason, "SecretMissing");
-        /* An open breaker tells less than the failure that opened it. */
-        if (!str_equal(pass->failure->reason, "BreakerOpen"))
-            condition_set(ctx, pass->status, "Ready", "False",
-                          secret ? "SecretMissing" : "Unreachable", generation, "%s",
-                          pass->failure->message);
+        set_failure(ctx, pass, generation);
     }
     return 0;
 }

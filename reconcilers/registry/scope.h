@@ -119,6 +119,8 @@ char *registry_secret_value(struct ctx *ctx, const json_t *secret, const char *k
 int registry_backend_close(struct ctx *ctx, struct pass *pass, bool *ret_exists);
 /* A person agreed to the loss of what is gone: annotation ANNOTATION_ACCEPT_LOSS. */
 bool registry_accepts_loss(const struct pass *pass);
+/* Oldest first, then by name: every observer gives the same answer. gather.c */
+bool registry_is_older(const json_t *a, const json_t *b);
 /* RFC 3339 text at or before now? False for NULL or garbage. */
 bool registry_time_passed(const char *time, int64_t now_ms);
 /* Claims of an identity by type, read live, duplicates of a race removed; claim.c. NULL = none. */

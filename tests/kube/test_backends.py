@@ -297,3 +297,16 @@ def test_audit_finds_what_was_planted(cell, flotillad, operate_env):
     registry = cell.registry(cell.namespace()).ready()
     cell.store().call("DELETE", f"/t-{registry.id}")
     assert "MissingBucket" in {finding for finding, _ in audit()}
+
+
+def test_two_pools_of_one_redis_do_not_give_an_index_twice(cell):
+    pool_of(cell, "Redis", "same-redis")
+
+    def taken():
+        conditions = {c["type"]: c for c in (cell.get("backendpool", "same-redis").get("status") or {}).get("conditions", [])}
+        return conditions.get("Ready", {}).get("reason") == "ServerTaken" and POOLS["Redis"] in conditions["Ready"]["message"]
+
+    eventually(taken, 15, what="ServerTaken")
+    backends = {**PINNED, "redis": {"pool": "same-redis"}}
+    cell.registry(cell.namespace(), backends=backends).wait("False", "PoolMissing", "BackendsReady").delete()
+    cell.stack.kubectl("delete", "backendpool", "same-redis")
