@@ -1,4 +1,4 @@
-"""A fixed tenth of tests/proofs/spine-crash: each action, calls of each process. One world for all of them."""
+"""A fixed tenth of tests/proofs/*-crash: each action, calls of each process. One world for all of them."""
 
 import pytest
 from harness import crash

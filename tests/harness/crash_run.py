@@ -1,0 +1,98 @@
+"""The crash proof as a program: its options, worlds that share the cases, the figure. tests/proofs/*-crash say which calls.
+
+    tests/prove spine-crash [--only REGEX] [--tenth] [--seed N] [--worlds N] [--list]
+
+A case that hangs mostly waits, so two worlds on servers of their own share the cases.
+"""
+
+import argparse
+import collections
+import os
+import re
+import shutil
+import sys
+import tempfile
+import threading
+import time
+
+from . import crash
+from .stack import Stack
+from .world import World
+
+
+def wanted(calls):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", default="", help="cases whose name this finds, e.g. 'pg[.]role.*kill'")
+    parser.add_argument("--tenth", action="store_true", help="every tenth, the same ones each time")
+    parser.add_argument("--seed", default=os.environ.get("PROOF_SEED", "1"), help="decides in which stage a point fires")
+    parser.add_argument("--worlds", type=int, default=2, help="how many at a time")
+    parser.add_argument("--list", action="store_true")
+    options = parser.parse_args()
+    chosen = [case for case in crash.cases() if crash.proof_of(case) == calls]
+    chosen = crash.tenth(chosen) if options.tenth else chosen
+    return options, [case for case in chosen if re.search(options.only, case.name)]
+
+
+class Worker(threading.Thread):
+    """One world, until no case is left."""
+
+    def __init__(self, directory, seed, waiting):
+        super().__init__()
+        self.directory, self.seed, self.waiting = directory, seed, waiting
+        self.done, self.outstayed, self.failures, self.error = 0, 0, [], None
+
+    def run(self):
+        stack = Stack(f"{self.directory}/stack")
+        try:
+            stack.up()
+            proof = crash.Proof(World(stack, f"{self.directory}/world"), self.seed)
+            proof.begin()
+            proof.record()
+            while self.waiting:
+                self.run_case(proof, self.waiting.popleft())
+            proof.end()
+            self.outstayed = proof.outstayed
+        except Exception as error:  # pylint: disable=broad-except
+            self.error = error
+            raise
+        finally:
+            stack.down()
+
+    def run_case(self, proof, case):
+        started = time.monotonic()
+        self.done += 1
+        try:
+            stage, deaths, slowest = proof.run_case(case)
+            print(f"ok   {case.name:45} in {stage:8} {deaths} deaths {time.monotonic() - started:5.1f} s"
+                  f" (longest: {slowest[0]} {slowest[1]} s)", flush=True)
+        except AssertionError as error:
+            self.failures.append(case.name)
+            print(f"FAIL {case.name:45} {time.monotonic() - started:5.1f} s\n{error}", flush=True)
+            proof.rebuild()
+
+
+def main(calls):
+    options, chosen = wanted(calls)
+    if options.list:
+        print("\n".join(case.name for case in chosen))
+        return 0
+    directory = tempfile.mkdtemp(prefix=f"{calls}-", dir=os.environ.get("FLOTILLA_TEST_DIR"))
+    os.chmod(directory, 0o755)
+    started, waiting = time.monotonic(), collections.deque(chosen)
+    workers = [Worker(f"{directory}/{number}", options.seed, waiting) for number in range(min(options.worlds, len(chosen)))]
+    for worker in workers:
+        os.mkdir(worker.directory)
+        worker.start()
+    for worker in workers:
+        worker.join()
+    failures = [name for worker in workers for name in worker.failures]
+    errors = [repr(worker.error) for worker in workers if worker.error]
+    done = sum(worker.done for worker in workers)
+    if failures or errors:
+        print(f"logs: {directory}", *failures, *errors, sep="\n  ")
+    else:
+        shutil.rmtree(directory, ignore_errors=True)
+    outstayed = sum(worker.outstayed for worker in workers)
+    print(f"{calls}: {done} of {len(chosen)} cases, {len(failures)} failures, {outstayed} ends by the watchdog,"
+          f" {time.monotonic() - started:.0f} s, seed {options.seed}")
+    return 0 if chosen and done == len(chosen) and not failures and not errors else 1
