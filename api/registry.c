@@ -23,6 +23,7 @@ const struct registry_field registry_fields[] = {
     {"lifecycle", AUDIENCE_PROVIDER | AUDIENCE_SYSTEM, "DELETE and undelete set it"},
     {"purgeAfter", AUDIENCE_SYSTEM, "end of the grace period"},
     {"deletionPolicy", AUDIENCE_PROVIDER, "ignored on a resource that the fleet owns"},
+    {"adminSecretRef.name", AUDIENCE_SYSTEM, "Secret with the first admin password"},
     {"backends.postgresql.pool", AUDIENCE_PROVIDER, "pins a pool"},
     {"backends.redis.pool", AUDIENCE_PROVIDER, "pins a pool"},
     {"backends.s3.pool", AUDIENCE_PROVIDER, "pins a pool"},
@@ -62,6 +63,7 @@ struct registry_spec registry_spec_bind(const json_t *object)
         .purge_after = json_str(spec, "purgeAfter"),
         .deletion = str_equal(json_str(spec, "deletionPolicy"), "Delete") ? REGISTRY_DELETE
                                                                           : REGISTRY_RETAIN,
+        .admin_secret = json_str(spec, "adminSecretRef.name"),
         .pools = {[BACKEND_POSTGRESQL] = json_str(spec, "backends.postgresql.pool"),
                   [BACKEND_REDIS] = json_str(spec, "backends.redis.pool"),
                   [BACKEND_S3] = json_str(spec, "backends.s3.pool")},

@@ -16,6 +16,7 @@ static int run(struct ctx *ctx, const struct config *config)
     const struct fleet_options options = {
         .conninfo = config->database_fleet,
         .cells_dir = config->cells_dir,
+        .kek_file = config->kek_file,
         .identity = process_identity(ctx, config),
         .workers = (int)config->workers,
         .poll_ms = (int)config->poll_interval_ms,

@@ -8,6 +8,7 @@
 #include "server/base/str.h"
 #include "server/net/metrics.h"
 #include "server/store/fleet.h"
+#include "server/store/sealed.h"
 
 #include <string.h>
 
@@ -106,6 +107,8 @@ static int rescan(struct ctx *ctx, struct pg_pool *pool, struct cell *cell)
     int rc = mark_missing(ctx, pool, cell);
     if (rc == 0)
         rc = find_leftovers(ctx, pool, cell);
+    if (rc == 0)
+        rc = store_fleet_undelivered(ctx, pool, cell->name);
     if (rc < 0)
         cell->rescan = true;
     return rc;
@@ -129,6 +132,9 @@ static void add_present(struct ctx *ctx, struct batch *batch, const json_t *row,
 {
     enum verdict verdict = resource_judge(row, object);
     note_suspect(batch, row, verdict);
+    if (verdict == VERDICT_CURRENT && json_is_object(json_object_get(row, "handover")) &&
+        resource_keeps_password(object))
+        suspect(batch, json_str(row, "id"), true);
     if (!json_bool_or(row, "tombstone", false))
         json_array_append(batch->projections, project(ctx, object, verdict_row(verdict)->is_drift));
 }

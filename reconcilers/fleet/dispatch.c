@@ -38,7 +38,7 @@ void *dispatch_run_worker(void *arg)
         pthread_mutex_unlock(&fleet->lock);
         struct ctx ctx = fleet_ctx(fleet, arena, WORK_DEADLINE_MS);
         const struct store_fleet_item item = {desk->id, fleet->identity, desk->generation};
-        publish_item(&ctx, fleet->pool, fleet->cells, &item);
+        publish_item(&ctx, fleet->pool, fleet->cells, fleet->keks, &item);
         if (desk->cell)
             atomic_fetch_sub(&desk->cell->busy, 1);
         pthread_mutex_lock(&fleet->lock);

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdint.h>
 
+struct kek_ring;
 struct pg_pool;
 
 enum { WORKERS_MAX = 64, DESK_ID_BYTES = 64, STATEMENT_DEADLINE_MS = 10000 };
@@ -32,6 +33,7 @@ struct fleet {
     struct pg_pool *pool;       /* workers, dispatcher, collector */
     struct pg_pool *lease_pool; /* the lease thread alone */
     struct cells *cells;
+    struct kek_ring *keks;
     pthread_t dispatcher, collector, leaser;
     pthread_mutex_t lock; /* guards desks, stop; `wake` is signalled when either changes */
     pthread_cond_t wake;

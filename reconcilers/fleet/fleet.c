@@ -7,6 +7,7 @@
 
 #include "reconcilers/fleet/collect.h"
 #include "reconcilers/fleet/dispatch.h"
+#include "server/adapters/kek.h"
 #include "server/adapters/pg.h"
 #include "server/base/clock.h"
 #include "server/base/ctx.h"
@@ -108,12 +109,13 @@ static void give_back(struct fleet *fleet)
     arena_free(arena);
 }
 
-static struct fleet *fleet_new(const struct fleet_options *options)
+static struct fleet *fleet_new(const struct fleet_options *options, struct kek_ring *keks)
 {
     struct fleet *fleet = calloc(1, sizeof *fleet);
     if (!fleet)
         abort();
     fleet->options = *options;
+    fleet->keks = keks;
     fleet->conninfo = strdup(options->conninfo);
     fleet->cells_dir = strdup(options->cells_dir);
     fleet->identity = strdup(options->identity);
@@ -139,7 +141,9 @@ int fleet_start(struct ctx *ctx, const struct fleet_options *options, struct fle
         return err_set(ctx, ERR_CONFIG, NULL, "fleet needs a database, cells and an identity");
     if (options->workers < 1 || options->workers > WORKERS_MAX)
         return err_set(ctx, ERR_CONFIG, NULL, "workers must be from 1 to %d", WORKERS_MAX);
-    struct fleet *fleet = fleet_new(options);
+    struct kek_ring *keks;
+    TRY(kek_ring_open(ctx, options->kek_file, &keks));
+    struct fleet *fleet = fleet_new(options, keks);
     for (int index = 0; index < fleet->options.workers; index++) {
         fleet->desk[index].fleet = fleet;
         start_thread(&fleet->desk[index].thread, dispatch_run_worker, &fleet->desk[index]);
@@ -171,6 +175,7 @@ void fleet_stop(struct fleet *fleet)
     cells_free(fleet->cells);
     pg_pool_free(fleet->pool);
     pg_pool_free(fleet->lease_pool);
+    kek_ring_free(fleet->keks);
     pthread_cond_destroy(&fleet->wake);
     pthread_mutex_destroy(&fleet->lock);
     free(fleet->conninfo);

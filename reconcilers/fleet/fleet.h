@@ -15,6 +15,7 @@ struct fleet;
 struct fleet_options {
     const char *conninfo;  /* of the role flotilla_fleet */
     const char *cells_dir; /* where the kubeconfig files are that the cells' rows name */
+    const char *kek_file;  /* see server/adapters/kek.h; audit needs none */
     const char *identity;  /* unique per process */
     int workers;
     int poll_ms;           /* how often the outbox is asked */
@@ -23,7 +24,8 @@ struct fleet_options {
     bool lease_gate; /* false: takes what others hold (fault proofs only) */
 };
 
-/* Strings are copied. Returns once the threads run; the database may still be away. */
+/* Strings are copied. Returns once the threads run; the database may still be away. -ERR_CONFIG
+ * when the key file is no good. */
 int fleet_start(struct ctx *ctx, const struct fleet_options *options, struct fleet **ret);
 /* The database has answered and the cells' rows were read. A cell that is down does not count. */
 bool fleet_ready(const struct fleet *fleet);

@@ -1,5 +1,6 @@
 #include "reconcilers/fleet/publish.h"
 
+#include "reconcilers/fleet/handover.h"
 #include "reconcilers/fleet/place.h"
 #include "reconcilers/fleet/purge.h"
 #include "reconcilers/fleet/tell.h"
@@ -109,6 +110,7 @@ int publish_create(struct ctx *ctx, struct work *work)
     if (!row || json_bool_or(row, "tombstone", false) || json_bool_or(row, "diverged", false) ||
         json_int_or(row, "generation", 0) != work_generation(work))
         return publish_again(ctx, "the row changed while its namespace was made");
+    TRY(handover_offer(ctx, work));
     return apply(ctx, work);
 }
 
@@ -224,6 +226,12 @@ static int open_cell(struct ctx *ctx, struct work *work)
     return 0;
 }
 
+/* After which the operator's word about the hand-over counts. */
+static bool is_live_and_ours(enum verdict verdict)
+{
+    return verdict == VERDICT_CURRENT || verdict == VERDICT_STALE || verdict == VERDICT_DRIFTED;
+}
+
 static int run_round(struct ctx *ctx, struct work *work)
 {
     TRY(store_fleet_row(ctx, work->pool, work->id, &work->row));
@@ -247,7 +255,11 @@ static int run_round(struct ctx *ctx, struct work *work)
     bool is_handled = false;
     if (flag(work, "due"))
         TRY(purge_due(ctx, work, verdict, &is_handled));
-    return is_handled || !actions[verdict] ? 0 : actions[verdict](ctx, work);
+    if (is_handled)
+        return 0;
+    if (actions[verdict])
+        TRY(actions[verdict](ctx, work));
+    return is_live_and_ours(verdict) ? handover_settle(ctx, work) : 0;
 }
 
 static int run_rounds(struct ctx *ctx, struct work *work)
@@ -290,9 +302,9 @@ static int settle(struct ctx *ctx, const struct work *work, const struct store_f
 }
 
 void publish_item(struct ctx *ctx, struct pg_pool *pool, struct cells *cells,
-                  const struct store_fleet_item *item)
+                  const struct kek_ring *keks, const struct store_fleet_item *item)
 {
-    struct work work = {.pool = pool, .cells = cells, .id = item->id};
+    struct work work = {.pool = pool, .cells = cells, .keks = keks, .id = item->id};
     log_field(ctx, "registry", item->id);
     int rc = run_rounds(ctx, &work);
     const char *cell = work.cell ? work.cell->name : "";

@@ -11,12 +11,14 @@
 #include "server/store/fleet.h"
 
 struct ctx;
+struct kek_ring;
 struct pg_pool;
 
 /* What one round knows. Rows and objects are read anew in each round. */
 struct work {
     struct pg_pool *pool;
     struct cells *cells;
+    const struct kek_ring *keks;
     const char *id;
     json_t *row;
     struct cell *cell;
@@ -36,7 +38,7 @@ static inline int64_t work_generation(const struct work *work)
  * Never fails: what went wrong is logged (one line) and kept in the outbox row.
  */
 void publish_item(struct ctx *ctx, struct pg_pool *pool, struct cells *cells,
-                  const struct store_fleet_item *item);
+                  const struct kek_ring *keks, const struct store_fleet_item *item);
 
 /* For purge.c: -ERR_CONFLICT, upon which the round starts again by reading everything. */
 int publish_again(struct ctx *ctx, const char *why);

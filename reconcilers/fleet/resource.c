@@ -19,7 +19,7 @@ static const struct verdict_row rows[] = {
 
 /* Members of spec that a row may lack and a custom resource may have, without a default in the CRD.
  * A member with a default must be in the row's object: else it would look like an edit. */
-static const char *const optional_members[] = {"purgeAfter", "backends"};
+static const char *const optional_members[] = {"purgeAfter", "backends", "adminSecretRef"};
 
 const struct verdict_row *verdict_row(enum verdict verdict)
 {
@@ -41,6 +41,11 @@ const char *resource_id(const json_t *object)
     return str_equal(kube_label(object, LABEL_FLEET), "true")
                ? kube_label(object, LABEL_REGISTRY_ID)
                : NULL;
+}
+
+bool resource_keeps_password(const json_t *object)
+{
+    return str_equal(json_str(object, "status.adminPassword"), "Kept");
 }
 
 /* What we write beside a spec: which revision it is and a hash of it. Who edits by hand leaves it.

@@ -4,8 +4,9 @@
  *
  * A row, as sql/queries/fleet_rows.sql builds it:
  *   {id, tenant, cell, namespace, name, identity, generation, published, closed, due, diverged,
- *    tombstone, object, fence}
- * `object` is the custom resource as the cell shall have it, `fence` its namespace.
+ *    tombstone, object, fence, handover}
+ * `object` is the custom resource as the cell shall have it, `fence` its namespace, `handover` the
+ * Secret with the first admin password, without the password, or null when the cell keeps it.
  */
 #pragma once
 
@@ -59,6 +60,9 @@ json_t *resource_desired(struct ctx *ctx, const json_t *row, const json_t *live)
 /* Members of live's spec that the row does not have, as a merge patch that removes them, fenced by
  * what was read; NULL = there are none. An apply cannot remove what we do not own. */
 json_t *resource_strays(struct ctx *ctx, const json_t *row, const json_t *live);
+
+/* The operator says that it keeps a copy of the first admin password. */
+bool resource_keeps_password(const json_t *object);
 
 int64_t resource_revision(const json_t *object);
 /* Value of LABEL_REGISTRY_ID, or NULL when it is no fleet's resource. */

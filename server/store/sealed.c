@@ -17,6 +17,31 @@ static struct store_sealed sealed_of(const json_t *document)
     };
 }
 
+int store_fleet_sealed(struct ctx *ctx, struct pg_pool *pool, const char *registry,
+                       struct store_sealed *ret, bool *ret_found)
+{
+    const struct statement statement = {"fleet_sealed", CALL_FLEET_SECRET_READ, {registry}, 1};
+    json_t *documents;
+    TRY(statement_documents(ctx, pool, &statement, &documents));
+    *ret_found = json_array_size(documents) > 0;
+    *ret = sealed_of(json_array_get(documents, 0));
+    return 0;
+}
+
+int store_fleet_shred(struct ctx *ctx, struct pg_pool *pool, const char *registry,
+                      bool *ret_changed)
+{
+    const struct statement statement = {"fleet_shred", CALL_FLEET_SHRED, {registry}, 1};
+    return statement_guarded(ctx, pool, &statement, ret_changed);
+}
+
+int store_fleet_undelivered(struct ctx *ctx, struct pg_pool *pool, const char *cell)
+{
+    const struct statement statement = {"fleet_undelivered", CALL_FLEET_ENQUEUE, {cell}, 1};
+    struct pg_rows rows;
+    return statement_run(ctx, pool, &statement, &rows);
+}
+
 static json_t *ids_of(struct ctx *ctx, const struct kek_ring *ring)
 {
     json_t *ids = arena_json(ctx->arena, json_array());

@@ -23,6 +23,17 @@ struct store_sealed {
     struct envelope envelope; /* of a batch: without the text */
 };
 
+/* ---- the hand-over, see reconcilers/fleet/handover.h ---- */
+
+/* *ret_found false: `registry` has none, or it was shredded. */
+int store_fleet_sealed(struct ctx *ctx, struct pg_pool *pool, const char *registry,
+                       struct store_sealed *ret, bool *ret_found);
+/* For good; *ret_changed false: somebody else did. */
+int store_fleet_shred(struct ctx *ctx, struct pg_pool *pool, const char *registry,
+                      bool *ret_changed);
+/* Puts work into the outbox for each registry of `cell` whose secret is still here. */
+int store_fleet_undelivered(struct ctx *ctx, struct pg_pool *pool, const char *cell);
+
 /* ---- another key, see server/cmd_rekey.c; `first` is the key under which all shall be ---- */
 
 /* Rows behind `after` that are under another one of the ring's keys; by id, *ret_count 0 = no more.

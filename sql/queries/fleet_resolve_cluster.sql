@@ -34,10 +34,20 @@ WITH live AS (
     RETURNING id, tenant_id, generation
 ), forgotten AS (
     DELETE FROM registry_status s USING buried b WHERE s.registry_id = b.id
+), shredded AS (
+    UPDATE sealed_secret s SET kek_id = NULL, wrapped_dek = NULL, sealed = NULL, shredded_at = now()
+    FROM buried b
+    WHERE s.owner_kind = 'registry' AND s.owner_id = b.id AND s.shredded_at IS NULL
 ), observed AS (
     INSERT INTO registry_status (registry_id, tenant_id, phase)
     SELECT id, tenant_id, 'updating' FROM taken
     ON CONFLICT (registry_id) DO NOTHING
+), remembered AS ( -- the spec names a hand-over: there was a secret, and it is not here
+    INSERT INTO sealed_secret (id, tenant_id, owner_kind, owner_id, purpose, shredded_at)
+    SELECT 'sec_' || substr(taken.id, 5), taken.tenant_id, 'registry', taken.id, 'admin-password', now()
+    FROM taken, live
+    WHERE live.spec ? 'adminSecretRef'
+    ON CONFLICT (owner_kind, owner_id, purpose) DO NOTHING
 ), looked_at AS ( -- nothing happens in the cell that would tell of this row: a new epoch looks at all of it
     UPDATE cell_lease SET epoch = epoch + 1 WHERE cell = $2 AND EXISTS (SELECT FROM taken)
 ), resolved AS (

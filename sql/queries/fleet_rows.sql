@@ -1,6 +1,8 @@
 -- Rows as reconcilers/fleet/resource.h describes them: $1 ids, or NULL for all behind $2, 1000 at a time.
--- `object` is the custom resource as the cell shall have it, `fence` the namespace around it. An unknown
--- plan becomes a size that the cell refuses by name.
+-- `object` is the custom resource as the cell shall have it, `fence` the namespace around it, `handover` the
+-- Secret with the first admin password, without it, while that is still here. The name of that Secret stays in
+-- the spec for good: what is published does not change when it was handed over. It is the same in each cell, so
+-- that the fleet's rights can be for this name alone. An unknown plan becomes a size that the cell refuses by name.
 SELECT jsonb_build_object(
     'id', r.id, 'tenant', r.tenant_id, 'cell', r.cell, 'namespace', r.namespace, 'name', r.name,
     'identity', r.identity, 'generation', r.generation, 'published', r.published,
@@ -13,6 +15,9 @@ SELECT jsonb_build_object(
             'flotilla.dev/managed', 'true',
             'pod-security.kubernetes.io/enforce', 'restricted',
             'pod-security.kubernetes.io/enforce-version', 'latest'))),
+    'handover', CASE WHEN a.id IS NOT NULL AND a.shredded_at IS NULL THEN jsonb_build_object(
+        'apiVersion', 'v1', 'kind', 'Secret', 'type', 'Opaque', 'immutable', true,
+        'metadata', jsonb_build_object('namespace', r.namespace, 'name', 'admin-handover', 'labels', labels.of_both)) END,
     'object', jsonb_build_object(
         'apiVersion', 'registry.flotilla.dev/v1alpha1', 'kind', 'Registry',
         'metadata', jsonb_build_object('namespace', r.namespace, 'name', r.name, 'labels', labels.of_both),
@@ -20,9 +25,11 @@ SELECT jsonb_build_object(
             'revision', r.generation, 'identity', r.identity, 'version', r.spec -> 'version',
             'size', coalesce(upper(p.size), 'plan ' || (r.spec ->> 'plan')), 'host', r.spec -> 'host',
             'lifecycle', initcap(r.lifecycle), 'purgeAfter', api_time(r.purge_after),
-            'deletionPolicy', 'Retain'))))
+            'deletionPolicy', 'Retain',
+            'adminSecretRef', CASE WHEN a.id IS NOT NULL THEN jsonb_build_object('name', 'admin-handover') END))))
 FROM registry r
-LEFT JOIN plan p ON p.name = r.spec ->> 'plan',
+LEFT JOIN plan p ON p.name = r.spec ->> 'plan'
+LEFT JOIN sealed_secret a ON a.owner_kind = 'registry' AND a.owner_id = r.id AND a.purpose = 'admin-password',
 LATERAL (SELECT jsonb_build_object('flotilla.dev/fleet', 'true', 'flotilla.dev/registry-id', r.id,
                                    'flotilla.dev/tenant', r.tenant_id,
                                    'app.kubernetes.io/managed-by', 'flotilla')) AS labels (of_both)

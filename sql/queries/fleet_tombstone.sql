@@ -6,6 +6,10 @@ WITH buried AS (
     RETURNING id, tenant_id, generation
 ), forgotten AS (
     DELETE FROM registry_status s USING buried b WHERE s.registry_id = b.id
+), shredded AS (
+    UPDATE sealed_secret s SET kek_id = NULL, wrapped_dek = NULL, sealed = NULL, shredded_at = now()
+    FROM buried b
+    WHERE s.owner_kind = 'registry' AND s.owner_id = b.id AND s.shredded_at IS NULL
 ), ended AS (
     UPDATE operation o
     SET status = 'succeeded', started_at = coalesce(o.started_at, now()), finished_at = now()

@@ -80,6 +80,9 @@ def cell(cluster, namespace, identity, seen):
     kept = identity and cluster.get("secrets", f"registry-{identity}", "flotilla-system")
     if kept:
         learn(seen, **{key: value for key, value in decoded(kept).items() if key != "username"})
+    handover = cluster.get("secrets", "admin-handover", namespace)
+    if handover:
+        learn(seen, admin_password=decoded(handover)["password"])
     home = cluster.get("namespaces", namespace)
     found = {"namespace": bool(home) and "deletionTimestamp" not in home["metadata"]}  # Terminating is as good as gone
     for resource in ("registries", "deployments", "services", "secrets"):
@@ -143,6 +146,7 @@ ROWS_SQL = {
     "operations": "SELECT kind, status, requested_generation, error, started_at IS NULL FROM operation"
                   " WHERE registry_id = %s ORDER BY id",
     "audit": "SELECT action FROM audit_event WHERE resource_id = %s ORDER BY id",
+    "sealed": "SELECT purpose, delivered_at IS NULL, shredded_at IS NULL FROM sealed_secret WHERE owner_id = %s",
     "outbox": "SELECT generation FROM outbox WHERE registry_id = %s",
 }
 COUNTERS_SQL = """

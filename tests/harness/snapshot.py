@@ -28,7 +28,11 @@ _ROWS = """
            ARRAY(SELECT o.kind || ' ' || CASE o.status WHEN 'superseded' THEN 'succeeded' ELSE o.status END
                  FROM operation o WHERE o.registry_id = r.id ORDER BY o.id),
            ARRAY(SELECT a.action FROM audit_event a WHERE a.resource_id = r.id ORDER BY a.id),
-           (SELECT count(*) FROM outbox o WHERE o.registry_id = r.id)
+           (SELECT count(*) FROM outbox o WHERE o.registry_id = r.id),
+           ARRAY(SELECT concat_ws(' ', a.purpose,
+                                  CASE WHEN a.delivered_at IS NOT NULL AND r.deleted_at IS NULL THEN 'delivered' END,
+                                  CASE WHEN a.shredded_at IS NOT NULL THEN 'shredded' END)
+                 FROM sealed_secret a WHERE a.owner_id = r.id)
     FROM registry r JOIN tenant t ON t.id = r.tenant_id LEFT JOIN registry_status s ON s.registry_id = r.id
     ORDER BY r.id"""
 
@@ -73,7 +77,7 @@ def _presence(tree, *keys):
 
 def _rows(world, names):
     rows = {}
-    for row_id, name, identity, namespace, tenant, row, status, operations, actions, waiting in world.db.query(_ROWS):
+    for row_id, name, identity, namespace, tenant, row, status, operations, actions, waiting, sealed in world.db.query(_ROWS):
         names.add(namespace, f"<namespace {name}>")
         names.add(row_id, f"<id {name}>")
         names.add(identity, f"<identity {name}>")
@@ -90,6 +94,7 @@ def _rows(world, names):
             "operations": operations,
             "actions": actions,
             "outbox": waiting,
+            "sealed": sealed,
         }
     return rows
 

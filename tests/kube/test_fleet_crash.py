@@ -8,6 +8,7 @@ import pytest
 from harness import REPO
 from harness.wait import eventually
 from kube.test_fleet import env, make  # noqa: F401  pylint: disable=unused-import
+from kube.test_handover import shop  # noqa: F401  pylint: disable=unused-import
 
 LEASES = {"FLOTILLA_LEASE_DURATION_MS": 500, "FLOTILLA_LEASE_RENEW_MS": 100, "FLOTILLA_LEASE_DEADLINE_MS": 300}
 CALLS = re.findall(r'CALL\(\w+,\s*"(fleet\.[^"]+)",\s*"fleet"', (REPO / "server/base/calls.def").read_text())
@@ -47,6 +48,8 @@ def life(row):
     row.hold_identity()
     row.operate()
     eventually(lambda: row.last_operation() == "succeeded", 60)
+    row.keep()
+    eventually(lambda: row.sealed() == (False, True) and not row.secret() and not row.waits(), 60)
     for size in ("L", "M", "L"):
         row.patch({"spec": {"size": size}})
         eventually(lambda: row.live()["spec"]["size"] == "S" and not row.waits(), 60)
@@ -64,14 +67,14 @@ def life(row):
 
 
 @pytest.mark.parametrize("action", ["error", "kill"])
-def test_every_call_may_fail_once(flotillad, env, make, tmp_path, action):  # noqa: F811
+def test_every_call_may_fail_once(flotillad, env, make, shop, tmp_path, action):  # noqa: F811
     marks = tmp_path / "marks"
     marks.mkdir()
     points = ";".join(f"{call}.{side}={action}" for call in CALLS for side in ("before", "after"))
     supervisor = Supervisor(flotillad, {**env, **LEASES, "FLOTILLA_FAILPOINTS": points, 
                                          "FLOTILLA_FAILPOINT_DIR": marks})
     try:
-        life(make(f"crash-{action}"))
+        life(shop.order(f"crash-{action}"))
         behind = make(f"behind-{action}")
         eventually(lambda: behind.revision() == 1 and not behind.waits(), 60)
         behind.resize("m")

@@ -42,6 +42,10 @@ static json_t *large(void)
 {
     return json_string("L");
 }
+static json_t *kept(void)
+{
+    return json_string("Kept");
+}
 static json_t *nine(void)
 {
     return json_integer(9);
@@ -58,6 +62,8 @@ static const struct edit edits[] = {
     {"edited", 5, 5, "spec.size", large, VERDICT_DRIFTED},
     {"edited before the row knew that it was published", 5, 4, "spec.size", large, VERDICT_DRIFTED},
     {"a member added", 5, 5, "spec.purgeAfter", large, VERDICT_DRIFTED},
+    {"a hand-over named", 5, 5, "spec.adminSecretRef", large, VERDICT_DRIFTED},
+    {"a status that we do not judge", 5, 5, "status.adminPassword", kept, VERDICT_CURRENT},
     {"a member of nobody's added", 5, 5, "spec.tomorrow", large, VERDICT_CURRENT},
     {"revision raised by hand", 5, 5, "spec.revision", nine, VERDICT_RAISED},
     {"we published more than the row knows", 6, 5, NULL, NULL, VERDICT_AHEAD},
@@ -123,6 +129,29 @@ static void test_resource__strays_are_removed_under_a_fence(void **state)
     assert_string_equal(json_str(patch, "metadata.resourceVersion"), "77");
 }
 
+/* What lets the fleet forget a password: this word in the status, and nothing else. */
+static void test_resource__keeps_only_what_it_says(void **state)
+{
+    struct ctx *ctx = *state;
+    static const struct {
+        const char *path, *value;
+        bool keeps;
+    } rows[] = {
+        {"status.adminPassword", "Kept", true},    {"status.adminPassword", "kept", false},
+        {"status.adminPassword", "", false},       {"status.adminPassword", "Keptx", false},
+        {"spec.adminPassword", "Kept", false},     {"adminPassword", "Kept", false},
+        {"status.adminPassword.x", "Kept", false}, {"status.other", "Kept", false},
+    };
+    assert_false(resource_keeps_password(NULL));
+    assert_false(resource_keeps_password(published(ctx, row(ctx))));
+    for (size_t index = 0; index < ARRAY_SIZE(rows); index++) {
+        json_t *live = published(ctx, row(ctx));
+        json_put(live, rows[index].path, json_string(rows[index].value));
+        if (resource_keeps_password(live) != rows[index].keeps)
+            fail_msg("%s: %s", rows[index].path, rows[index].value);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +159,7 @@ int main(void)
         TEST(test_resource__tells_two_histories_apart),
         TEST(test_resource__desired_is_fenced),
         TEST(test_resource__strays_are_removed_under_a_fence),
+        TEST(test_resource__keeps_only_what_it_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
