@@ -1,7 +1,23 @@
 /* The rows of tenants, API keys and cells. */
 #include "api/account_request.h"
 
+#include "server/base/ctx.h"
+
 #define EVERYBODY (AUDIENCE_TENANT | AUDIENCE_PROVIDER)
+
+static const struct field tenant_fields[] = {
+    {"name", FIELD_STRING, AUDIENCE_PROVIDER, true, offsetof(struct tenant_request, name), 1, 40,
+     schema_is_title, "a name for people: 1 to 40 bytes, printable, no blank at either end"},
+    {"registryLimit", FIELD_INTEGER, AUDIENCE_PROVIDER, false,
+     offsetof(struct tenant_request, registry_limit), 0, 10000, NULL,
+     "how many registries the tenant may have, closed ones included"},
+    {"keyLimit", FIELD_INTEGER, AUDIENCE_PROVIDER, false,
+     offsetof(struct tenant_request, key_limit), 0, 10000, NULL,
+     "how many API keys the tenant may have, revoked ones not counted"},
+    {.path = "id", .type = FIELD_READ_ONLY, .doc = "ids are given by the server"},
+    {.path = "createdAt", .type = FIELD_READ_ONLY, .doc = "the server sets it"},
+    {0},
+};
 
 static const struct field name_fields[] = {
     {"name", FIELD_STRING, EVERYBODY, true, offsetof(struct name_request, name), 1, 40,
@@ -24,6 +40,26 @@ static const struct field cell_fields[] = {
     {.path = "createdAt", .type = FIELD_READ_ONLY, .doc = "the server sets it"},
     {0},
 };
+
+int tenant_request_create(struct ctx *ctx, enum audience audience, const json_t *body,
+                          struct tenant_request *ret, struct field_errors *errors)
+{
+    *ret = (struct tenant_request){.registry_limit = TENANT_REGISTRY_LIMIT,
+                                   .key_limit = TENANT_KEY_LIMIT};
+    return schema_bind(ctx, tenant_fields, BIND_WHOLE, audience, body, ret, errors);
+}
+
+int tenant_request_patch(struct ctx *ctx, enum audience audience, const json_t *body,
+                         struct tenant_request *ret, struct field_errors *errors)
+{
+    *ret = (struct tenant_request){.registry_limit = TENANT_LIMIT_KEPT,
+                                   .key_limit = TENANT_LIMIT_KEPT};
+    TRY(schema_bind(ctx, tenant_fields, BIND_PATCH, audience, body, ret, errors));
+    if (!ret->name)
+        return 0;
+    field_errors_add(errors, "/name", "Immutable", "a tenant keeps its name");
+    return err_set(ctx, ERR_INVALID, "InvalidFields", "/name: a tenant keeps its name");
+}
 
 int name_request_bind(struct ctx *ctx, enum audience audience, const json_t *body,
                       struct name_request *ret, struct field_errors *errors)

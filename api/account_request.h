@@ -5,7 +5,14 @@
 
 #include <stdint.h>
 
-struct name_request { /* a tenant, an API key */
+enum { TENANT_REGISTRY_LIMIT = 100, TENANT_KEY_LIMIT = 50, TENANT_LIMIT_KEPT = -1 };
+
+struct tenant_request {
+    const char *name;                  /* NULL in a patch: a tenant keeps its name */
+    int64_t registry_limit, key_limit; /* TENANT_LIMIT_KEPT in a patch that says nothing of it */
+};
+
+struct name_request { /* an API key */
     const char *name;
 };
 
@@ -15,6 +22,10 @@ struct cell_request {
     int64_t capacity;
 };
 
+int tenant_request_create(struct ctx *ctx, enum audience audience, const json_t *body,
+                          struct tenant_request *ret, struct field_errors *errors);
+int tenant_request_patch(struct ctx *ctx, enum audience audience, const json_t *body,
+                         struct tenant_request *ret, struct field_errors *errors);
 int name_request_bind(struct ctx *ctx, enum audience audience, const json_t *body,
                       struct name_request *ret, struct field_errors *errors);
 int cell_request_bind(struct ctx *ctx, enum audience audience, const json_t *body,

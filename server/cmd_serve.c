@@ -20,6 +20,7 @@ static int run(struct ctx *ctx, const struct config *config)
         .port = port,
         .workers = (int)config->http_workers,
         .requests_per_second = (int)config->requests_per_second,
+        .writes_per_second = (int)config->writes_per_second,
     };
     struct serve *serve = NULL;
     TRY(serve_start(ctx, &options, &serve));

@@ -256,6 +256,7 @@ static int listen_http(struct ctx *ctx, struct serve *serve, const struct serve_
         .app = &serve->app,
         .find_key = find_key,
         .requests_per_second = options->requests_per_second,
+        .writes_per_second = options->writes_per_second,
     });
     serve->app.waiters = waiters_new(find_ended, &serve->app);
     const struct http_server_options http = {

@@ -14,6 +14,7 @@ struct serve_options {
     int port;                /* 0 = any free one */
     int workers;             /* as many database sessions, and two more */
     int requests_per_second; /* 0 = no limit */
+    int writes_per_second;   /* the same */
 };
 
 /* -ERR_CONFIG when the key file is no good, or the database was not migrated as far as this binary

@@ -17,13 +17,13 @@ static int list(struct ctx *ctx, struct api_call *call, struct pg *pg)
 static int create(struct ctx *ctx, struct api_call *call, struct pg *pg)
 {
     json_t *json;
-    struct name_request request;
+    struct tenant_request request;
     TRY(call_body(ctx, call, &json));
-    TRY(name_request_bind(ctx, call_audience(call), json, &request, &call->errors));
+    TRY(tenant_request_create(ctx, call_audience(call), json, &request, &call->errors));
     const char *id = crypto_id(ctx->arena, "tn"), *body;
     struct store_actor actor = call_actor(ctx, call);
-    int rc = store_tenant_insert(ctx, pg, id, request.name, &actor);
-    TRY(call_taken(ctx, call, rc, tenant_taken));
+    const struct store_tenant row = {id, request.name, request.registry_limit, request.key_limit};
+    TRY(call_taken(ctx, call, store_tenant_insert(ctx, pg, &row, &actor), tenant_taken));
     TRY(store_tenant_view(ctx, pg, id, &body));
     response_header(call->response, "Location", arena_printf(ctx->arena, "/v1/tenants/%s", id));
     api_answer_json(call, 201, body);
@@ -40,6 +40,19 @@ static int get(struct ctx *ctx, struct api_call *call, struct pg *pg)
     return 0;
 }
 
+static int patch(struct ctx *ctx, struct api_call *call, struct pg *pg)
+{
+    json_t *json;
+    struct tenant_request request;
+    TRY(call_body(ctx, call, &json));
+    TRY(tenant_request_patch(ctx, call_audience(call), json, &request, &call->errors));
+    struct store_actor actor = call_actor(ctx, call);
+    const struct store_tenant row = {call->param[0], NULL, request.registry_limit,
+                                     request.key_limit};
+    TRY(store_tenant_change(ctx, pg, &row, &actor));
+    return get(ctx, call, pg);
+}
+
 int tenant_list(struct ctx *ctx, struct api_call *call)
 {
     return transaction_read(ctx, call, list);
@@ -53,4 +66,9 @@ int tenant_create(struct ctx *ctx, struct api_call *call)
 int tenant_get(struct ctx *ctx, struct api_call *call)
 {
     return transaction_read(ctx, call, get);
+}
+
+int tenant_patch(struct ctx *ctx, struct api_call *call)
+{
+    return transaction_write(ctx, call, patch);
 }

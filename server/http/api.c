@@ -15,10 +15,14 @@
 /* Log-ins that fail are answered 401 by address: one per second, twenty at once; then 429. */
 enum { FAILED_LOGINS_PER_SECOND = 1, FAILED_LOGINS_BURST = 20 };
 
+/* A tenant changes much at once, and then waits: its changes may come that many seconds early. */
+enum { WRITES_BURST_SECONDS = 10 };
+
 struct api {
     struct api_options options;
     struct auth *auth;
     struct limits *payers;
+    struct limits *writers;
     struct limits *failures;
 };
 
@@ -29,8 +33,11 @@ struct api *api_new(const struct api_options *options)
         abort();
     api->options = *options;
     api->auth = auth_new(options->find_key, options->app);
-    api->payers = limits_new(options->requests_per_second, options->requests_per_second * 2);
-    api->failures = limits_new(FAILED_LOGINS_PER_SECOND, FAILED_LOGINS_BURST);
+    api->payers =
+        limits_new("requests", options->requests_per_second, options->requests_per_second * 2);
+    api->writers = limits_new("changes", options->writes_per_second,
+                              options->writes_per_second * WRITES_BURST_SECONDS);
+    api->failures = limits_new("wrong keys", FAILED_LOGINS_PER_SECOND, FAILED_LOGINS_BURST);
     return api;
 }
 
@@ -40,6 +47,7 @@ void api_free(struct api *api)
         return;
     auth_free(api->auth);
     limits_free(api->payers);
+    limits_free(api->writers);
     limits_free(api->failures);
     free(api);
 }
@@ -102,6 +110,22 @@ static int check_query(struct ctx *ctx, struct api_call *call)
                    name);
 }
 
+/* A change costs the fleet far more than a look, so a tenant has a smaller share of those. */
+static int charge(struct ctx *ctx, struct api *api, const struct api_call *call)
+{
+    const char *payer = api_payer(&call->principal);
+    bool writes = !call->principal.provider && strcmp(call->route->method, "GET") != 0;
+    if (call->request->resumed)
+        return 0;
+    TRY(limits_check(ctx, api->payers, payer, call->response));
+    limits_take(api->payers, payer);
+    if (!writes)
+        return 0;
+    TRY(limits_check(ctx, api->writers, payer, NULL));
+    limits_take(api->writers, payer);
+    return 0;
+}
+
 static int serve(struct ctx *ctx, struct api *api, struct api_call *call)
 {
     TRY(router_find(ctx, api->options.routes, call));
@@ -109,10 +133,7 @@ static int serve(struct ctx *ctx, struct api *api, struct api_call *call)
         return call->route->handler(ctx, call);
     TRY(log_in(ctx, api, call));
     log_field(ctx, "key", call->principal.key);
-    if (!call->request->resumed) {
-        TRY(limits_check(ctx, api->payers, api_payer(&call->principal), call->response));
-        limits_take(api->payers, api_payer(&call->principal));
-    }
+    TRY(charge(ctx, api, call));
     TRY(permit(ctx, call));
     TRY(check_query(ctx, call));
     return call->route->handler(ctx, call);

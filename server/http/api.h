@@ -58,6 +58,7 @@ struct api_options {
     int (*find_key)(struct ctx *ctx, void *app, const char *prefix, struct principal *ret,
                     bool *ret_found);
     int requests_per_second; /* per tenant or provider's key; 0 = no limit */
+    int writes_per_second;   /* of those, changes by a tenant; 0 = no limit */
 };
 
 struct api *api_new(const struct api_options *options);

@@ -16,16 +16,18 @@ struct bucket {
 };
 
 struct limits {
+    const char *what;
     int rate, burst;
     pthread_mutex_t lock; /* guards the buckets */
     struct bucket bucket[SETS][WAYS];
 };
 
-struct limits *limits_new(int rate, int burst)
+struct limits *limits_new(const char *what, int rate, int burst)
 {
     struct limits *limits = calloc(1, sizeof *limits);
     if (!limits)
         abort();
+    limits->what = what;
     limits->rate = rate;
     limits->burst = burst;
     pthread_mutex_init(&limits->lock, NULL);
@@ -85,7 +87,8 @@ int limits_check(struct ctx *ctx, struct limits *limits, const char *name,
     }
     if (tokens >= 1)
         return 0;
-    (void)err_set(ctx, ERR_RATE_LIMITED, NULL, "more than %d requests per second", limits->rate);
+    (void)err_set(ctx, ERR_RATE_LIMITED, NULL, "more than %d %s per second", limits->rate,
+                  limits->what);
     ctx->err.retry_after_ms = (int)((1 - tokens) * 1000 / limits->rate) + 1;
     return -ERR_RATE_LIMITED;
 }

@@ -10,8 +10,8 @@
 struct ctx;
 struct limits;
 
-/* rate 0: no limit. */
-struct limits *limits_new(int rate, int burst);
+/* rate 0: no limit. `what` is counted, for the message: "requests"; a literal. */
+struct limits *limits_new(const char *what, int rate, int burst);
 void limits_free(struct limits *limits);
 /*
  * -ERR_RATE_LIMITED with err.retry_after_ms when the bucket is empty. Adds the RateLimit headers

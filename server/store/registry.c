@@ -24,9 +24,10 @@ int store_registry_insert(struct ctx *ctx, struct pg *pg, const struct store_new
                             row->secret.envelope.wrapped_dek,
                             row->secret.envelope.sealed};
     struct pg_rows rows;
+    TRY(store_tenant_lock(ctx, pg, row->tenant));
     TRY(store_query(ctx, pg, "registry_insert", ARRAY_SIZE(values), values, &rows));
     *ret_made = rows.rows == 1;
-    return 0;
+    return *ret_made ? store_quota_check(ctx, &rows, "registries, closed ones included,") : 0;
 }
 
 int store_registry_view(struct ctx *ctx, struct pg *pg, const char *tenant, const char *id,

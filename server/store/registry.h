@@ -39,7 +39,7 @@ struct store_registry_view {
 };
 
 /* Row, status, operation, outbox, sealed secret and audit in one statement. *ret_made false: no
- * such tenant. */
+ * such tenant. -ERR_FORBIDDEN QuotaExceeded. */
 int store_registry_insert(struct ctx *ctx, struct pg *pg, const struct store_new_registry *row,
                           const struct store_actor *actor, bool *ret_made);
 int store_registry_view(struct ctx *ctx, struct pg *pg, const char *tenant, const char *id,

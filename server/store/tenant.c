@@ -5,6 +5,8 @@
 #include "server/base/ctx.h"
 #include "server/base/str.h"
 
+#include <inttypes.h>
+
 static char *limit_of(struct ctx *ctx, const struct store_page *page)
 {
     return arena_printf(ctx->arena, "%d", page->limit);
@@ -25,11 +27,43 @@ int store_key_find(struct ctx *ctx, struct pg *pg, const char *prefix, struct st
     return 0;
 }
 
-int store_tenant_insert(struct ctx *ctx, struct pg *pg, const char *id, const char *name,
+static char *number(struct ctx *ctx, int64_t value)
+{
+    return arena_printf(ctx->arena, "%" PRId64, value);
+}
+
+int store_tenant_insert(struct ctx *ctx, struct pg *pg, const struct store_tenant *tenant,
                         const struct store_actor *actor)
 {
-    const char *values[] = {id, name, actor->name, actor->request_id};
+    const char *values[] = {tenant->id,
+                            tenant->name,
+                            number(ctx, tenant->registry_limit),
+                            number(ctx, tenant->key_limit),
+                            actor->name,
+                            actor->request_id};
     return store_query(ctx, pg, "tenant_insert", ARRAY_SIZE(values), values, NULL);
+}
+
+int store_tenant_change(struct ctx *ctx, struct pg *pg, const struct store_tenant *tenant,
+                        const struct store_actor *actor)
+{
+    const char *values[] = {tenant->id, number(ctx, tenant->registry_limit),
+                            number(ctx, tenant->key_limit), actor->name, actor->request_id};
+    return store_query(ctx, pg, "tenant_change", ARRAY_SIZE(values), values, NULL);
+}
+
+int store_tenant_lock(struct ctx *ctx, struct pg *pg, const char *tenant)
+{
+    const char *values[] = {tenant};
+    return store_query(ctx, pg, "tenant_lock", ARRAY_SIZE(values), values, NULL);
+}
+
+int store_quota_check(struct ctx *ctx, const struct pg_rows *rows, const char *what)
+{
+    if (pg_field(rows, 0, "id"))
+        return 0;
+    return err_set(ctx, ERR_FORBIDDEN, "QuotaExceeded", "the tenant has %s %s and may have %s",
+                   pg_field(rows, 0, "used"), what, pg_field(rows, 0, "may"));
 }
 
 int store_tenant_view(struct ctx *ctx, struct pg *pg, const char *id, const char **ret_body)
@@ -51,7 +85,11 @@ int store_api_key_insert(struct ctx *ctx, struct pg *pg, const struct store_new_
     const char *values[] = {
         key->id,     key->prefix, key->secret_hash, key->tenant ? "tenant" : "provider",
         key->tenant, key->name,   actor->name,      actor->request_id};
-    return store_query(ctx, pg, "api_key_insert", ARRAY_SIZE(values), values, NULL);
+    struct pg_rows rows;
+    if (key->tenant)
+        TRY(store_tenant_lock(ctx, pg, key->tenant));
+    TRY(store_query(ctx, pg, "api_key_insert", ARRAY_SIZE(values), values, &rows));
+    return store_quota_check(ctx, &rows, "API keys");
 }
 
 int store_api_key_view(struct ctx *ctx, struct pg *pg, const char *tenant, const char *id,

@@ -1,11 +1,17 @@
 -- $1 id, $2 tenant, $3 name, $4 identity, $5 spec, $6 operation, $7 actor, $8 request id,
 -- $9 sealed secret, $10 its purpose, $11 key, $12 wrapped data key and $13 text, both in base64.
--- No row comes back when there is no such tenant.
-WITH made AS (
-    INSERT INTO registry (id, tenant_id, name, identity, spec, namespace)
-    SELECT $1, tenant.id, $3, $4, $5::jsonb, 'reg-' || substr($1, 5)
+-- tenant_lock ran before. No row comes back when there is no such tenant, and no id when it has as many registries
+-- as it may have: closed ones count, their data is still there.
+WITH quota AS (
+    SELECT id, registry_limit AS may,
+           (SELECT count(*) FROM registry WHERE tenant_id = tenant.id AND deleted_at IS NULL) AS used
     FROM tenant
     WHERE tenant.id = $2
+), made AS (
+    INSERT INTO registry (id, tenant_id, name, identity, spec, namespace)
+    SELECT $1, quota.id, $3, $4, $5::jsonb, 'reg-' || substr($1, 5)
+    FROM quota
+    WHERE used < may
     RETURNING id, tenant_id, generation
 ), observed AS (
     INSERT INTO registry_status (registry_id, tenant_id) SELECT id, tenant_id FROM made
@@ -25,4 +31,4 @@ WITH made AS (
                               'spec', $5::jsonb)
     FROM made
 )
-SELECT id FROM made
+SELECT made.id, quota.used, quota.may FROM quota LEFT JOIN made ON true

@@ -32,6 +32,34 @@ def test_c_code_names_no_file_that_is_missing():
     assert named and named <= {path.stem for path in QUERIES}
 
 
+def take(database, many):
+    text = (REPO / "sql/queries/fleet_outbox_take.sql").read_text()
+    rows = database.query(f"PREPARE take AS {text}; EXECUTE take('me', {many}, 60000, false, '[]', '[]')", role="fleet")
+    database.query("UPDATE outbox SET lease_owner = NULL, lease_until = NULL")
+    return [row[0]["id"][-2:] for row in rows]
+
+
+def test_rows_without_a_cell_do_not_stand_before_others(fleet_db):
+    """Any number of them, all due since long; two others have come just now."""
+    tenant = "tn_00000000000000000000000000"
+    fleet_db.query("INSERT INTO tenant (id, name) VALUES (%s, 'x')", tenant)
+    for number in range(6):
+        registry = f"reg_000000000000000000000000{number:02}"
+        fleet_db.query(
+            "INSERT INTO registry (id, tenant_id, name, identity, spec, namespace)"
+            " VALUES (%s, %s, %s, repeat(%s, 16), jsonb_build_object('host', %s::text), 'reg-' || substr(%s, 5))",
+            registry, tenant, f"r{number}", "abcdef"[number], f"r{number}.example", registry)
+        fleet_db.query(
+            "INSERT INTO outbox (registry_id, tenant_id, generation, due_at, last_error)"
+            " VALUES (%s, %s, 1, now() - make_interval(hours => %s), %s)",
+            registry, tenant, 10 - number, "NoCell: no open cell has room" if number < 4 else None)
+    assert sorted(take(fleet_db, 1)) == ["04"]
+    assert sorted(take(fleet_db, 2)) == ["04", "05"]
+    assert sorted(take(fleet_db, 6)) == ["00", "04", "05"]
+    fleet_db.query("UPDATE outbox SET due_at = now() + interval '1 h' WHERE last_error IS NULL")
+    assert take(fleet_db, 6) == ["00"]
+
+
 def test_each_names_its_tenant_as_well():
     """Row security is the second fence; the first is in the statement."""
     for path in QUERIES:

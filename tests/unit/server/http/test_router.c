@@ -80,7 +80,7 @@ static void test_says_what_is_allowed(void **state)
 static void test_a_bucket_runs_dry_and_fills(void **state)
 {
     struct ctx *ctx = *state;
-    struct limits *limits = limits_new(50, 3);
+    struct limits *limits = limits_new("requests", 50, 3);
     for (int at = 0; at < 3; at++) {
         assert_int_equal(limits_check(ctx, limits, "a", NULL), 0);
         limits_take(limits, "a");
@@ -97,7 +97,7 @@ static void test_a_bucket_runs_dry_and_fills(void **state)
 static void test_names_that_share_a_bucket_are_limited(void **state)
 {
     struct ctx *ctx = *state;
-    struct limits *limits = limits_new(1, 3);
+    struct limits *limits = limits_new("requests", 1, 3);
     int passed = 0;
     for (int round = 0; round < 4; round++)
         for (int name = 0; name < 20000; name++) {
@@ -117,7 +117,7 @@ static void test_names_that_share_a_bucket_are_limited(void **state)
 static void test_names_have_buckets_of_their_own(void **state)
 {
     struct ctx *ctx = *state;
-    struct limits *limits = limits_new(1, 3);
+    struct limits *limits = limits_new("requests", 1, 3);
     for (int take = 0; take < 40; take++)
         limits_take(limits, "greedy");
     for (int name = 0; name < 200; name++)
@@ -129,7 +129,7 @@ static void test_names_have_buckets_of_their_own(void **state)
 static void test_no_rate_is_no_limit(void **state)
 {
     struct ctx *ctx = *state;
-    struct limits *limits = limits_new(0, 0);
+    struct limits *limits = limits_new("requests", 0, 0);
     for (int at = 0; at < 1000; at++) {
         assert_int_equal(limits_check(ctx, limits, "a", NULL), 0);
         limits_take(limits, "a");
