@@ -70,14 +70,6 @@ static inline struct harbor_server test_server(const char *robot_password)
                                   .robot = {"robot$flotilla-operator", robot_password}};
 }
 
-#define SUCCEEDS(ctx, expression)                                                                  \
-    do {                                                                                           \
-        int test_rc_ = (expression);                                                               \
-        if (test_rc_ < 0)                                                                          \
-            fail_msg("%s: %d %s: %s", #expression, test_rc_, (ctx)->err.reason,                    \
-                     (ctx)->err.message);                                                          \
-    } while (0)
-
 #define FAILS(ctx, expression, code, word)                                                         \
     do {                                                                                           \
         int test_rc_ = (expression);                                                               \

@@ -175,11 +175,3 @@ static inline char *test_snapshot(struct ctx *ctx)
     return arena_printf(ctx->arena, "%s\n%s\n%s", buckets.body, users.body,
                         json_text(ctx->arena, ours));
 }
-
-#define SUCCEEDS(ctx, expression)                                                                  \
-    do {                                                                                           \
-        int test_rc_ = (expression);                                                               \
-        if (test_rc_ < 0)                                                                          \
-            fail_msg("%s: %d %s: %s", #expression, test_rc_, (ctx)->err.reason,                    \
-                     (ctx)->err.message);                                                          \
-    } while (0)

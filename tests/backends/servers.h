@@ -118,3 +118,12 @@ static inline pid_t servers_spawn(const char *const argv[], char *line, size_t b
     close(ends[0]);
     return pid;
 }
+
+/* With the error in the message when it does not. */
+#define SUCCEEDS(ctx, expression)                                                                  \
+    do {                                                                                           \
+        int test_rc_ = (expression);                                                               \
+        if (test_rc_ < 0)                                                                          \
+            fail_msg("%s: %d %s: %s", #expression, test_rc_, (ctx)->err.reason,                    \
+                     (ctx)->err.message);                                                          \
+    } while (0)
