@@ -51,13 +51,14 @@ class Harbor:
 
     def __init__(self):
         self.admin, self.lock_s = "Harbor12345", 0.2
-        self.signs, self.jobservice, self.raw = True, True, {}
+        self.signs, self.jobservice, self.raw, self.fail = True, True, {}, 0
         self.sessions, self.seen = set(), []
         self.locked = {}  # name: until
         self.config = {key: row["value"] for key, row in recorded("get configurations").items()}
         self.robots, self.next_robot = {}, 1
         self.quotas = {row["id"]: row for row in recorded("list quotas")}
         self.schedule, self.runs, self.next_run = None, [], 1
+        self.grows = 0  # so many projects are made while a page of quotas is read
         self.pushed = False  # did the quota let the last push through
 
     # ---- who asks ----
@@ -178,7 +179,16 @@ class Harbor:
 
     def list_quotas(self, who, given, body):
         self.allow(who, "quota", "list")
-        return paged(given, [self.quotas[number] for number in sorted(self.quotas, reverse=True)])
+        answer = paged(given, [self.quotas[number] for number in sorted(self.quotas, reverse=True)])
+        for _ in range(self.grows):
+            self.add_project(max(self.quotas) + 1, 3, -1)
+        return answer
+
+    def add_project(self, number, used, hard):
+        row = recorded("list quotas")[0]
+        row.update(id=number, used={"storage": used}, hard={"storage": hard})
+        row["ref"].update(id=number, name=f"p{number}")
+        self.quotas[number] = row
 
     def set_quota(self, who, given, body, number):
         self.allow(who, "quota", "update")
@@ -242,6 +252,7 @@ class Harbor:
     def tell(self):
         return {"sessions": len(self.sessions), "seen": self.seen, "config": self.config, "admin": self.admin,
                 "done": self.pushed, "quotas": {row["ref"]["name"]: row for row in self.quotas.values()}, "runs": len(self.runs),
+                "schedule": self.schedule,
                 "robots": [robot | {"rights": sorted(map("/".join, robot["rights"]))} for robot in self.robots.values()]}  # fmt: skip
 
     def change(self, wanted):
@@ -252,7 +263,7 @@ class Harbor:
         self.__init__()
 
     def control_set(self, value):
-        """Attributes: admin, signs, jobservice, raw ({path: [status, text]}), lock_s."""
+        """Attributes: admin, signs, jobservice, raw ({path: [status, text]}), grows, lock_s, fail (so many more are 503)."""
         self.__dict__.update(value)
 
     def control_config(self, value):
@@ -286,10 +297,7 @@ class Harbor:
         """[[used, hard], ...]: these and no others, ids from 1."""
         self.quotas = {}
         for number, (used, hard) in enumerate(value, 1):
-            row = recorded("list quotas")[0]
-            row.update(id=number, used={"storage": used}, hard={"storage": hard})
-            row["ref"].update(id=number, name=f"p{number}")
-            self.quotas[number] = row
+            self.add_project(number, used, hard)
 
     def control_push(self, value):
         """[project, bytes]: what its quota says to a push (or, with less than nothing, to a deletion)."""
@@ -336,7 +344,7 @@ harbor = Harbor()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+    protocol_version, wbufsize = "HTTP/1.1", -1  # one packet per answer: many small ones would wait for each other
 
     def log_message(self, *arguments):
         pass
@@ -366,6 +374,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         who = harbor.authenticate(self.headers.get("Authorization"))
         name = "nobody" if who is None else "admin" if who == "admin" else "robot"
         harbor.seen.append(f"{name} {self.command} {path}")
+        if harbor.fail:
+            harbor.fail -= 1
+            raise Refused(503, "")
         if path in harbor.raw:
             raise Refused(*harbor.raw[path])
         for method, pattern, function in ROUTES:

@@ -49,6 +49,12 @@ static void use_is_summed_over_pages(void **state)
         assert_int_equal(usage.used_bytes, 3 * counts[at]);
     }
     assert_int_equal(seen(ctx, "admin GET /api/v2.0/quotas"), 0);
+    /* A project that is made while we read shifts the pages: one comes twice, and counts once. */
+    projects(ctx, 150, 3, -1);
+    control(ctx, "{\"set\": {\"grows\": 1}}");
+    SUCCEEDS(ctx, harbor_usage(ctx, harbor, &usage));
+    assert_int_equal(usage.projects, 150);
+    assert_int_equal(usage.used_bytes, 450);
 }
 
 static void a_quota_refuses_pushes_and_nothing_else(void **state)
