@@ -98,10 +98,6 @@ int config_load(int argc, char **argv, struct config *ret)
         fputs("--lease-gate=off: allowed only with FLOTILLA_UNSAFE=1, for fault proofs\n", stderr);
         return -1;
     }
-    if (ret->serving_probe) {
-        fputs("--serving-probe=on: not built yet; allowed: off\n", stderr);
-        return -1;
-    }
     if (ret->lease_renew_ms >= ret->lease_deadline_ms ||
         ret->lease_deadline_ms >= ret->lease_duration_ms) {
         fputs("--lease-renew-ms < --lease-deadline-ms < --lease-duration-ms must hold\n", stderr);

@@ -74,6 +74,7 @@ int registry_gather(struct ctx *ctx, struct pass *pass)
     scope->name = pass->key.name;
     scope->uid = json_str_or(root, "metadata.uid", "");
     scope->generation = json_int_or(root, "metadata.generation", 0);
+    scope->probing = ((const struct registry_operator *)pass->home)->serving_probe;
     scope->fleet = str_equal(kube_label(root, LABEL_FLEET), "true");
     scope->deleting = json_at(root, "metadata.deletionTimestamp") != NULL;
     scope->elder = find_elder(ctx, pass);

@@ -50,6 +50,11 @@ int registry_operator_new(struct ctx *ctx, struct kube *kube,
         abort();
     home->namespace = strdup(options->operator_namespace);
     home->verify_interval_ms = options->verify_interval_ms;
+    home->serving_probe = options->serving_probe;
+    home->probe_interval_ms = options->probe_interval_ms;
+    if (options->harbor_address && *options->harbor_address)
+        home->harbor_address = strdup(options->harbor_address);
+    home->probes = probes_new();
     home->gates = backend_gates_new(options->workers / 4);
     home->verified = verify_new();
     int rc = fill(ctx, kube, home);
@@ -70,6 +75,8 @@ void registry_operator_free(struct registry_operator *home)
     json_decref(home->versions);
     backend_gates_free(home->gates);
     verify_free(home->verified);
+    probes_free(home->probes);
+    free(home->harbor_address);
     free(home->namespace);
     free(home->cell);
     free(home);

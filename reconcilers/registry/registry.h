@@ -13,7 +13,10 @@ struct registry_operator;
 struct registry_options {
     const char *operator_namespace; /* Leases and kept credentials; copied */
     int64_t verify_interval_ms;     /* time between two looks at a registry's externals */
-    int workers;                    /* at most a quarter of them inside one pool */
+    bool serving_probe;             /* ask each registry's Harbor whether it serves */
+    int64_t probe_interval_ms;
+    const char *harbor_address; /* where all of them are asked; "" = over their Services. Copied */
+    int workers;                /* at most a quarter of them inside one pool */
 };
 
 enum { REGISTRY_RECONCILERS = 3 };

@@ -6,6 +6,7 @@
 
 #include "reconcilers/engine/bundle.h"
 #include "reconcilers/registry/backend.h"
+#include "reconcilers/registry/probes.h"
 #include "reconcilers/registry/registry.h"
 #include "reconcilers/registry/verify.h"
 
@@ -38,6 +39,15 @@ struct registry_operator {
     json_t *sizes, *versions; /* read only once threads run */
     struct backend_gates *gates;
     struct verify_table *verified;
+    bool serving_probe;
+    int64_t probe_interval_ms;
+    char *harbor_address; /* NULL = each registry's own Service */
+    struct probe_table *probes;
+};
+
+/* The condition Serving as a probe found it; status NULL = no news, it stays as it is. */
+struct registry_probe {
+    const char *status, *reason, *message;
 };
 
 struct registry_scope {
@@ -63,6 +73,9 @@ struct registry_scope {
     bool stack_seen;
     int pods_left;  /* run */
     int pods_ready; /* and serve */
+    /* gather: the operator probes; probe */
+    bool probing;
+    struct registry_probe probe;
     /* teardown: the object is on its way out, its status is nobody's business */
     bool let_go;
 };
@@ -83,6 +96,7 @@ int registry_plan(struct ctx *ctx, struct pass *pass);
 int registry_drain(struct ctx *ctx, struct pass *pass); /* act.c */
 int registry_backend(struct ctx *ctx, struct pass *pass);
 int registry_stack(struct ctx *ctx, struct pass *pass); /* act.c */
+int registry_probe(struct ctx *ctx, struct pass *pass);
 int registry_status(struct ctx *ctx, struct pass *pass);
 
 /* Pure halves of phases, for tests. */
@@ -92,6 +106,12 @@ json_t *registry_facts(struct ctx *ctx, const struct registry_operator *home,
                        const struct registry_scope *scope);
 void registry_conditions(struct ctx *ctx, const struct pass *pass,
                          const struct registry_scope *scope, json_t *status);
+
+/* What a probe means; rc is what harbor_serving() returned. probe.c */
+struct registry_probe registry_probe_verdict(struct ctx *ctx, int rc, const char *address,
+                                             const struct harbor_serving *serving);
+/* Until the next probe after so many failures in a row: 1 s, 2 s, 4 s, up to the interval. */
+int64_t registry_probe_wait_ms(int64_t interval_ms, int failures);
 
 /* What deleting a registry does; pure. */
 enum teardown { TEARDOWN_RETAIN, TEARDOWN_PURGE };

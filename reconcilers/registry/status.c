@@ -131,11 +131,36 @@ static void set_stack(const struct input *in)
     }
 }
 
-/* Serves now, converged or not: some pod of the stack is ready and its database can be reached. */
+/* What was said while nobody asked is not what a probe found. */
+static bool is_unprobed(const json_t *serving)
+{
+    const char *reason = json_str(serving, "reason");
+    return !reason || str_has_word("ProbeDisabled Closed Waiting", reason);
+}
+
+static void set_serving(const struct input *in)
+{
+    const struct registry_scope *scope = in->scope;
+    const struct registry_probe *probe = &scope->probe;
+    if (!scope->probing)
+        set(in, "Serving", "Unknown", "ProbeDisabled",
+            "the operator runs with --serving-probe=off");
+    else if (registry_closed(scope))
+        set(in, "Serving", "False", "Closed", "the registry is closed");
+    else if (probe->status)
+        set(in, "Serving", probe->status, probe->reason, probe->message);
+    else if (is_unprobed(condition_get(in->status, "Serving")))
+        set(in, "Serving", "Unknown", "Waiting", "it is asked once the stack is there");
+}
+
+/* Serves now, converged or not: some pod of the stack is ready, its database can be reached, and
+ * no probe says otherwise. */
 static void set_available(const struct input *in)
 {
     if (registry_closed(in->scope))
         set(in, "Available", "False", "Closed", "the registry is closed");
+    else if (in->scope->probing && condition_is(in->status, "Serving", "False"))
+        set(in, "Available", "False", "NotServing", "its Harbor does not serve");
     else if (in->scope->pods_ready > 0 && condition_is(in->status, "BackendsReady", "True"))
         set(in, "Available", "True", "StackAvailable", "the stack serves");
     else
@@ -149,6 +174,11 @@ static void set_stalled(const struct input *in)
         set(in, "Stalled", "True", in->pass->failure->reason, failure_message(in));
     else
         condition_remove(in->status, "Stalled");
+}
+
+static const char *serving_message(const struct input *in)
+{
+    return json_str_or(condition_get(in->status, "Serving"), "message", "");
 }
 
 static void set_ready(const struct input *in)
@@ -166,8 +196,13 @@ static void set_ready(const struct input *in)
         set(in, "Ready", "False", "Closed", "closed; nothing was removed, and Active undoes it");
     else if (!condition_is(in->status, "StackReady", "True"))
         set(in, "Ready", "False", "Progressing", scope->stack.message);
-    else
+    else if (!scope->probing)
         set(in, "Ready", "True", "ReadyUnprobed", "backends and stack are as the spec wants");
+    else if (!condition_is(in->status, "Serving", "True"))
+        set(in, "Ready", "False", "NotServing", serving_message(in));
+    else
+        set(in, "Ready", "True", "ReadyServing",
+            "backends and stack are as the spec wants, and its Harbor serves");
 }
 
 void registry_conditions(struct ctx *ctx, const struct pass *pass,
@@ -180,7 +215,7 @@ void registry_conditions(struct ctx *ctx, const struct pass *pass,
     set_externals(&in);
     set_backends(&in);
     set_stack(&in);
-    set(&in, "Serving", "Unknown", "ProbeDisabled", "the operator runs with --serving-probe=off");
+    set_serving(&in);
     set_available(&in);
     set_stalled(&in);
     set_ready(&in);

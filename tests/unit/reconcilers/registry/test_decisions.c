@@ -124,7 +124,10 @@ struct say {
     enum backend_type odd;        /* that one; its own: */
     enum external_state odd_external;
     const char *odd_error;
-    const char *want; /* "Type=Status/Reason", comma-separated */
+    bool probing;
+    struct registry_probe probe;
+    const char *was_serving; /* "Status/Reason" of Serving before this pass */
+    const char *want;        /* "Type=Status/Reason", comma-separated */
 };
 
 static const struct say says[] = {
@@ -140,6 +143,48 @@ static const struct say says[] = {
      .pods_ready = 1,
      .want = "Ready=False/Progressing,Available=True/StackAvailable"},
     {.external = EXTERNAL_OPEN, .stack_failed = true, .want = "StackReady=False/Failed"},
+    {.external = EXTERNAL_OPEN,
+     .stack_ready = true,
+     .pods_ready = 1,
+     .probing = true,
+     .probe = {"True", "Serves", "all is well"},
+     .want = "Ready=True/ReadyServing,Serving=True/Serves,Available=True/StackAvailable"},
+    {.external = EXTERNAL_OPEN,
+     .stack_ready = true,
+     .pods_ready = 1,
+     .probing = true,
+     .probe = {"False", "TokenRefused", "no token"},
+     .was_serving = "True/Serves",
+     .want = "Ready=False/NotServing,Serving=False/TokenRefused,Available=False/NotServing"},
+    {.external = EXTERNAL_OPEN,
+     .stack_ready = true,
+     .pods_ready = 1,
+     .probing = true,
+     .was_serving = "True/Serves",
+     .want = "Ready=True/ReadyServing,Serving=True/Serves,Available=True/StackAvailable"},
+    {.external = EXTERNAL_OPEN,
+     .stack_ready = true,
+     .pods_ready = 1,
+     .probing = true,
+     .was_serving = "Unknown/ProbeDisabled",
+     .want = "Ready=False/NotServing,Serving=Unknown/Waiting,Available=True/StackAvailable"},
+    {.external = EXTERNAL_OPEN,
+     .stack_ready = true,
+     .pods_ready = 1,
+     .was_serving = "True/Serves",
+     .want = "Ready=True/ReadyUnprobed,Serving=Unknown/ProbeDisabled"},
+    {.failed_phase = "claim",
+     .rc = -ERR_WAITING,
+     .reason = "PoolFull",
+     .probing = true,
+     .was_serving = "False/Closed",
+     .want = "Ready=False/Progressing,Serving=Unknown/Waiting"},
+    {.closed = true,
+     .external = EXTERNAL_CLOSED,
+     .stack_ready = true,
+     .probing = true,
+     .was_serving = "True/Serves",
+     .want = "Ready=False/Closed,Serving=False/Closed,Available=False/Closed"},
     {.failed_phase = "backend",
      .rc = -ERR_UNAVAILABLE,
      .reason = "BreakerOpen",
@@ -236,6 +281,8 @@ static void conditions__say_what_happened(void **state)
             .stack_seen = say->external == EXTERNAL_OPEN || say->closed,
             .pods_left = say->pods_left,
             .pods_ready = say->pods_ready,
+            .probing = say->probing,
+            .probe = say->probe,
         };
         for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
             scope.backends[type] =
@@ -249,6 +296,11 @@ static void conditions__say_what_happened(void **state)
         snprintf(failure.reason, sizeof failure.reason, "%s", say->reason ? say->reason : "");
         const struct pass pass = {.rc = say->rc, .failure = &failure, .failed_phase = &phase};
         json_t *status = arena_json(ctx->arena, json_object());
+        if (say->was_serving)
+            condition_set(
+                ctx, status, "Serving",
+                arena_strndup(ctx->arena, say->was_serving, strcspn(say->was_serving, "/")),
+                strchr(say->was_serving, '/') + 1, 6, "as it was");
         registry_conditions(ctx, &pass, &scope, status);
         expect(ctx, status, say->want);
         assert_int_equal(json_int_or(status, "observedGeneration", 0), 7);
