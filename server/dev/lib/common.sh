@@ -35,9 +35,10 @@ write_private() {
 
 random_hex() { openssl rand -hex "$1"; }
 
-# The directory of the built servers (kube-apiserver, kubectl, …); builds them when they are missing.
+# The directory of the built servers (kube-apiserver, kubectl, …); builds them when they are missing. With --node also
+# what a real node needs.
 tools_bin() {
-    "$repo_dir/tests/tools/build"
+    "$repo_dir/tests/tools/build" "$@"
 }
 
 # secret_once FILE BYTES: random bytes in hex, made the first time. No newline: a Secret is made of this file as it is.

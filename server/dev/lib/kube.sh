@@ -1,13 +1,15 @@
 # shellcheck shell=bash
 # A private Kubernetes control plane from the real programs: etcd, kube-apiserver, kube-controller-manager,
-# kube-scheduler; kwok plays two nodes on which pods become Ready without running. Needs $state, $fast.
+# kube-scheduler; kwok plays two nodes on which pods become Ready without running. Needs $state, $fast, $node.
 
 kubectl_admin() {
     KUBECACHEDIR=$state/kube-cache KUBECONFIG=$state/admin.kubeconfig "$(tools)/kubectl" "$@"
 }
 
 tools() {
-    [[ -n ${tools_dir-} ]] || tools_dir=$(tools_bin)
+    if [[ -z ${tools_dir-} ]]; then
+        if [[ $node == yes ]]; then tools_dir=$(tools_bin --node); else tools_dir=$(tools_bin); fi
+    fi
     echo "$tools_dir"
 }
 
@@ -39,16 +41,29 @@ rules:
 YAML
 }
 
+# Who may reach the API server, and what it may know of nodes.
+kube_reach() {
+    if [[ $node == yes ]]; then # pods find it at the Service `kubernetes`; a kubelet may only touch its own pods
+        printf '%s\n' --bind-address 0.0.0.0 --advertise-address "$node_address" \
+            --authorization-mode Node,RBAC --enable-admission-plugins NodeRestriction \
+            --kubelet-preferred-address-types InternalIP \
+            --kubelet-client-certificate "$(pki kubelet-client.crt)" --kubelet-client-key "$(pki kubelet-client.key)"
+    else # no endpoint reconciler: the Service may not point at a loopback address
+        printf '%s\n' --bind-address 127.0.0.1 --advertise-address 127.0.0.1 --endpoint-reconciler-type none \
+            --authorization-mode RBAC
+    fi
+}
+
 launch_kube-apiserver() {
+    local reach
     write_audit_policy
-    # No endpoint reconciler: the `kubernetes` Service may not point at a loopback address.
-    proc_start kube-apiserver "$(tools)/kube-apiserver" \
-        --bind-address 127.0.0.1 --advertise-address 127.0.0.1 --secure-port "$(port_of kube-apiserver)" \
-        --endpoint-reconciler-type none --service-cluster-ip-range 10.96.0.0/16 \
+    mapfile -t reach < <(kube_reach)
+    proc_start kube-apiserver "$(tools)/kube-apiserver" "${reach[@]}" \
+        --secure-port "$(port_of kube-apiserver)" --service-cluster-ip-range 10.96.0.0/16 \
         --etcd-servers "https://127.0.0.1:$(port_of etcd)" --etcd-cafile "$(pki etcd-ca.crt)" \
         --etcd-certfile "$(pki etcd-client.crt)" --etcd-keyfile "$(pki etcd-client.key)" \
         --tls-cert-file "$(pki kube-apiserver.crt)" --tls-private-key-file "$(pki kube-apiserver.key)" \
-        --client-ca-file "$(pki ca.crt)" --authorization-mode RBAC --allow-privileged \
+        --client-ca-file "$(pki ca.crt)" --allow-privileged \
         --requestheader-client-ca-file "$(pki front-proxy-ca.crt)" --requestheader-allowed-names front-proxy \
         --requestheader-username-headers X-Remote-User --requestheader-group-headers X-Remote-Group \
         --requestheader-extra-headers-prefix X-Remote-Extra- \
@@ -146,8 +161,11 @@ YAML
 
 # What a cell cluster holds before the product comes: namespace, roles, custom resource definitions.
 kube_apply() {
-    local files=() file
-    for file in "$repo_dir"/helm/flotilla/rbac/*.yaml "$repo_dir"/crds/*.yaml; do
+    local files=() file more=()
+    if [[ $node == yes ]]; then
+        more=("$dev_dir"/node/manifests/*.yaml "$(dirname "$(tools)")"/crds/*.yaml)
+    fi
+    for file in "$repo_dir"/helm/flotilla/rbac/*.yaml "$repo_dir"/crds/*.yaml "${more[@]}"; do
         [[ ! -s $file ]] || files+=(-f "$file")
     done
     {
@@ -170,4 +188,5 @@ kube_kubeconfigs() {
     for name in admin operator fleet controller-manager scheduler kwok; do
         kubeconfig_make "$name"
     done
+    [[ $node == no ]] || node_kubeconfigs
 }

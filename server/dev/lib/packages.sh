@@ -7,10 +7,15 @@ run_packages=(
     postgresql redis-server openssl curl ca-certificates jq
     python3-pip # tests/tools/build fetches Go with it where no fitting Go is installed
 )
+node_packages=( # only where a real node is asked for
+    containerd runc containernetworking-plugins nftables iproute2
+    nginx docker-registry # what its images are made of; redis-server is above
+)
 test_packages=(
     git libcmocka-dev clang-format-14 clang-tidy-14 shellcheck
     python3-pytest python3-yaml python3-psycopg2 python3-jsonschema
 )
+node_test_packages=(skopeo)
 
 packages_missing() {
     local name
@@ -51,9 +56,13 @@ packages_install() (
 
 # A service that came with what we installed does not start with the machine either.
 packages_disable_new_services() {
-    if [[ " $* " == *" redis-server "* ]] && command -v systemctl >/dev/null; then
-        as_root systemctl --quiet disable redis-server 2>/dev/null || true
-    fi
+    local name
+    command -v systemctl >/dev/null || return 0
+    for name in redis-server containerd nginx docker-registry; do
+        if [[ " $* " == *" $name "* ]]; then
+            as_root systemctl --quiet disable "$name" 2>/dev/null || true
+        fi
+    done
 }
 
 # packages_ensure install|list PACKAGE…: installs what is missing, or prints it and returns 3.

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Two private PostgreSQL servers: `pg-fleet` (the fleet layer's own) and `pg-pool` (the shared one in which
 # registries get their databases). They are two because a registry's database never lives beside the fleet's.
-# TCP on 127.0.0.1 only: socket paths are limited to 107 bytes, which test directories exceed. Needs $state, $fast.
+# TCP on 127.0.0.1 only: socket paths are limited to 107 bytes, which test directories exceed. Needs $state, $fast, $node.
 
 pg_bin() {
     local dir
@@ -85,7 +85,7 @@ pg_initdb() {
 pg_write_config() {
     local name=$1 data=$2
     {
-        echo "listen_addresses = '127.0.0.1'"
+        echo "listen_addresses = '$(server_addresses | paste -sd ,)'"
         echo "unix_socket_directories = ''"
         echo "max_connections = 300"
         echo "password_encryption = 'scram-sha-256'"
@@ -109,8 +109,8 @@ pg_hba_of() {
         return
     fi
     echo "# the pool's admin makes each registry's database; a registry's role reaches the one of its own name only"
-    echo "host all flotilla_admin 127.0.0.1/32 scram-sha-256"
-    echo "host sameuser all 127.0.0.1/32 scram-sha-256"
+    server_addresses | sed 's|.*|host all flotilla_admin &/32 scram-sha-256|'
+    client_networks | sed 's|.*|host sameuser all & scram-sha-256|'
 }
 
 pg_launch() {

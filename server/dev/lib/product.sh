@@ -13,7 +13,7 @@ product_binary() { echo "$repo_dir/build/release/flotillad"; }
 # The configuration of every flotillad that is started here.
 product_load() {
     mkdir -p -m 700 "$(product_dir)/cells"
-    product_url=http://127.0.0.1:$(port_of flotillad)
+    product_url=http://127.0.0.1:${FLOTILLAD_PORT:-$(port_of flotillad)}
     ln -sfn "$KUBECONFIG_FLEET" "$(product_dir)/cells/$product_cell_name.kubeconfig"
     export FLOTILLA_DATABASE_OWNER=$FLEET_PG_OWNER
     export FLOTILLA_DATABASE_SERVE=$FLEET_PG_SERVE
@@ -30,12 +30,13 @@ product_serves() { curl -fsS --max-time 2 "$product_url/readyz"; }
 
 # A new build replaces the running one.
 product_start() {
-    local hash
+    local hash within=()
+    [[ -z ${NODE_NAME-} ]] || within=("$dev_dir/stack" run "$STACK_DIR") # where pods' addresses are known
     hash=$(sha256sum <"$(product_binary)" | cut -d' ' -f1)
     if proc_alive flotillad && [[ $(product_fact running 2>/dev/null) != "$hash" ]]; then
         proc_stop flotillad TERM 25
     fi
-    proc_start flotillad "$(product_binary)" all --listen "${product_url#http://}"
+    proc_start flotillad "${within[@]}" "$(product_binary)" all --listen "${product_url#http://}"
     echo "$hash" >"$(product_dir)/running"
     proc_wait_ready flotillad 30 product_serves
 }
@@ -124,7 +125,13 @@ product_registry() {
         "{\"name\": \"$product_registry_name\", \"spec\": {\"plan\": \"s\", \"host\": \"$product_registry_name.example.com\"}}" >"$(product_dir)/registry"
 }
 
+# On a real node nothing is pulled: what the registry's pods wait for is made here.
+product_images() {
+    [[ -z ${NODE_NAME-} ]] || "$dev_dir/node/images" "$STACK_DIR"
+}
+
 product_is_ready() {
+    product_images
     api GET "$(product_registries)/$(product_fact registry)" | jq -e '.status.phase == "ready"' >/dev/null
 }
 
@@ -135,13 +142,21 @@ product_wait_ready() {
     }
 }
 
+product_nodes() {
+    if [[ -n ${NODE_NAME-} ]]; then
+        echo "PostgreSQL, Kubernetes and its node are real: pods run, on images made here."
+    else
+        echo "PostgreSQL and Kubernetes are real; the nodes are simulated, so pods become Ready"
+        echo "without running, and no Harbor answers at the registry's URL."
+    fi
+}
+
 product_summary() {
     local get
     get="curl -sS -H @$(product_dir)/headers $product_url"
     cat <<TEXT
 
-Flotilla runs (ready after $1). Databases, object store and Kubernetes are real; the nodes are simulated, so pods become Ready
-without running, and no Harbor answers at the registry's URL.
+Flotilla runs (ready after $1). $(product_nodes)
   API      $product_url
   key      $(product_fact api-key)   (kept in $(product_dir)/api-key)
   kubectl  export KUBECONFIG=$KUBECONFIG_ADMIN PATH=$TOOLS_BIN:\$PATH; kubectl get flotilla -A

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # A private Redis, `redis-pool`: the shared one in which registries get an ACL user and an index each. The user
 # `default` is off; an administrator has the rights that reconcilers/backends/redis.h asks for. Once made, the ACL
-# file is the server's: it holds the registries' users. Loopback only. Needs $state, $fast.
+# file is the server's: it holds the registries' users. Loopback only. Needs $state, $fast, $node.
 
 redis_data() { echo "$state/redis/$1"; }
 redis_secret() { echo "$state/secrets/$1.flotilla.password"; }
@@ -21,7 +21,7 @@ redis_write_config() {
     if [[ $fast == yes ]]; then # tests only: a crash of the machine may lose the data, a kill -9 does not
         fsync=no
     fi
-    printf '%s\n' "port $(port_of "$name")" "bind 127.0.0.1" "dir \"$(redis_data "$name")\"" \
+    printf '%s\n' "port $(port_of "$name")" "bind $(server_addresses | paste -sd ' ')" "dir \"$(redis_data "$name")\"" \
         "aclfile \"$(redis_data "$name")/users.acl\"" "databases 1024" "save \"\"" "appendonly yes" "appendfsync $fsync"
 }
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # A private object store with users of its own: versitygw over a plain directory. On loopback, without TLS; its
-# administrator's key pair is made once and kept in private files. Needs $state.
+# administrator's key pair is made once and kept in private files. Needs $state, $node.
 
 s3_region=us-east-1
 
@@ -14,9 +14,11 @@ s3_key() {
 # Objects' metadata lies in files beside them: extended attributes are not everywhere. The gateway makes none of these
 # directories.
 launch_s3-pool() {
+    local address=127.0.0.1
+    [[ $node == no ]] || address=0.0.0.0 # of the node's namespace, where pods are clients
     mkdir -p -m 700 "$state"/s3/{data,iam,meta}
     ROOT_ACCESS_KEY_ID=$(s3_key access 10) ROOT_SECRET_ACCESS_KEY=$(s3_key secret 20) \
-        proc_start s3-pool "$(tools)/versitygw" --port "127.0.0.1:$(port_of s3-pool)" --region "$s3_region" \
+        proc_start s3-pool "$(tools)/versitygw" --port "$address:$(port_of s3-pool)" --region "$s3_region" \
         --iam-dir "$state/s3/iam" --health /health --quiet posix --sidecar "$state/s3/meta" "$state/s3/data"
 }
 
@@ -26,7 +28,7 @@ wait_s3-pool() {
 
 env_s3() {
     has_server s3-pool || return 0
-    env_line POOL_S3_HOST 127.0.0.1
+    env_line POOL_S3_HOST "$(server_host)"
     env_line POOL_S3_PORT "$(port_of s3-pool)"
     env_line POOL_S3_REGION "$s3_region"
     s3_key access 10 >/dev/null
