@@ -18,12 +18,18 @@ def stack_without():
 
 
 @pytest.fixture(scope="session")
-def stack(stack_without):
+def stack_node():
+    """Whether the servers come with a real node; its conftest.py may override."""
+    return False
+
+
+@pytest.fixture(scope="session")
+def stack(stack_without, stack_node):
     """The private servers, one set per session. tests/run sweeps FLOTILLA_TEST_DIR even after a kill."""
     # Not below pytest's own temporary directory: that is closed to the account that runs PostgreSQL.
     directory = tempfile.mkdtemp(prefix="stack-", dir=os.environ.get("FLOTILLA_TEST_DIR"))
     os.chmod(directory, 0o755)
-    servers = Stack(directory, stack_without)
+    servers = Stack(directory, stack_without, stack_node)
     try:
         yield servers.up()
     finally:

@@ -38,15 +38,18 @@ def _die_with_parent():
 
 
 class Flotillad:
-    """One running process. `logs` grows while it runs; lines that are no JSON are kept as {"text": line}."""
+    """One running process. `logs` grows while it runs; lines that are no JSON are kept as {"text": line}.
 
-    def __init__(self, args, env, directory):
+    `within`: a command that becomes the program, e.g. inside of other namespaces.
+    """
+
+    def __init__(self, args, env, directory, within=()):
         self.args = list(map(str, args))
         self.directory = str(directory)
         self.logs = []
         self.expect_kill = False
         self.process = subprocess.Popen(
-            [binary(), *self.args],
+            [*within, binary(), *self.args],
             env={**base_env(directory), **{key: str(value) for key, value in env.items()}},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

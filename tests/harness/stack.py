@@ -12,11 +12,12 @@ COMMAND = REPO / "server/dev/stack"
 
 
 class Stack:
-    """Servers under one directory. `env` holds what `stack env` says."""
+    """Servers under one directory. `env` holds what `stack env` says. `node`: with a real node, in namespaces."""
 
-    def __init__(self, directory, without=()):
+    def __init__(self, directory, without=(), node=False):
         self.directory = str(directory)
         self.without = tuple(without)
+        self.node = node
         self.env = {}
 
     def _run(self, command, *args):
@@ -26,7 +27,7 @@ class Stack:
 
     def up(self):
         options = [word for name in self.without for word in ("--without", name)]
-        self._run("up", "--fast", *options)
+        self._run("up", "--fast", *(["--node"] if self.node else []), *options)
         for line in self._run("env").splitlines():
             key, _, value = line.partition("=")
             self.env[key] = shlex.split(value)[0] if value else ""
@@ -47,6 +48,15 @@ class Stack:
     def kill(self, name):
         """As a crash would: SIGKILL."""
         self._run("kill", name)
+
+    def load(self, *tars):
+        """Images for the node."""
+        self._run("import", *tars)
+
+    @property
+    def within(self):
+        """What becomes a command inside of the node's network."""
+        return [COMMAND, "run", self.directory]
 
     def signal(self, name, signal):
         """STOP makes a server hang, CONT ends that."""

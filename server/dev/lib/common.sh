@@ -33,6 +33,13 @@ write_private() {
     mv "$temp" "$1"
 }
 
+# Writes stdin to a file unless it holds that already: some servers watch their files, and end or read them again.
+write_changed() {
+    local wanted
+    wanted=$(cat)
+    [[ $wanted == "$(cat "$1" 2>/dev/null)" ]] || printf '%s\n' "$wanted" >"$1"
+}
+
 random_hex() { openssl rand -hex "$1"; }
 
 # The directory of the built servers (kube-apiserver, kubectl, …); builds them when they are missing. With --node also

@@ -87,7 +87,7 @@ launch_kube-controller-manager() {
         --use-service-account-credentials \
         --bind-address 127.0.0.1 --secure-port "$(port_of kube-controller-manager)" \
         --root-ca-file "$(pki ca.crt)" --service-account-private-key-file "$(pki service-account.key)" \
-        --kube-api-qps 500 --kube-api-burst 1000
+        --kube-api-qps 500 --kube-api-burst 1000 --flex-volume-plugin-dir "$state/run/volume-plugins"
 }
 
 launch_kube-scheduler() {

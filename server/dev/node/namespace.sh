@@ -29,7 +29,7 @@ node_requirements() {
     ((EUID == 0)) || die "NeedsRoot: a real node makes namespaces, mounts and cgroups; run as root, or without a node"
     unshare --mount --net --pid --uts --ipc --fork true 2>/dev/null ||
         die "NeedsNamespaces: this root may not make namespaces (CAP_SYS_ADMIN)"
-    [[ -n $(node_hierarchies) ]] ||
+    [[ -d /sys/fs/cgroup/memory ]] ||
         die "NeedsCgroupV1: only cgroup v1 was tried; boot with systemd.unified_cgroup_hierarchy=0"
     for name in $(node_hierarchies); do
         [[ -w $name ]] || die "NeedsCgroups: $name cannot be written"
@@ -47,7 +47,8 @@ node_requirements() {
 
 # --- cgroups ----------------------------------------------------------------------------------------------
 
-node_hierarchies() { awk '$3 == "cgroup" { print $2 }' /proc/self/mounts; }
+# Those of v1, and the v2 one that may stand beside them without controllers: runc makes groups in it, too.
+node_hierarchies() { awk '$3 ~ /^cgroup2?$/ { print $2 }' /proc/self/mounts; }
 
 node_cgroups_make() {
     local root group file

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define PORTS_MAX 32
-#define THREAD_STACK_BYTES (256 * 1024)
+#define THREAD_STACK_BYTES (256UL * 1024)
 
 struct way {
     int from, to;
@@ -56,9 +56,9 @@ static void *copy(void *argument)
     char buffer[16384];
     ssize_t length;
 
-    while ((length = read(way->from, buffer, sizeof(buffer))) > 0)
-        if (write_all(way->to, buffer, length) < 0)
-            length = -1;
+    do {
+        length = read(way->from, buffer, sizeof(buffer));
+    } while (length > 0 && write_all(way->to, buffer, length) == 0);
     if (length == 0) {
         shutdown(way->to, SHUT_WR);
     } else {

@@ -78,7 +78,7 @@ node_prepare() {
 # Root on disk, as images are large; the rest goes with the namespaces. This root may lack CAP_SYS_RESOURCE, without
 # which nobody lowers an oom_score_adj.
 node_write_containerd() {
-    cat >"$(node_dir)/containerd.toml" <<TOML
+    write_changed "$(node_dir)/containerd.toml" <<TOML
 version = 2
 root = "$(node_dir)/containerd"
 state = "/run/containerd"
@@ -138,7 +138,7 @@ JSON
 
 # syncFrequency: a changed ConfigMap is in its pods after two seconds, with the default only after a minute or more.
 node_write_kubelet() {
-    cat >"$(node_dir)/kubelet.yaml" <<YAML
+    write_changed "$(node_dir)/kubelet.yaml" <<YAML
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 address: $node_address
@@ -178,7 +178,7 @@ wait_kubelet() { proc_wait_ready kubelet 60 node_is_ready; }
 
 # The limits of connection tracking are the machine's and stay as they are.
 launch_kube-proxy() {
-    cat >"$(node_dir)/kube-proxy.yaml" <<YAML
+    write_changed "$(node_dir)/kube-proxy.yaml" <<YAML
 apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
 mode: nftables
@@ -200,7 +200,7 @@ wait_kube-proxy() { proc_wait_ready kube-proxy 30 curl -fsS --max-time 1 http://
 
 # A process of the node and no pod: it has to be there before images are.
 launch_coredns() {
-    cat >"$(node_dir)/Corefile" <<TEXT
+    write_changed "$(node_dir)/Corefile" <<TEXT
 . {
     bind $node_address
     errors

@@ -1,0 +1,61 @@
+"""The operator with pods that run: what crds/examples say becomes true."""
+
+import subprocess
+
+import pytest
+from harness import REPO
+from harness.process import Flotillad
+from harness.wait import eventually
+from node_place import Place
+
+IMAGES = REPO / "server/dev/node/images"
+EXAMPLE = REPO / "crds/examples/registry.yaml"
+
+
+@pytest.fixture(scope="module")
+def operator(stack, tmp_path_factory):
+    """Inside of the node's network: what is told to it about pools is what pods are told."""
+    env = stack.env
+    with open(env["POOL_PG_ADMIN_PASSWORD_FILE"], encoding="utf-8") as file:
+        password = file.read()
+    system = Place(stack, "flotilla-system")
+    system.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pool"},
+                  "stringData": {"username": env["POOL_PG_ADMIN_USER"], "password": password}})
+    system.apply({"apiVersion": "registry.flotilla.dev/v1alpha1", "kind": "BackendPool", "metadata": {"name": "pool", "namespace": ""}, "spec": {
+        "type": "PostgreSQL", "slots": 10, "adminSecretRef": {"name": "pool"},
+        "maintenanceDatabase": env["POOL_PG_MAINTENANCE_DATABASE"],
+        "endpoint": {"host": env["POOL_PG_HOST"], "port": int(env["POOL_PG_PORT"]), "sslMode": "disable"}}})  # fmt: skip
+    directory = tmp_path_factory.mktemp("operate")
+    process = Flotillad(["operate"], stack.cell_env(directory), directory, within=stack.within)
+    process.wait_log(lambda line: line.get("msg", "").startswith("ready"), 30)
+    yield process
+    status = process.stop()
+    assert status == 0 and not process.sanitizer_reports(), process.sanitizer_reports() or process.logs[-3:]
+
+
+def ready(stack):
+    item = stack.get("registry", "acme", "-n", "acme")
+    found = [c for c in item.get("status", {}).get("conditions", []) if c["type"] == "Ready"]
+    return found and found[0]["status"] == "True" and item["status"]["observedGeneration"] == item["metadata"]["generation"]
+
+
+@pytest.mark.usefixtures("operator", "client_image")
+def test_the_example_becomes_ready_with_real_pods(stack):
+    stack.kubectl("apply", "-f", EXAMPLE)
+
+    def ready_with_images():
+        subprocess.run([IMAGES, stack.directory], check=True)
+        return ready(stack)
+
+    eventually(ready_with_images, 60, interval=0.5, what="Ready")
+    place = Place(stack, "acme")
+    pods = stack.get("pods", "-n", "acme")["items"]
+    assert pods, "a registry that is Ready has pods"
+    for pod in pods:
+        status = pod["status"]["containerStatuses"][0]
+        assert pod["spec"]["nodeName"] == stack.env["NODE_NAME"] and status["containerID"].startswith("containerd://")
+        assert status["imageID"].startswith("sha256:") and status["image"].startswith("docker.io/goharbor/")
+    place.client()
+    assert "nginx stands for" in eventually(lambda: place.fetch("client", "http://acme-portal/"), 10)
+    stack.kubectl("delete", "-f", EXAMPLE, "--timeout=60s")
+    assert not place.get("pods", ""), "and they end with it"
