@@ -144,9 +144,9 @@ product_wait_ready() {
 
 product_nodes() {
     if [[ -n ${NODE_NAME-} ]]; then
-        echo "PostgreSQL, Kubernetes and its node are real: pods run, on images made here."
+        echo "Databases, object store, Kubernetes and its node are real: pods run, on images made here."
     else
-        echo "PostgreSQL and Kubernetes are real; the nodes are simulated, so pods become Ready"
+        echo "Databases, object store and Kubernetes are real; the nodes are simulated, so pods become Ready"
         echo "without running, and no Harbor answers at the registry's URL."
     fi
 }
