@@ -95,7 +95,7 @@ struct store *store_new(const char *home)
 {
     struct store *store = allocate(sizeof *store);
     if (home)
-        store->home = strcpy(allocate(strlen(home) + 1), home);
+        store->home = memcpy(allocate(strlen(home) + 1), home, strlen(home));
     pthread_mutex_init(&store->lock, NULL);
     return store;
 }

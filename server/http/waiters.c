@@ -10,6 +10,7 @@
 #include <string.h>
 
 enum { ID_BYTES = 40, POLL_TIMEOUT_MS = 5000 };
+_Static_assert(WAITERS_MAX <= HTTP_CONNECTIONS_MAX / 2, "half of the connections are for others");
 
 struct waiter {
     const struct request *request;

@@ -12,7 +12,6 @@ struct waiters;
 
 /* Each waiter is a connection: one owner must not have them all, nor all owners together. */
 enum { WAITERS_MAX = 500, WAITERS_PER_OWNER = 100, WAITERS_PERIOD_MS = 100 };
-_Static_assert(WAITERS_MAX <= HTTP_CONNECTIONS_MAX / 2, "half of the connections are for others");
 
 /* Sets ended[at] for each id that has ended. */
 typedef int (*waiters_finder)(struct ctx *ctx, void *app, const char *const ids[], int count,

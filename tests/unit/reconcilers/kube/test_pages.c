@@ -3,6 +3,7 @@
 
 #include "server/base/clock.h"
 #include "server/base/json.h"
+#include "server/base/str.h"
 #include "server/net/http_server.h"
 #include "tests/unit/test.h"
 
@@ -17,14 +18,22 @@ static struct {
     int requests;
 } world;
 
+static int number_of(const struct request *request, const char *name)
+{
+    int64_t number = 0;
+    const char *text = request_query(request, name);
+    assert_true(!text || str_to_int(text, 0, OBJECTS * 2, &number));
+    return (int)number;
+}
+
 /* A page from number `continue` on; one with more objects than fit is too large. */
 static void answer(struct ctx *ctx, void *arg, const struct request *request,
                    struct response *response)
 {
     (void)arg;
-    int limit = atoi(request_query(request, "limit"));
-    const char *next = request_query(request, "continue");
-    int from = next ? atoi(next) : 0, to = from + limit < OBJECTS ? from + limit : OBJECTS;
+    int from = number_of(request, "continue"), to = from + number_of(request, "limit");
+    if (to > OBJECTS)
+        to = OBJECTS;
     world.requests++;
     if (to - from > world.most) {
         response->status = 200;
