@@ -5,12 +5,13 @@ import json
 
 import psycopg2
 
-from . import pools
+from . import pools, world
 from .process import Flotillad
 from .wait import eventually
 
 POOL = "registry-tests"
-POOLS = {"PostgreSQL": POOL, "Redis": "registry-tests-redis", "S3": "registry-tests-s3"}
+# The Redis has one name in all suites: slots of two pools of one server would mean the same indexes.
+POOLS = {"PostgreSQL": POOL, "Redis": world.POOLS["Redis"], "S3": "registry-tests-s3"}
 PINNED = {kind.lower(): {"pool": name} for kind, name in POOLS.items()}
 VERIFY_MS = 1000
 

@@ -148,6 +148,8 @@ class Walk:
         self.counters({})
         databases, roles = self.world.externals()
         self.equal([row[0] for row in databases + roles if self.identity in row[0]], [], "database and role after the purge")
+        others = [name for names in self.world.others() for name in names]
+        self.equal([name for name in others if self.identity in name], [], "Redis user, bucket and account after the purge")
         left = self.world.objects("registries,backendclaims,registryidentities,secrets", "-A")
         self.equal([item["metadata"]["name"] for item in left if self.identity in json.dumps(item)], [], "objects after the purge")
 

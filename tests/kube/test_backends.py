@@ -185,6 +185,22 @@ def test_foreign_objects_are_left_alone(cell):
     registry.ready()
 
 
+def test_a_dead_backend_does_not_keep_the_others_open(cell, stack):
+    registry = cell.registry(cell.namespace()).ready()
+    bucket, role = f"t-{registry.id}", f"t_{registry.id}"
+    stack.stop("redis-pool")
+    try:
+        registry.spec(lifecycle="Closed", purgeAfter=FUTURE)
+        eventually(lambda: cell.store().policy(bucket) is None, 30, what="bucket locked")
+        assert cell.sql("SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", role) == [(False,)]
+        registry.wait("False", "RedisFailed", "BackendsReady")
+        assert states(registry) == ["Closed", "Open", "Closed"] and "lastError" in registry.external("Redis")
+    finally:
+        stack.start("redis-pool")
+    registry.wait("False", "Closed")
+    assert cell.redis_users()[role].startswith("off ")
+
+
 def test_missing_pool_is_named_by_type(cell):
     registry = cell.registry(cell.namespace(), backends={"redis": {"pool": "nowhere"}})
     registry.wait("False", "PoolMissing", "BackendsReady")
@@ -297,6 +313,8 @@ def test_audit_finds_what_was_planted(cell, flotillad, operate_env):
     registry = cell.registry(cell.namespace()).ready()
     cell.store().call("DELETE", f"/t-{registry.id}")
     assert "MissingBucket" in {finding for finding, _ in audit()}
+    accept_loss(cell, registry)  # others look for a clean audit
+    eventually(lambda: "MissingBucket" not in {finding for finding, _ in audit()}, 20)
 
 
 def test_two_pools_of_one_redis_do_not_give_an_index_twice(cell):

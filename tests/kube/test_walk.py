@@ -3,7 +3,7 @@
 import pytest
 from harness import proof
 from harness.walk import Walk
-from harness.world import POOL, World
+from harness.world import POOLS, World
 
 
 @pytest.fixture
@@ -11,7 +11,7 @@ def world(stack, tmp_path):
     made = World(stack, tmp_path, proof.CALM).up()
     yield made
     made.down()
-    stack.kubectl("delete", "backendpool", POOL)
+    stack.kubectl("delete", "backendpool", *POOLS.values())
 
 
 def holds(claim, what):
