@@ -90,6 +90,12 @@ def test_what_is_killed_is_started_again(place):
     assert status()["containerID"] != before and status()["lastState"]["terminated"]["exitCode"] == 137
 
 
+def test_redis_runs(place, image):
+    place.pod("redis", image("redis", "flotilla.dev/redis:1"), args=["--save", "", "--port", "6380"])
+    place.wait_ready("redis")
+    eventually(lambda: place.run("redis", "/usr/bin/redis-cli", "-p", "6380", "ping").strip() == "PONG", 10)
+
+
 def test_a_second_interface_by_multus(place):
     config = {"cniVersion": "0.4.0", "type": "bridge", "bridge": "ext0",
               "ipam": {"type": "host-local", "dataDir": "/run/cni/leases", "ranges": [[{"subnet": "198.18.66.0/24"}]]}}
