@@ -38,7 +38,7 @@ struct registry_spec {
     enum registry_lifecycle lifecycle;
     const char *purge_after; /* NULL = none */
     enum registry_deletion deletion;
-    const char *admin_secret; /* NULL = none was handed over */
+    const char *admin_secret;         /* NULL = none was handed over */
     const char *pools[BACKEND_TYPES]; /* pinned by name; NULL = any */
 };
 

@@ -1,6 +1,7 @@
 """The first admin password on its way: sealed row → Secret → kept by the operator (played here) → shredded."""
 
 import json
+import signal
 import time
 
 import pytest
@@ -149,14 +150,18 @@ def test_who_is_late_takes_his_copy_away_again(flotillad, env, order, tmp_path):
     marks = tmp_path / "marks"
     marks.mkdir()
     short = {**env, "FLOTILLA_LEASE_DURATION_MS": 500, "FLOTILLA_LEASE_RENEW_MS": 100, "FLOTILLA_LEASE_DEADLINE_MS": 300}
+    other = flotillad(["fleet"], short)
+    other.wait_log(lambda line: line.get("msg", "").startswith("ready"), 40)
+    other.process.send_signal(signal.SIGSTOP)
     row = order("late")
     late = flotillad(["fleet"], {**short, "FLOTILLA_FAILPOINTS": "fleet.secret.create.before=hang(15000)",
                                  "FLOTILLA_FAILPOINT_DIR": marks})
     fired = marks / "fired.fleet.secret.create.before"
     eventually(fired.exists, 40)
-    flotillad(["fleet"], short)
-    eventually(lambda: row.live() and row.handed_over() == row.password, 40)
-    delivered(row)
+    other.process.send_signal(signal.SIGCONT)
+    eventually(row.live, 40)
+    row.keep()
+    eventually(lambda: row.sealed() == (False, True), 40)
     assert time.time() - fired.stat().st_mtime < 15, "the late one still sleeps"
 
     eventually(lambda: row.secret_verbs() == ["create", "delete", "create", "delete"], 40)
