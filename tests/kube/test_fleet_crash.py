@@ -40,20 +40,23 @@ class Supervisor:
             self.process = self.flotillad(["fleet"], self.environment)
 
     def stop(self):
-        self.stopping = True
-        self.thread.join()  # may be asked for twice
+        """May be asked for twice. What the watching thread started dies with it."""
+        if self.thread.is_alive():
+            self.stopping = True
+            self.thread.join()
+            self.process.expect_kill = True
 
     def end(self, is_over):
         """Asks it to end, and starts another, until is_over(): the end has its points, too."""
         for _ in range(10):
             if is_over():
                 return
+            self.process = self.flotillad(["fleet"], {**self.environment, **PATIENT})
             self.process.wait_log(lambda line: line.get("msg", "").startswith("ready"), 60)
             status = self.process.stop()
             assert status in (0, -9), f"ended with {status}"
             self.deaths += status == -9
             self.process.expect_kill = status == -9
-            self.process = self.flotillad(["fleet"], {**self.environment, **PATIENT})
 
 
 def life(row):
