@@ -61,6 +61,12 @@ char *redis_name(struct ctx *ctx, const char *identity);
 /* Passes the pool's gate and logs in as its administrator. `index` >= 1: the claim's slot + 1. */
 int redis_begin(struct ctx *ctx, const struct redis_pool *pool, const char *identity, int index,
                 struct redis **ret);
+/*
+ * The caller knows by its own records (claim and status) that the index was this registry's. A
+ * Redis that forgot its users, as one without an ACL file does at a restart, still holds their
+ * keys; they are no stranger's then. Another user's right to the index is refused all the same.
+ */
+void redis_own_index(struct redis *rd);
 void redis_end(struct redis *rd);
 static inline void cleanup_redis_(struct redis **rd)
 {

@@ -34,6 +34,11 @@ int redis_begin(struct ctx *ctx, const struct redis_pool *pool, const char *iden
     return 0;
 }
 
+void redis_own_index(struct redis *rd)
+{
+    rd->own_index = true;
+}
+
 void redis_end(struct redis *rd)
 {
     if (rd && rd->admin)
@@ -66,7 +71,8 @@ int redis_observe_neighbours(struct ctx *ctx, struct redis *rd)
     return 0;
 }
 
-/* An index is ours by our user's right alone; without it, only an empty and unclaimed one is. */
+/* An index is ours by our user's right; without it, only an empty and unclaimed one is, or one that
+ * was ours by the caller's records. */
 static int check_owner(struct ctx *ctx, struct redis *rd, bool marked,
                        const struct redis_state *state)
 {
@@ -75,7 +81,7 @@ static int check_owner(struct ctx *ctx, struct redis *rd, bool marked,
                        rd->name, rd->pool->name);
     if (state->fenced)
         return 0;
-    if (state->keys > 0)
+    if (state->keys > 0 && !rd->own_index)
         return err_set(ctx, ERR_TAKEN, NULL,
                        "index %d of pool '%s' holds keys, and no user of ours may select it",
                        rd->index, rd->pool->name);

@@ -9,6 +9,7 @@ struct redis {
     const struct redis_pool *pool;
     const char *identity, *name, *mark;
     int index;
+    bool own_index; /* by the caller's records */
     const char *index_text;
     struct redis_link *admin;
     int changes;

@@ -44,6 +44,12 @@ static bool was_there(enum external_state before)
     return before == EXTERNAL_OPEN || before == EXTERNAL_CLOSED || before == EXTERNAL_LOST;
 }
 
+static bool was_on_pool(const struct pass *pass, enum backend_type type, const json_t *pool)
+{
+    return was_there(recorded(pass, type)) &&
+           str_equal(json_str(registry_external(pass->status, type), "pool"), pool_name(pool));
+}
+
 static bool nothing_claimed(const struct registry_backend backends[BACKEND_TYPES])
 {
     for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
@@ -180,6 +186,7 @@ static int run_all(struct ctx *ctx, struct pass *pass, struct backend_lock *lock
             .kept = scope->kept,
             .connections = (int)json_int_or(scope->size, "connections", 0),
             .open = open,
+            .was_there = was_on_pool(pass, type, backends[type].pool),
         };
         if (!backends[type].claim)
             continue;

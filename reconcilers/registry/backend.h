@@ -46,6 +46,7 @@ struct backend_work {
     const json_t *kept;    /* Secret; NULL: the credentials are not known, nothing can be opened */
     int connections;       /* limit of the database role */
     bool open;             /* false: nobody may log in; nothing is removed */
+    bool was_there;        /* on this pool, by the status */
     struct postgres *lock; /* held */
     void *session;         /* the row's own */
     /* observe, converge */

@@ -50,7 +50,10 @@ static int begin(struct ctx *ctx, struct backend_work *work)
     struct session *session = arena_alloc(ctx->arena, sizeof *session);
     work->session = session;
     TRY(access_of(ctx, work->kube, work->home, work->at->pool, &session->pool));
-    return redis_begin(ctx, &session->pool, work->identity, index_of(work), &session->redis);
+    TRY(redis_begin(ctx, &session->pool, work->identity, index_of(work), &session->redis));
+    if (work->was_there)
+        redis_own_index(session->redis);
+    return 0;
 }
 
 static void end(struct backend_work *work)

@@ -258,6 +258,25 @@ static void index_with_foreign_keys__is_taken(void **state)
     assert_taken(world, NULL);
 }
 
+/* The server forgot its users and kept their keys. */
+static void index_that_was_ours__gets_its_user_back(void **state)
+{
+    struct world *world = *state;
+    struct redis_state seen;
+    put_foreign_key(world, "5");
+    _cleanup_redis_ struct redis *rd = NULL;
+    assert_int_equal(redis_begin(&world->ctx, &world->pool, IDENTITY, 5, &rd), 0);
+    assert_int_equal(redis_observe(&world->ctx, rd, &seen), -ERR_TAKEN);
+    redis_own_index(rd);
+    assert_int_equal(redis_observe(&world->ctx, rd, &seen), 0);
+    assert_int_equal(redis_create(&world->ctx, rd, &wanted, &seen), 0);
+    assert_int_equal(redis_update(&world->ctx, rd, &wanted, &seen), 0);
+    assert_int_equal(seen.keys, 1);
+    ADMIN(world, "ACL", "DELUSER", USER);
+    ADMIN(world, "ACL", "SETUSER", "other", "on", ">x", "~*", "-@all", "+select|5");
+    assert_int_equal(redis_observe(&world->ctx, rd, &seen), -ERR_TAKEN);
+}
+
 static void index_of_another_user__is_taken(void **state)
 {
     struct world *world = *state;
@@ -463,6 +482,7 @@ int main(void)
         WITH_SERVER(removing__leaves_the_server_as_it_was),
         WITH_SERVER(restart__keeps_users),
         WITH_SERVER(index_with_foreign_keys__is_taken),
+        WITH_SERVER(index_that_was_ours__gets_its_user_back),
         WITH_SERVER(index_of_another_user__is_taken),
         WITH_SERVER(index_that_is_not_there__is_refused),
         WITH_SERVER(user_with_another_mark__is_taken),
