@@ -44,7 +44,7 @@ static int check_alone(struct ctx *ctx, struct pass *pass, enum backend_type typ
     const json_t *elder = backend_rows[type]->slots_are_places ? elder_of(ctx, pass, type) : NULL;
     if (!elder)
         return 0;
-    return err_set(ctx, ERR_TAKEN, "ServerTaken",
+    return err_set(ctx, ERR_WAITING, "ServerTaken",
                    "pool '%s' gives out the slots of this server; two would give each twice",
                    pool_name(elder));
 }
