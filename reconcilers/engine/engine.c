@@ -168,16 +168,20 @@ struct engine *engine_new(const struct engine_options *options)
     return engine;
 }
 
-static int share_cache(struct engine *engine, enum kube_kind kind, const char *label_selector)
+static int share_cache(struct engine *engine, enum kube_kind kind, const char *label_selector,
+                       bool optional)
 {
-    for (int at = 0; at < engine->cache_count; at++)
-        if (engine->caches[at].kind == kind &&
-            str_equal(engine->caches[at].label_selector, label_selector))
+    for (int at = 0; at < engine->cache_count; at++) {
+        struct shared_cache *shared = &engine->caches[at];
+        if (shared->kind == kind && str_equal(shared->label_selector, label_selector)) {
+            shared->optional &= optional;
             return at;
+        }
+    }
     if (engine->cache_count == CACHES_MAX)
         abort(); /* what an engine watches is fixed when it is compiled */
-    engine->caches[engine->cache_count] =
-        (struct shared_cache){.engine = engine, .kind = kind, .label_selector = label_selector};
+    engine->caches[engine->cache_count] = (struct shared_cache){
+        .engine = engine, .kind = kind, .label_selector = label_selector, .optional = optional};
     return engine->cache_count++;
 }
 
@@ -191,10 +195,13 @@ void engine_add(struct engine *engine, const struct reconciler *reconciler, void
     controller->home = home;
     snprintf(controller->manager, sizeof controller->manager, "flotilla-%s", reconciler->name);
     controller->queue = workqueue_new(reconciler->name, BACKOFF_CAP_MS);
-    controller->cache_of_root = share_cache(engine, reconciler->kind, reconciler->label_selector);
-    for (int at = 0; at < reconciler->source_count; at++)
-        controller->cache_of_source[at] = share_cache(engine, reconciler->sources[at].kind,
-                                                      reconciler->sources[at].label_selector);
+    controller->cache_of_root =
+        share_cache(engine, reconciler->kind, reconciler->label_selector, false);
+    for (int at = 0; at < reconciler->source_count; at++) {
+        const struct source *source = &reconciler->sources[at];
+        controller->cache_of_source[at] =
+            share_cache(engine, source->kind, source->label_selector, source->optional);
+    }
 }
 
 /* ---- life ---- */
@@ -207,6 +214,7 @@ static void start_caches(struct engine *engine)
             .kind = shared->kind,
             .label_selector = shared->label_selector,
             .home = engine->options.lease_namespace,
+            .optional = shared->optional,
             .on_event = on_event,
             .arg = shared,
         };

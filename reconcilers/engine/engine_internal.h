@@ -33,6 +33,7 @@ struct shared_cache {
     struct engine *engine;
     enum kube_kind kind;
     const char *label_selector;
+    bool optional; /* all who share it say so */
     struct kube_cache *cache;
 };
 

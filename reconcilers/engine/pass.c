@@ -104,6 +104,13 @@ json_t *pass_list(struct ctx *ctx, struct pass *pass, enum kube_kind kind, const
     return list;
 }
 
+bool pass_serves(struct pass *pass, enum kube_kind kind)
+{
+    int at = -1;
+    const struct shared_cache *shared = next_cache(running(pass), kind, &at);
+    return shared && kube_cache_served(shared->cache);
+}
+
 /* The finalizers are gone and so is the object, with the answer that said so. */
 static bool let_go(const json_t *object)
 {

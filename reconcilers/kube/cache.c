@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { IDLE_TIMEOUT_MS = 90000 }; /* bookmarks come about every 60 s */
+enum {
+    IDLE_TIMEOUT_MS = 90000, /* bookmarks come about every 60 s */
+    HTTP_NOT_FOUND = 404,
+};
 
 struct kube_cache {
     struct kube *kube;
@@ -16,7 +19,8 @@ struct kube_cache {
     char *namespace, *label_selector;
     struct store *store;
     struct reflector reflector; /* the I/O thread's */
-    atomic_bool synced;
+    bool optional;
+    atomic_bool synced, unknown; /* unknown: the server does not know the kind */
 };
 
 static char *copy_text(const char *text)
@@ -27,11 +31,24 @@ static char *copy_text(const char *text)
     return copy;
 }
 
+static bool on_data(void *arg, const char *bytes, size_t count)
+{
+    struct kube_cache *cache = arg;
+    return reflector_data(&cache->reflector, bytes, count);
+}
+
+static void on_end(void *arg, int status, const char *body, const char *what)
+{
+    struct kube_cache *cache = arg;
+    if (status == HTTP_NOT_FOUND)
+        atomic_store(&cache->unknown, true);
+    reflector_end(&cache->reflector, status, body, what);
+}
+
 static void connect_stream(void *arg, const char *path, int delay_ms)
 {
     struct kube_cache *cache = arg;
-    struct http_stream_events events = {
-        .data = reflector_data, .end = reflector_end, .arg = &cache->reflector};
+    struct http_stream_events events = {.data = on_data, .end = on_end, .arg = cache};
     http_io_get(cache->io, &cache->kube->target, path, CLIENT_ACCEPT, delay_ms, IDLE_TIMEOUT_MS,
                 &events);
 }
@@ -40,6 +57,7 @@ static void mark_synced(void *arg)
 {
     struct kube_cache *cache = arg;
     atomic_store(&cache->synced, true);
+    atomic_store(&cache->unknown, false);
 }
 
 struct kube_cache *kube_cache_new(struct kube *kube, struct http_io *io,
@@ -50,6 +68,7 @@ struct kube_cache *kube_cache_new(struct kube *kube, struct http_io *io,
         abort();
     cache->kube = kube;
     cache->io = io;
+    cache->optional = options->optional;
     cache->namespace = copy_text(options->namespace);
     cache->label_selector = copy_text(options->label_selector);
     cache->store = store_new(options->home);
@@ -59,6 +78,7 @@ struct kube_cache *kube_cache_new(struct kube *kube, struct http_io *io,
         .label_selector = cache->label_selector,
         .store = cache->store,
         .timing = &reflector_default_timing,
+        .optional = options->optional,
         .on_event = options->on_event,
         .on_event_arg = options->arg,
         .connect = connect_stream,
@@ -74,7 +94,7 @@ void kube_cache_free(struct kube_cache *cache)
 {
     if (!cache)
         return;
-    http_io_cancel(cache->io, &cache->reflector);
+    http_io_cancel(cache->io, cache);
     reflector_done(&cache->reflector);
     store_free(cache->store);
     free(cache->namespace);
@@ -84,7 +104,12 @@ void kube_cache_free(struct kube_cache *cache)
 
 bool kube_cache_synced(const struct kube_cache *cache)
 {
-    return atomic_load(&cache->synced);
+    return atomic_load(&cache->synced) || (cache->optional && atomic_load(&cache->unknown));
+}
+
+bool kube_cache_served(const struct kube_cache *cache)
+{
+    return !atomic_load(&cache->unknown);
 }
 
 /* The text is our own; it parses. */

@@ -110,7 +110,9 @@ struct kube_cache_options {
     const char *namespace;      /* NULL = all */
     const char *label_selector; /* NULL = all */
     const char *home;           /* the namespace whose objects are not bounded; NULL = none */
-    kube_cache_event on_event;  /* may be NULL */
+    /* The server may not know the kind: then the cache is whole and empty, and looks again. */
+    bool optional;
+    kube_cache_event on_event; /* may be NULL */
     void *arg;
 };
 
@@ -123,6 +125,8 @@ struct kube_cache *kube_cache_new(struct kube *kube, struct http_io *io,
 void kube_cache_free(struct kube_cache *cache);
 /* True once all objects were there; stays true, with the old data, while the server is away. */
 bool kube_cache_synced(const struct kube_cache *cache);
+/* False where the server said that it does not know the kind. */
+bool kube_cache_served(const struct kube_cache *cache);
 
 /* A copy in ctx->arena, or NULL. Missing managedFields: they are dropped before caching. */
 json_t *kube_cache_get(struct ctx *ctx, struct kube_cache *cache, const char *namespace,

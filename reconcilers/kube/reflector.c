@@ -136,7 +136,7 @@ static int hurry(struct reflector *reflector)
 /* Once per change of what the server says, not once per try. */
 static void log_once(struct reflector *reflector, int status, const char *body, const char *what)
 {
-    if (status == reflector->logged_status)
+    if (status == reflector->logged_status || (status == 404 && reflector->options.optional))
         return;
     reflector->logged_status = status;
     json_t *answer = NULL;

@@ -64,6 +64,7 @@ struct reflector_options {
     const char *namespace, *label_selector; /* live as long as the reflector */
     struct store *store;
     const struct reflector_timing *timing;
+    bool optional;             /* that the server does not know the kind is no news */
     kube_cache_event on_event; /* may be NULL */
     void *on_event_arg;
     /* Ask for this path after a delay; the answer comes by reflector_data() and _end(). */
