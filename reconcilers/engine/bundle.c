@@ -15,7 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const row_keys[] = {"id", "file", "when", "after", "ready", "disruption"};
+static const char *const row_keys[] = {"id",     "file",  "when",      "after",
+                                       "config", "ready", "disruption"};
 static const char *const ready_words[] = {"kstatus", "exists"};
 
 static bool one_of(const char *word, const char *const *words, size_t count)
@@ -33,14 +34,55 @@ static int bad(struct ctx *ctx, const struct bundle *bundle, const char *file, c
                    which ? which : "");
 }
 
+static int parse(struct ctx *ctx, const struct embed_file *file, json_t **ret)
+{
+    int rc = yaml_parse(ctx, file->data, file->bytes, ret);
+    return rc < 0 ? err_wrap(ctx, rc, "%s", file->path) : 0;
+}
+
 static int read_yaml(struct ctx *ctx, const struct bundle *bundle, const char *file, json_t **ret)
 {
     const char *path = arena_printf(ctx->arena, "%s/%s", bundle->folder, file);
     const struct embed_file *embedded = embed_find(path);
     if (!embedded)
         return bad(ctx, bundle, file, "there is no embedded file", path);
-    int rc = yaml_parse(ctx, embedded->data, embedded->bytes, ret);
-    return rc < 0 ? err_wrap(ctx, rc, "%s", path) : 0;
+    return parse(ctx, embedded, ret);
+}
+
+void template_merge(json_t *into, const json_t *patch)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)patch, key, value) {
+        if (json_is_null(value)) {
+            json_object_del(into, key);
+        } else if (!json_is_object(value)) {
+            json_object_set(into, key, value);
+        } else {
+            if (!json_is_object(json_object_get(into, key)))
+                json_object_set_new(into, key, json_object());
+            template_merge(json_object_get(into, key), value);
+        }
+    }
+}
+
+/* A file of the base, and what the variant says about it. */
+static int read_template(struct ctx *ctx, const struct bundle *bundle, const char *file,
+                         json_t **ret)
+{
+    json_t *patch = NULL;
+    TRY(read_yaml(ctx, bundle, file, ret));
+    if (!bundle->variant)
+        return 0;
+    const char *path = arena_printf(ctx->arena, "%s/%s/%s", bundle->folder, bundle->variant, file);
+    const struct embed_file *difference = embed_find(path);
+    if (!difference)
+        return 0;
+    TRY(parse(ctx, difference, &patch));
+    if (!json_is_object(*ret) || !json_is_object(patch))
+        return bad(ctx, bundle, file, "only maps have differences", bundle->variant);
+    template_merge(*ret, patch);
+    return 0;
 }
 
 static int check_object(struct ctx *ctx, const struct bundle *bundle, struct bundle_row *row)
@@ -58,17 +100,21 @@ static int check_object(struct ctx *ctx, const struct bundle *bundle, struct bun
     return template_check(ctx, row->file, row->object);
 }
 
-static int read_after(struct ctx *ctx, const struct bundle *bundle, const json_t *list,
-                      struct bundle_row *row)
+/* Appends the ids of a list to `ids`, which ends with NULL. */
+static int read_ids(struct ctx *ctx, const struct bundle *bundle, const json_t *list,
+                    const char *row, const char **ids)
 {
+    int count = 0;
     size_t index;
     json_t *id;
-    if (json_array_size(list) > BUNDLE_AFTER_MAX)
-        return bad(ctx, bundle, "bundle.yaml", "too many after: in row", row->id);
+    while (ids[count])
+        count++;
     json_array_foreach(list, index, id) {
-        row->after[index] = json_string_value(id);
-        if (!row->after[index])
-            return bad(ctx, bundle, "bundle.yaml", "after: holds no id in row", row->id);
+        if (count == BUNDLE_AFTER_MAX)
+            return bad(ctx, bundle, "bundle.yaml", "too many ids in row", row);
+        ids[count] = json_string_value(id);
+        if (!ids[count++])
+            return bad(ctx, bundle, "bundle.yaml", "what is no id stands in row", row);
     }
     return 0;
 }
@@ -91,8 +137,10 @@ static int read_row(struct ctx *ctx, const struct bundle *bundle, const json_t *
     if (!one_of(row->ready, ready_words, ARRAY_SIZE(ready_words)))
         return bad(ctx, bundle, "bundle.yaml", "unknown ready:", row->ready);
     json_t *object = NULL;
-    TRY(read_after(ctx, bundle, json_at(yaml, "after"), row));
-    TRY(read_yaml(ctx, bundle, row->file, &object));
+    TRY(read_ids(ctx, bundle, json_at(yaml, "after"), row->id, row->after));
+    TRY(read_ids(ctx, bundle, json_at(yaml, "config"), row->id, row->config));
+    TRY(read_ids(ctx, bundle, json_at(yaml, "config"), row->id, row->after));
+    TRY(read_template(ctx, bundle, row->file, &object));
     row->object = object;
     return check_object(ctx, bundle, row);
 }
@@ -144,6 +192,23 @@ static int sort_rows(struct ctx *ctx, struct bundle *bundle, const struct bundle
     return 0;
 }
 
+/* A difference to nothing would be silently without effect. */
+static int check_variant(struct ctx *ctx, const struct bundle *bundle)
+{
+    const struct embed_file *first;
+    const char *prefix = arena_printf(ctx->arena, "%s/%s/", bundle->folder, bundle->variant);
+    size_t count = bundle->variant ? embed_list(prefix, &first) : 0;
+    for (size_t at = 0; at < count; at++) {
+        const char *file = first[at].path + strlen(prefix);
+        bool known = false;
+        for (int row = 0; row < bundle->count; row++)
+            known |= str_equal(bundle->rows[row].file, file);
+        if (!known)
+            return bad(ctx, bundle, bundle->variant, "it differs from no row's file:", file);
+    }
+    return 0;
+}
+
 static int load(struct ctx *ctx, struct bundle *bundle)
 {
     json_t *yaml = NULL, *row;
@@ -156,15 +221,17 @@ static int load(struct ctx *ctx, struct bundle *bundle)
     json_array_foreach(yaml, index, row)
         TRY(read_row(ctx, bundle, row, &rows[index]));
     TRY(check_ids(ctx, bundle, rows, (int)count));
-    return sort_rows(ctx, bundle, rows, (int)count);
+    TRY(sort_rows(ctx, bundle, rows, (int)count));
+    return check_variant(ctx, bundle);
 }
 
-int bundle_load(struct ctx *ctx, const char *folder, struct bundle **ret)
+int bundle_load(struct ctx *ctx, const char *folder, const char *variant, struct bundle **ret)
 {
     struct arena *arena = arena_new();
     struct bundle *bundle = arena_alloc(arena, sizeof *bundle);
     bundle->arena = arena;
     bundle->folder = arena_strdup(arena, folder);
+    bundle->variant = variant ? arena_strdup(arena, variant) : NULL;
     struct ctx own = ctx_make(arena, ctx->actor); /* what is parsed lives as long as the bundle */
     int rc = load(&own, bundle);
     if (rc < 0) {

@@ -1,11 +1,22 @@
 /*
  * A bundle: a stack of objects as data. <folder>/bundle.yaml lists rows
- *   {id, file, when, after: [ids], ready, disruption}
- * and each file is one real YAML object with ${fact.path} in scalars. Files are parsed first and
- * substituted in the tree, so text of a tenant can never become structure. A scalar that is only
- * "${x}" takes the fact's JSON type; inside a longer string facts become text. `$when: fact` as a
- * member drops the map (or list item) that holds it unless the fact is true. No loops, no
- * expressions: if that is not enough, compute a fact.
+ *   {id, file, when, after: [ids], config: [ids], ready, disruption}
+ * and each file is one real YAML object. Files are parsed first and substituted in the tree, so
+ * text of a tenant can never become structure. In a file:
+ *   ${fact.path}   a scalar that is only this takes the fact's JSON type; in a longer string it
+ *                  becomes text
+ *   ${fact.path?}  only as a whole scalar: a fact that is missing drops the member or item
+ *   $when: fact    as a member drops the map (or list item) that holds it unless the fact is true
+ *   $json: value   as the only member makes the map the value's JSON text, which readers of YAML
+ *                  take as well: a program's configuration is a tree, too
+ * No loops, no expressions: if that is not enough, compute a fact.
+ *
+ * A version is a folder of differences: bundle_load(folder, "2.14") lays each file of
+ * <folder>/2.14/ over the one of the same name, as a JSON merge patch (RFC 7386: null removes).
+ *
+ * `config` names rows whose data the pods of this row read when they start: a digest of it goes
+ * into the pod template, so that a change rolls the pods. It implies `after`. A Job cannot be
+ * changed: a digest of it ends its name, so that a changed Job is another one.
  */
 #pragma once
 
@@ -19,7 +30,8 @@ struct pass;
 struct bundle;
 
 /* From embedded files; checks rows (unknown keys, unknown ids, cycles) and every object. */
-int bundle_load(struct ctx *ctx, const char *folder, struct bundle **ret);
+/* variant: NULL, or the folder of differences; one without files differs in nothing. */
+int bundle_load(struct ctx *ctx, const char *folder, const char *variant, struct bundle **ret);
 void bundle_free(struct bundle *bundle);
 
 struct bundle_object {
@@ -52,8 +64,9 @@ struct bundle_result {
 /*
  * Brings the live objects (from the pass's caches) to the plan: rows whose `after` rows are ready
  * are applied if desired and live differ; objects of ours with this root that the plan does not
- * want are deleted (prune). Children get namespace, ownerReference to the root, labels
- * LABEL_ROOT and LABEL_MANAGED_BY. Sends nothing when nothing differs.
+ * want are deleted (prune), but a Job that still runs is waited for. Children get namespace,
+ * ownerReference to the root, labels LABEL_ROOT and LABEL_MANAGED_BY. Sends nothing when nothing
+ * differs.
  */
 int bundle_apply(struct ctx *ctx, struct pass *pass, const struct bundle_plan *plan,
                  struct bundle_result *ret);

@@ -172,6 +172,12 @@ static bool is_bundled(const struct stack *stack, const json_t *live)
            str_equal(kube_label(live, LABEL_MANAGED_BY), "flotilla") && is_ours(stack, live);
 }
 
+/* To end a Job in the middle is never ours to decide: what it does may not bear it. */
+static bool is_at_work(enum kube_kind kind, const json_t *live)
+{
+    return kind == KIND_JOB && json_int_or(live, "status.active", 0) > 0;
+}
+
 static int prune_kind(struct stack *stack, enum kube_kind kind)
 {
     size_t index;
@@ -182,7 +188,7 @@ static int prune_kind(struct stack *stack, enum kube_kind kind)
         if (!is_bundled(stack, live) || is_wanted(stack, kind, live))
             continue;
         stack->result->pruned++;
-        if (!json_at(live, "metadata.deletionTimestamp"))
+        if (!json_at(live, "metadata.deletionTimestamp") && !is_at_work(kind, live))
             TRY(pass_delete(stack->ctx, stack->pass, CALL_KUBE_OBJECT_DELETE, live));
     }
     return 0;

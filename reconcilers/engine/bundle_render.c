@@ -4,15 +4,17 @@
  * `$${` stands for a plain `${`.
  */
 #include "reconcilers/engine/bundle_internal.h"
-#include "reconcilers/engine/engine.h"
 
-#include "server/adapters/crypto.h"
+#include "server/base/cleanup.h"
+#include "server/base/ctx.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define WHEN "$when"
+#define JSON "$json"
 
 enum { FACT_PATH_BYTES = 128 };
 
@@ -30,6 +32,7 @@ struct renderer {
 struct reference {
     const char *start, *end;    /* from '$' to behind '}' */
     char fact[FACT_PATH_BYTES]; /* "" for an escaped "$${" */
+    bool optional;              /* "${fact?}" */
 };
 
 /* 1 when there is one in `text`, 0 when not, negative when it is malformed. */
@@ -45,11 +48,14 @@ static int next_reference(const struct renderer *renderer, const char *text, str
         return 1;
     }
     size_t length = strspn(at + 2, fact_characters);
-    if (length == 0 || length >= FACT_PATH_BYTES || at[2 + length] != '}')
+    const char *end = at + 2 + length;
+    bool whole = at == text && end[0] == '?' && end[1] == '}' && !end[2];
+    if (length == 0 || length >= FACT_PATH_BYTES || (*end != '}' && !whole))
         return err_set(renderer->ctx, ERR_CONFIG, NULL, "%s: malformed ${fact} in \"%.60s\"",
                        renderer->file, text);
     ret->start = at;
-    ret->end = at + 2 + length + 1;
+    ret->end = end + 1 + whole;
+    ret->optional = whole;
     memcpy(ret->fact, at + 2, length);
     ret->fact[length] = '\0';
     return 1;
@@ -83,7 +89,8 @@ static int check_map(const struct renderer *renderer, const json_t *map)
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)map, key, value) {
         bool is_when = str_equal(key, WHEN);
-        if (strstr(key, "${") || (key[0] == '$' && !is_when))
+        bool is_json = str_equal(key, JSON) && json_object_size(map) == 1;
+        if (strstr(key, "${") || (key[0] == '$' && !is_when && !is_json))
             return err_set(renderer->ctx, ERR_CONFIG, NULL, "%s: key '%s' is not allowed",
                            renderer->file, key);
         if (is_when && !str_matches(json_string_value(value), fact_characters, 1, FACT_PATH_BYTES))
@@ -160,7 +167,9 @@ static int render_text(const struct renderer *renderer, const char *text, json_t
     int found = next_reference(renderer, text, &reference);
     TRY(found);
     if (found && *reference.fact && reference.start == text && !*reference.end) {
-        const json_t *value;
+        const json_t *value = json_at(renderer->facts, reference.fact);
+        if (reference.optional && (!value || json_is_null(value)))
+            return 0;
         TRY(find_fact(renderer, reference.fact, &value));
         *ret = json_deep_copy(value); /* the whole scalar: it takes the fact's type */
         return 0;
@@ -196,9 +205,8 @@ static int render_list(const struct renderer *renderer, const json_t *list, json
     return 0;
 }
 
-/* Looks a boolean fact up. */
-static int fact_true(struct ctx *ctx, const char *file, const json_t *facts, const char *fact,
-                     bool *ret)
+int template_fact(struct ctx *ctx, const char *file, const json_t *facts, const char *fact,
+                  bool *ret)
 {
     struct renderer renderer = {.ctx = ctx, .file = file, .facts = facts};
     const json_t *value;
@@ -209,10 +217,25 @@ static int fact_true(struct ctx *ctx, const char *file, const json_t *facts, con
     return 0;
 }
 
+/* Sorted and indented: the same facts give the same bytes, and people read it, too. */
+static int render_json(const struct renderer *renderer, const json_t *node, json_t **ret)
+{
+    _cleanup_json_ json_t *value = NULL;
+    TRY(render_node(renderer, node, &value));
+    if (!value)
+        return 0;
+    char *text = json_dumps(value, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+    *ret = json_sprintf("%s\n", text);
+    free(text);
+    return 0;
+}
+
 static int render_node(const struct renderer *renderer, const json_t *node, json_t **ret)
 {
     if (json_is_string(node))
         return render_text(renderer, json_string_value(node), ret);
+    if (json_object_get(node, JSON))
+        return render_json(renderer, json_object_get(node, JSON), ret);
     if (!json_is_object(node) && !json_is_array(node)) {
         *ret = json_deep_copy(node);
         return 0;
@@ -220,7 +243,7 @@ static int render_node(const struct renderer *renderer, const json_t *node, json
     const char *when = json_string_value(json_object_get(node, WHEN));
     bool wanted = true;
     if (when)
-        TRY(fact_true(renderer->ctx, renderer->file, renderer->facts, when, &wanted));
+        TRY(template_fact(renderer->ctx, renderer->file, renderer->facts, when, &wanted));
     if (!wanted)
         return 0;
     json_t *out = json_is_object(node) ? json_object() : json_array();
@@ -240,75 +263,5 @@ int template_render(struct ctx *ctx, const char *file, const json_t *object, con
     json_t *out = NULL;
     TRY(render_node(&renderer, object, &out));
     *ret = arena_json(ctx->arena, out);
-    return 0;
-}
-
-/* ---- a whole bundle ---- */
-
-/* The server turns stringData into data: only data can be compared with what it keeps. */
-static void encode_string_data(struct ctx *ctx, json_t *object)
-{
-    const char *key;
-    json_t *value, *texts = json_object_get(object, "stringData");
-    json_object_foreach(texts, key, value) {
-        if (!json_is_object(json_object_get(object, "data")))
-            json_object_set_new(object, "data", json_object());
-        const char *text = json_string_value(value);
-        json_object_set_new(
-            json_object_get(object, "data"), key,
-            json_string(crypto_base64(ctx->arena, text ? text : "", json_string_length(value))));
-    }
-    json_object_del(object, "stringData");
-}
-
-/* Keys with dots and slashes: json_put() would take the dots for a path. */
-static void put_metadata(json_t *object, const char *map, const char *key, const char *value)
-{
-    json_t *metadata = json_object_get(object, "metadata");
-    if (!json_is_object(json_object_get(metadata, map)))
-        json_object_set_new(metadata, map, json_object());
-    json_object_set_new(json_object_get(metadata, map), key, json_string(value));
-}
-
-static int render_row(struct ctx *ctx, const struct bundle_row *row, const json_t *facts,
-                      struct bundle_object *ret)
-{
-    static const char name_characters[] = "abcdefghijklmnopqrstuvwxyz0123456789.-";
-    bool wanted = true;
-    *ret = (struct bundle_object){.id = row->id,
-                                  .kind = row->kind,
-                                  .ready = row->ready,
-                                  .disruption = row->disruption,
-                                  .after = row->after};
-    if (row->when)
-        TRY(fact_true(ctx, "bundle.yaml", facts, row->when, &wanted));
-    if (!wanted)
-        return 0;
-    TRY(template_render(ctx, row->file, row->object, facts, &ret->desired));
-    if (!ret->desired)
-        return 0;
-    if (!str_matches(json_str(ret->desired, "metadata.name"), name_characters, 1, 253))
-        return err_set(ctx, ERR_INTERNAL, NULL, "%s: metadata.name is no name of an object",
-                       row->file);
-    if (row->kind == KIND_SECRET)
-        encode_string_data(ctx, ret->desired);
-    put_metadata(ret->desired, "labels", LABEL_MANAGED_BY, "flotilla");
-    put_metadata(ret->desired, "annotations", ANNOTATION_BUNDLE_ID, row->id);
-    char *hash = arena_printf(ctx->arena, "%016llx", (unsigned long long)json_hash(ret->desired));
-    put_metadata(ret->desired, "annotations", ANNOTATION_HASH, hash);
-    return 0;
-}
-
-int bundle_render(struct ctx *ctx, const struct bundle *bundle, const json_t *facts,
-                  struct bundle_plan *ret)
-{
-    struct bundle_plan plan = {.count = bundle->count, .hash = STR_HASH_START};
-    plan.objects = arena_alloc(ctx->arena, (size_t)plan.count * sizeof *plan.objects);
-    for (int at = 0; at < plan.count; at++) {
-        TRY(render_row(ctx, &bundle->rows[at], facts, &plan.objects[at]));
-        uint64_t hash = plan.objects[at].desired ? json_hash(plan.objects[at].desired) : 0;
-        plan.hash = str_hash_more(plan.hash, &hash, sizeof hash);
-    }
-    *ret = plan;
     return 0;
 }

@@ -46,6 +46,8 @@ struct source {
     /* Which root an object belongs to; false = none of ours. NULL = the controlling ownerReference.
      */
     bool (*map)(const json_t *object, struct key *ret);
+    /* The kind is an add-on's: where it is not served, there are none. See pass_serves(). */
+    bool optional;
 };
 
 enum shard_rule {
@@ -53,7 +55,7 @@ enum shard_rule {
     SHARD_CLUSTER, /* the shard "cluster": cluster-scoped roots and whatever sums over shards */
 };
 
-enum { SOURCES_MAX = 8 };
+enum { SOURCES_MAX = 20 };
 
 struct reconciler {
     const char *name; /* label `controller` of the metrics, field manager "flotilla-<name>" */
@@ -125,6 +127,8 @@ json_t *pass_get(struct ctx *ctx, struct pass *pass, enum kube_kind kind, const 
 /* Of the first such cache; namespace NULL = all, label NULL = no filter. */
 json_t *pass_list(struct ctx *ctx, struct pass *pass, enum kube_kind kind, const char *namespace,
                   const char *label, const char *value);
+/* Does the cluster serve this kind? Always true but for optional sources. */
+bool pass_serves(struct pass *pass, enum kube_kind kind);
 /*
  * Asks the server, when the cache cannot know: an apply or create was refused because there is an
  * object that no cache of ours selects. From now on this pass knows the object like one it read.
@@ -166,6 +170,7 @@ void pass_event(struct ctx *ctx, struct pass *pass, const char *type, const char
 #define LABEL_FLEET "flotilla.dev/fleet" /* value "true": PostgreSQL owns spec */
 #define LABEL_MANAGED_BY "app.kubernetes.io/managed-by" /* value "flotilla" */
 #define ANNOTATION_HASH "flotilla.dev/desired-hash"
+#define ANNOTATION_CONFIG "flotilla.dev/config" /* on pods: digest of what they read at start */
 #define ANNOTATION_ROOT_NAME "flotilla.dev/root-name" /* "Kind/name" of the root, in clear */
 #define ANNOTATION_BUNDLE_ID "flotilla.dev/bundle-id" /* row of the bundle; prune needs it */
 

@@ -30,7 +30,7 @@ int nginx_operator_new(struct ctx *ctx, struct nginx_operator **ret)
     struct nginx_operator *nginx = calloc(1, sizeof *nginx);
     if (!nginx)
         abort();
-    int rc = bundle_load(ctx, "reconcilers/nginx/manifests", &nginx->bundle);
+    int rc = bundle_load(ctx, "reconcilers/nginx/manifests", NULL, &nginx->bundle);
     if (rc < 0) {
         free(nginx);
         return rc;

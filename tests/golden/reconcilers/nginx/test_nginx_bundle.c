@@ -38,7 +38,7 @@ static void test_bundle_is_as_expected(void **state)
     (void)state;
     struct ctx ctx = ctx_make(arena_new(), "test");
     struct bundle *bundle;
-    assert_int_equal(bundle_load(&ctx, "reconcilers/nginx/manifests", &bundle), 0);
+    assert_int_equal(bundle_load(&ctx, "reconcilers/nginx/manifests", NULL, &bundle), 0);
     json_t *got = render(&ctx, bundle);
     if (getenv("UPDATE_GOLDEN")) {
         _cleanup_file_ FILE *file = fopen(EXPECTED, "w");

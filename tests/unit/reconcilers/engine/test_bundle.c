@@ -38,6 +38,14 @@ static const struct {
     {"facts in a dropped map are not needed", "{a: {$when: on, b: '${missing}'}}", "{on: false}",
      "{}"},
     {"a false whole", "{$when: on, a: 1}", "{on: false}", NULL},
+    {"an optional fact that is there", "{a: '${x?}', b: ['${x?}']}", "{x: 3}", "{a: 3, b: [3]}"},
+    {"an optional fact that is not", "{a: '${x?}', b: ['${x?}', 1]}", "{}", "{b: [1]}"},
+    {"an optional fact that is null", "{a: '${x?}', c: 1}", "{x: null}", "{c: 1}"},
+    {"a tree as text", "{a: {$json: {z: '${i}', b: {$when: t, c: 1}, d: {$when: f, e: 1}}}}",
+     "{i: 3, t: true, f: false}",
+     "{a: \"{\\n  \\\"b\\\": {\\n    \\\"c\\\": 1\\n  },\\n  \\\"z\\\": 3\\n}\\n\"}"},
+    {"text in such a tree stays text", "{a: {$json: ['${s}']}}", "{s: \"x\\\", \\\"y\"}",
+     "{a: \"[\\n  \\\"x\\\\\\\", \\\\\\\"y\\\"\\n]\\n\"}"},
     /* what a tenant may write must never be anything but the text he wrote */
     {"a fact is not expanded again", "{a: '${s}', b: 'x${s}'}", "{s: '${secret}', secret: no}",
      "{a: '${secret}', b: 'x${secret}'}"},
@@ -91,8 +99,9 @@ static void test_malformed_templates_are_refused_at_load(void **state)
 {
     struct ctx *ctx = *state;
     static const char *const malformed[] = {
-        "{a: '${x'}",  "{a: '${}'}",         "{a: '${x y}'}",   "{a: ['${a-b}']}",
-        "{'${x}': 1}", "{a: {$when: true}}", "{a: {$else: x}}", "{a: {$when: '${x}'}}",
+        "{a: '${x'}",    "{a: '${}'}",         "{a: '${x y}'}",         "{a: ['${a-b}']}",
+        "{'${x}': 1}",   "{a: {$when: true}}", "{a: {$else: x}}",       "{a: {$when: '${x}'}}",
+        "{a: 'b${x?}'}", "{a: '${x?}b'}",      "{a: {$json: 1, b: 2}}", "{a: {$json: '${x'}}",
     };
     for (size_t at = 0; at < ARRAY_SIZE(malformed); at++)
         if (template_check(ctx, "t.yaml", yaml(ctx, malformed[at])) != -ERR_CONFIG)
@@ -117,7 +126,7 @@ static void test_plan_has_common_metadata_and_a_stable_hash(void **state)
 {
     struct ctx *ctx = *state;
     struct bundle *bundle;
-    assert_int_equal(bundle_load(ctx, "reconcilers/nginx/manifests", &bundle), 0);
+    assert_int_equal(bundle_load(ctx, "reconcilers/nginx/manifests", NULL, &bundle), 0);
     struct bundle_plan one, two, other;
     json_t *facts = yaml(ctx, "{name: web, spec: {replicaCount: 2, port: 80}}");
     assert_int_equal(bundle_render(ctx, bundle, facts, &one), 0);
@@ -142,11 +151,91 @@ static void test_bad_name_and_missing_folder(void **state)
     struct ctx *ctx = *state;
     struct bundle *bundle;
     struct bundle_plan plan;
-    assert_int_equal(bundle_load(ctx, "reconcilers/nowhere", &bundle), -ERR_CONFIG);
-    assert_int_equal(bundle_load(ctx, "reconcilers/nginx/manifests", &bundle), 0);
+    assert_int_equal(bundle_load(ctx, "reconcilers/nowhere", NULL, &bundle), -ERR_CONFIG);
+    assert_int_equal(bundle_load(ctx, "reconcilers/nginx/manifests", NULL, &bundle), 0);
     json_t *facts = yaml(ctx, "{name: '../../secrets', spec: {replicaCount: 2, port: 80}}");
     assert_int_equal(bundle_render(ctx, bundle, facts, &plan), -ERR_INTERNAL);
     bundle_free(bundle);
+}
+
+/* ---- a folder of differences ---- */
+
+static const struct {
+    const char *base, *patch, *expected;
+} merges[] = {
+    {"{a: 1, b: 2}", "{b: 3}", "{a: 1, b: 3}"},
+    {"{a: 1, b: 2}", "{b: null}", "{a: 1}"},
+    {"{a: {b: 1, c: 2}}", "{a: {c: null, d: 3}}", "{a: {b: 1, d: 3}}"},
+    {"{a: [1, 2]}", "{a: [3]}", "{a: [3]}"},
+    {"{a: 1}", "{a: {b: 1, c: null}}", "{a: {b: 1}}"},
+    {"{a: 1}", "{}", "{a: 1}"},
+};
+
+static void test_merge_table(void **state)
+{
+    struct ctx *ctx = *state;
+    for (size_t at = 0; at < ARRAY_SIZE(merges); at++) {
+        json_t *tree = yaml(ctx, merges[at].base);
+        template_merge(tree, yaml(ctx, merges[at].patch));
+        if (!json_equal(tree, yaml(ctx, merges[at].expected)))
+            fail_msg("%s: got %s", merges[at].patch, json_text(ctx->arena, tree));
+    }
+}
+
+static const json_t *template_of(const struct bundle *bundle, const char *id)
+{
+    for (int at = 0; at < bundle->count; at++)
+        if (str_equal(bundle->rows[at].id, id))
+            return bundle->rows[at].object;
+    return NULL;
+}
+
+static void test_a_variant_differs_where_it_says_so(void **state)
+{
+    struct ctx *ctx = *state;
+    struct bundle *base, *other;
+    assert_int_equal(bundle_load(ctx, "reconcilers/registry/manifests", NULL, &base), 0);
+    assert_int_equal(bundle_load(ctx, "reconcilers/registry/manifests", "2.14", &other), 0);
+    assert_int_equal(base->count, other->count);
+    assert_false(
+        json_equal(template_of(base, "registry-config"), template_of(other, "registry-config")));
+    assert_true(json_equal(template_of(base, "core-config"), template_of(other, "core-config")));
+    bundle_free(base);
+    bundle_free(other);
+}
+
+/* The digest of what pods read follows its data and nothing else; a Job has one in its name. */
+static void test_configuration_and_jobs_carry_digests(void **state)
+{
+    struct ctx *ctx = *state;
+    struct bundle bundle = {.arena = ctx->arena, .count = 3};
+    bundle.rows[0] = (struct bundle_row){
+        .id = "config",
+        .kind = KIND_CONFIGMAP,
+        .object = yaml(ctx, "{metadata: {name: c, labels: {x: '${label}'}}, data: {n: '${n}'}}")};
+    bundle.rows[1] = (struct bundle_row){
+        .id = "pods",
+        .kind = KIND_DEPLOYMENT,
+        .config = {"config"},
+        .object = yaml(ctx, "{metadata: {name: d}, spec: {template: {metadata: {}}}}")};
+    bundle.rows[2] = (struct bundle_row){
+        .id = "job", .kind = KIND_JOB, .object = yaml(ctx, "{metadata: {name: j}, spec: '${n}'}")};
+    static const char *const facts[] = {"{n: 1, label: a}", "{n: 1, label: b}", "{n: 2, label: a}"};
+    const char *digests[3], *names[3];
+    for (size_t at = 0; at < ARRAY_SIZE(facts); at++) {
+        struct bundle_plan plan;
+        assert_int_equal(bundle_render(ctx, &bundle, yaml(ctx, facts[at]), &plan), 0);
+        assert_string_equal(json_str(plan.objects[0].desired, "data.n"), at == 2 ? "2" : "1");
+        digests[at] = json_string_value(
+            json_object_get(json_at(plan.objects[1].desired, "spec.template.metadata.annotations"),
+                            ANNOTATION_CONFIG));
+        names[at] = json_str(plan.objects[2].desired, "metadata.name");
+    }
+    assert_string_equal(digests[0], digests[1]);
+    assert_string_not_equal(digests[0], digests[2]);
+    assert_string_equal(names[0], names[1]);
+    assert_string_not_equal(names[0], names[2]);
+    assert_true(str_starts(names[0], "j-"));
 }
 
 /* ---- comparison ---- */
@@ -199,6 +288,9 @@ int main(void)
         TEST(test_text_beyond_the_limit_is_refused),
         TEST(test_plan_has_common_metadata_and_a_stable_hash),
         TEST(test_bad_name_and_missing_folder),
+        TEST(test_merge_table),
+        TEST(test_a_variant_differs_where_it_says_so),
+        TEST(test_configuration_and_jobs_carry_digests),
         TEST(test_comparison_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
