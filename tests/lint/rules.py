@@ -27,6 +27,7 @@ HEADERS = {
     "curl/": {"server/adapters", "server"},
     "openssl/": {"server/adapters"},
     "hiredis/": {"server/adapters"},
+    "crypt.h": {"server/adapters"},
     "microhttpd.h": {"server/net"},
     "yaml.h": {"server/base"},
 }
