@@ -27,6 +27,12 @@ const struct registry_field registry_fields[] = {
     {"backends.postgresql.pool", AUDIENCE_PROVIDER, "pins a pool"},
     {"backends.redis.pool", AUDIENCE_PROVIDER, "pins a pool"},
     {"backends.s3.pool", AUDIENCE_PROVIDER, "pins a pool"},
+    {"components.trivy", AUDIENCE_TENANT | AUDIENCE_PROVIDER, "the vulnerability scanner"},
+    {"components.exporter", AUDIENCE_TENANT | AUDIENCE_PROVIDER, "metrics"},
+    {"exposure.ingressClassName", AUDIENCE_PROVIDER, "which ingress controller serves it"},
+    {"exposure.tls.secretName", AUDIENCE_PROVIDER, "a given certificate"},
+    {"exposure.tls.issuerRef", AUDIENCE_PROVIDER, "or who issues one"},
+    {"adminSecretRef", AUDIENCE_PROVIDER | AUDIENCE_SYSTEM, "hands over the first admin password"},
     {0},
 };
 
@@ -67,6 +73,13 @@ struct registry_spec registry_spec_bind(const json_t *object)
         .pools = {[BACKEND_POSTGRESQL] = json_str(spec, "backends.postgresql.pool"),
                   [BACKEND_REDIS] = json_str(spec, "backends.redis.pool"),
                   [BACKEND_S3] = json_str(spec, "backends.s3.pool")},
+        .trivy = json_bool_or(spec, "components.trivy", false),
+        .exporter = json_bool_or(spec, "components.exporter", false),
+        .ingress_class = json_str(spec, "exposure.ingressClassName"),
+        .tls_secret = json_str(spec, "exposure.tls.secretName"),
+        .issuer = json_str(spec, "exposure.tls.issuerRef.name"),
+        .issuer_kind = json_str_or(spec, "exposure.tls.issuerRef.kind", "ClusterIssuer"),
+        .admin_secret = json_str(spec, "adminSecretRef.name"),
     };
 }
 
@@ -104,6 +117,12 @@ static bool revision_forward(const struct rule_input *in)
 {
     return json_int_or(in->object, "spec.revision", -1) >=
            json_int_or(in->old, "spec.revision", -1);
+}
+
+static bool one_certificate(const struct rule_input *in)
+{
+    const json_t *tls = json_at(in->object, "spec.exposure.tls");
+    return !json_object_get(tls, "secretName") || !json_object_get(tls, "issuerRef");
 }
 
 static bool pool_name(const struct rule_input *in)
@@ -223,6 +242,8 @@ static const struct rule {
      "metadata.name must be a DNS label of at most 50 characters that begins with a letter"},
     {"Registry", true, identity_kept, "/spec/identity", "identity is immutable"},
     {"Registry", true, revision_forward, "/spec/revision", "revision must not go back"},
+    {"Registry", false, one_certificate, "/spec/exposure/tls",
+     "either secretName or issuerRef, not both"},
     {"BackendPool", false, pool_name, "",
      "metadata.name must be a DNS label of at most 50 characters, for claims are named POOL.SLOT"},
     {"BackendPool", true, pool_type_kept, "/spec/type", "type is immutable"},

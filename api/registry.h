@@ -40,6 +40,12 @@ struct registry_spec {
     enum registry_deletion deletion;
     const char *admin_secret;         /* NULL = none was handed over */
     const char *pools[BACKEND_TYPES]; /* pinned by name; NULL = any */
+    bool trivy, exporter;             /* optional components */
+    const char *ingress_class;        /* NULL = the cluster's default */
+    const char *tls_secret;           /* NULL = none given */
+    const char *issuer;               /* of cert-manager; NULL = none */
+    const char *issuer_kind;          /* Issuer or ClusterIssuer */
+    const char *admin_secret;         /* holds the first admin password; NULL = made by us */
 };
 
 /* One row per field of Registry.spec. */

@@ -1,8 +1,13 @@
 /* flotillad do TABLE: prints the program's own tables. Docs and tests read this output. */
+#include "reconcilers/engine/bundle.h"
+#include "reconcilers/registry/registry.h"
+#include "server/base/arena.h"
 #include "server/base/cleanup.h"
+#include "server/base/ctx.h"
 #include "server/base/embed.h"
 #include "server/base/err.h"
 #include "server/base/failpoint.h"
+#include "server/base/json.h"
 #include "server/base/log.h"
 #include "server/commands.h"
 #include "server/config.h"
@@ -36,6 +41,45 @@ static void print_assets(void)
         printf("%8zu %s\n", first[at].bytes, first[at].path);
 }
 
+/* A List, as kubectl takes it. */
+static void print_objects(struct ctx *ctx, const struct bundle_plan *plan)
+{
+    const char *comma = "";
+    printf("{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[");
+    for (int at = 0; at < plan->count; at++) {
+        if (!plan->objects[at].desired)
+            continue;
+        printf("%s\n%s", comma, json_text(ctx->arena, plan->objects[at].desired));
+        comma = ",";
+    }
+    printf("\n]}\n");
+}
+
+static int render_stack(struct ctx *ctx, char **words)
+{
+    const struct registry_options options = {.operator_namespace = "flotilla-system"};
+    struct registry_operator *home = NULL;
+    struct bundle_plan plan;
+    TRY(registry_operator_new(ctx, NULL, &options, &home));
+    int rc = registry_example(ctx, home, words[0], words[1], (const char *const *)&words[2], &plan);
+    if (rc == 0)
+        print_objects(ctx, &plan);
+    registry_operator_free(home);
+    return rc;
+}
+
+/* do stack VERSION SIZE [OPTION]... */
+static int print_stack(char **words)
+{
+    struct arena *arena = arena_new();
+    struct ctx ctx = ctx_make(arena, "do");
+    int rc = render_stack(&ctx, words);
+    if (rc < 0)
+        fprintf(stderr, "%s\n", ctx.err.message);
+    arena_free(arena);
+    return rc < 0 ? 2 : 0;
+}
+
 static const struct {
     const char *name;
     void (*print)(void);
@@ -56,6 +100,12 @@ int cmd_do(const struct config *config, int argc, char **argv)
             return 0;
         }
     }
+    if (argc >= 3 && strcmp(argv[0], "stack") == 0)
+        return print_stack(argv + 1);
+    fprintf(stderr,
+            "flotillad do stack VERSION SIZE [OPTION]...\n"
+            "                      the objects of a registry, with words for secrets; options "
+            "stand in reconcilers/registry/example.yaml\n");
     for (size_t at = 0; at < ARRAY_SIZE(tables); at++)
         fprintf(stderr, "flotillad do %-8s %s\n", tables[at].name, tables[at].doc);
     return 2;

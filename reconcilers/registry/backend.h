@@ -89,7 +89,7 @@ struct backend_row {
     int (*converge)(struct ctx *ctx, struct backend_work *work);
     int (*remove)(struct ctx *ctx, struct backend_work *work);
     int (*changes)(const struct backend_work *work);
-    /* Facts of the bundle. */
+    /* Facts of the bundle, beside those of any server, which are there already: facts.c. */
     void (*facts)(struct ctx *ctx, const struct backend_work *work, json_t *facts);
     /* Of a pool as a whole. */
     int (*check)(struct ctx *ctx, struct kube *kube, const struct registry_operator *home,
@@ -146,5 +146,5 @@ const char *pool_name(const json_t *pool);
 const char *pool_host(const json_t *pool);
 int pool_port(const json_t *pool);
 const char *pool_ssl_mode(const json_t *pool);
-/* Puts base64 text at a path, as a Secret carries it. */
-void fact_put(struct ctx *ctx, json_t *facts, const char *path, const char *text);
+/* A fact of the bundle: text at a path. */
+void fact_put(json_t *facts, const char *path, const char *text);

@@ -87,12 +87,10 @@ static void facts(struct ctx *ctx, const struct backend_work *work, json_t *fact
 {
     const json_t *pool = work->at->pool;
     const char *database = postgres_name(ctx, work->identity);
-    fact_put(ctx, facts, "database.host", pool_host(pool));
-    fact_put(ctx, facts, "database.port", arena_printf(ctx->arena, "%d", pool_port(pool)));
-    fact_put(ctx, facts, "database.name", database);
-    fact_put(ctx, facts, "database.user", database);
-    fact_put(ctx, facts, "database.password", registry_secret_value(ctx, work->kept, "password"));
-    fact_put(ctx, facts, "database.sslMode", pool_ssl_mode(pool));
+    fact_put(facts, "database.name", database);
+    fact_put(facts, "database.user", database);
+    fact_put(facts, "database.password", registry_secret_value(ctx, work->kept, "password"));
+    fact_put(facts, "database.sslMode", pool_ssl_mode(pool));
 }
 
 /* ---- the pool ---- */

@@ -102,13 +102,10 @@ static void facts(struct ctx *ctx, const struct backend_work *work, json_t *fact
 {
     const json_t *pool = work->at->pool;
     bool plain = str_equal(pool_ssl_mode(pool), "disable");
-    fact_put(ctx, facts, "redis.host", pool_host(pool));
-    fact_put(ctx, facts, "redis.port", arena_printf(ctx->arena, "%d", pool_port(pool)));
-    fact_put(ctx, facts, "redis.index", arena_printf(ctx->arena, "%d", index_of(work)));
-    fact_put(ctx, facts, "redis.user", redis_name(ctx, work->identity));
-    fact_put(ctx, facts, "redis.password",
-             registry_secret_value(ctx, work->kept, KEPT_REDIS_PASSWORD));
-    fact_put(ctx, facts, "redis.scheme", plain ? "redis" : "rediss");
+    json_put(facts, "redis.index", json_integer(index_of(work)));
+    fact_put(facts, "redis.user", redis_name(ctx, work->identity));
+    fact_put(facts, "redis.password", registry_secret_value(ctx, work->kept, KEPT_REDIS_PASSWORD));
+    fact_put(facts, "redis.scheme", plain ? "redis" : "rediss");
 }
 
 /* ---- the pool ---- */

@@ -154,18 +154,13 @@ static void facts(struct ctx *ctx, const struct backend_work *work, json_t *fact
     const json_t *pool = work->at->pool;
     const struct s3_key key = key_of(ctx, work);
     bool plain = str_equal(pool_ssl_mode(pool), "disable");
-    const char *port = arena_printf(ctx->arena, "%d", pool_port(pool));
-    bool is_address = strchr(pool_host(pool), ':') != NULL; /* IPv6 */
-    fact_put(ctx, facts, "s3.host", pool_host(pool));
-    fact_put(ctx, facts, "s3.port", port);
-    fact_put(ctx, facts, "s3.endpoint",
-             arena_printf(ctx->arena, "%s://%s%s%s:%s", plain ? "http" : "https",
-                          is_address ? "[" : "", pool_host(pool), is_address ? "]" : "", port));
-    fact_put(ctx, facts, "s3.region", json_str_or(pool, "spec.region", "us-east-1"));
-    fact_put(ctx, facts, "s3.bucket", bucket_of(ctx, work));
-    fact_put(ctx, facts, "s3.accessKey", key.access);
-    fact_put(ctx, facts, "s3.secretKey", key.secret);
-    fact_put(ctx, facts, "s3.secure", plain ? "false" : "true");
+    fact_put(facts, "s3.endpoint",
+             arena_printf(ctx->arena, "%s://%s", plain ? "http" : "https",
+                          json_str_or(facts, "s3.address", "")));
+    fact_put(facts, "s3.region", json_str_or(pool, "spec.region", "us-east-1"));
+    fact_put(facts, "s3.bucket", bucket_of(ctx, work));
+    fact_put(facts, "s3.accessKey", key.access);
+    fact_put(facts, "s3.secretKey", key.secret);
 }
 
 /* ---- the pool ---- */

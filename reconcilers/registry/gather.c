@@ -80,6 +80,8 @@ int registry_gather(struct ctx *ctx, struct pass *pass)
     scope->elder = find_elder(ctx, pass);
     scope->pods =
         pass_list(ctx, pass, KIND_POD, pass->key.namespace, LABEL_REGISTRY, pass->key.name);
+    scope->managed = pass_get(ctx, pass, KIND_NAMESPACE, NULL, pass->key.namespace) != NULL;
+    scope->certificates = pass_serves(pass, KIND_CERTIFICATE);
     count_pods(scope);
     if (scope->pods_left > 0 && (scope->deleting || registry_closed(scope)))
         pass_requeue(pass, POD_LOST_MS / 10); /* that one is lost wakes nobody */

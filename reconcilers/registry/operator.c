@@ -34,11 +34,24 @@ static int read_cell(struct ctx *ctx, struct kube *kube, char **ret)
     return 0;
 }
 
+static int load_bundles(struct ctx *ctx, struct registry_operator *home)
+{
+    const char *minor;
+    json_t *patch;
+    json_object_foreach(json_object_get(home->versions, "patches"), minor, patch) {
+        if (home->bundle_count == REGISTRY_MINORS_MAX)
+            return err_set(ctx, ERR_CONFIG, NULL, FOLDER "/versions.yaml: too many versions");
+        TRY(bundle_load(ctx, FOLDER, minor, &home->bundles[home->bundle_count].bundle));
+        home->bundles[home->bundle_count++].minor = minor;
+    }
+    return 0;
+}
+
 static int fill(struct ctx *ctx, struct kube *kube, struct registry_operator *home)
 {
     TRY(load(ctx, FOLDER "/sizes.yaml", &home->sizes));
     TRY(load(ctx, FOLDER "/versions.yaml", &home->versions));
-    TRY(bundle_load(ctx, FOLDER, &home->bundle));
+    TRY(load_bundles(ctx, home));
     return kube ? read_cell(ctx, kube, &home->cell) : 0;
 }
 
@@ -70,7 +83,8 @@ void registry_operator_free(struct registry_operator *home)
 {
     if (!home)
         return;
-    bundle_free(home->bundle);
+    for (int at = 0; at < home->bundle_count; at++)
+        bundle_free(home->bundles[at].bundle);
     json_decref(home->sizes);
     json_decref(home->versions);
     backend_gates_free(home->gates);

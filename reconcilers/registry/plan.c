@@ -1,47 +1,50 @@
 /*
- * Plan: scope to facts to desired objects. Pure: the same scope gives the same bytes, so that a
- * decision can be replayed (tests/golden/reconcilers/registry). What facts cannot say belongs into
- * manifests/, sizes.yaml or versions.yaml, not here.
+ * Plan: facts to desired objects, by the bundle of the version. Pure: the same scope gives the same
+ * bytes, so that a decision can be replayed (tests/golden/reconcilers/registry). What facts cannot
+ * say belongs into manifests/, sizes.yaml or versions.yaml, not here.
  */
 #include "reconcilers/registry/scope.h"
 
 #include "server/base/json.h"
+#include "server/base/str.h"
 
-/* "2.15" stands for the newest patch that we know of it. */
-static const char *image_of(struct ctx *ctx, const json_t *versions, const char *version)
+#include <string.h>
+
+/* Of "2.15" as of "2.15.2"; NULL when we know no such version. */
+static const struct bundle *bundle_of(const struct registry_operator *home, const char *version)
 {
-    const char *patch =
-        json_string_value(json_object_get(json_object_get(versions, "patches"), version));
-    return arena_printf(ctx->arena, "%s%s", json_str_or(versions, "image", ""),
-                        patch ? patch : version);
+    for (int at = 0; at < home->bundle_count; at++) {
+        const char *minor = home->bundles[at].minor;
+        size_t length = strlen(minor);
+        if (strncmp(version, minor, length) == 0 &&
+            (version[length] == '.' || version[length] == '\0'))
+            return home->bundles[at].bundle;
+    }
+    return NULL;
 }
 
-json_t *registry_facts(struct ctx *ctx, const struct registry_operator *home,
-                       const struct registry_scope *scope)
+/* Without it, the certificate that the spec asks for could never come. */
+static int check_issuer(struct ctx *ctx, struct pass *pass)
 {
-    json_t *facts = arena_json(ctx->arena, json_object());
-    json_put(facts, "registry.name", json_string(scope->name));
-    json_put(facts, "portal", json_deep_copy(json_at(scope->size, "portal")));
-    json_put(facts, "portal.image",
-             json_string(image_of(ctx, home->versions, scope->spec.version)));
-    if (registry_closed(scope))
-        json_put(facts, "portal.replicas", json_integer(0));
-    for (enum backend_type type = 0; type < BACKEND_TYPES; type++) {
-        const struct backend_work work = {.row = backend_rows[type],
-                                          .identity = scope->spec.identity,
-                                          .at = &scope->backends[type],
-                                          .kept = scope->kept};
-        work.row->facts(ctx, &work, facts);
-    }
-    return facts;
+    const struct registry_scope *scope = pass->scope;
+    if (!scope->spec.issuer || scope->certificates || registry_closed(scope))
+        return 0;
+    pass_requeue(pass, WAIT_FOR_OTHERS_MS); /* its coming wakes nobody here */
+    return err_set(ctx, ERR_WAITING, "NoCertManager",
+                   "exposure.tls.issuerRef is set, and this cluster serves no cert-manager.io/v1 "
+                   "Certificate; install cert-manager, or give exposure.tls.secretName");
 }
 
 int registry_plan(struct ctx *ctx, struct pass *pass)
 {
     struct registry_scope *scope = pass->scope;
     const struct registry_operator *home = pass->home;
+    const struct bundle *bundle = bundle_of(home, scope->spec.version);
     scope->size = json_object_get(home->sizes, scope->spec.size);
     if (!scope->size)
         return err_set(ctx, ERR_INVALID, NULL, "size '%s' is not known", scope->spec.size);
-    return bundle_render(ctx, home->bundle, registry_facts(ctx, home, scope), &scope->plan);
+    if (!bundle)
+        return err_set(ctx, ERR_INVALID, NULL, "version '%s' is not known", scope->spec.version);
+    TRY(check_issuer(ctx, pass));
+    return bundle_render(ctx, bundle, registry_facts(ctx, home, scope), &scope->plan);
 }

@@ -29,6 +29,15 @@ int registry_operator_new(struct ctx *ctx, struct kube *kube,
                           const struct registry_options *options, struct registry_operator **ret);
 void registry_operator_free(struct registry_operator *home);
 
+struct bundle_plan;
+/*
+ * The stack of the Registry in example.yaml, as a pass would plan it: no cluster is needed.
+ * `options` are names of example.yaml and end with NULL. -ERR_INVALID when one, the version or the
+ * size is not known.
+ */
+int registry_example(struct ctx *ctx, const struct registry_operator *home, const char *version,
+                     const char *size, const char *const *options, struct bundle_plan *ret);
+
 /*
  * Compares pools, claims, identities, kept Secrets and registries of one cell, all read live.
  * `findings` gets a finding (reconcilers/engine/finding.h) for each difference; none = consistent.

@@ -18,6 +18,8 @@
 #define KEPT_REDIS_PASSWORD "redisPassword"
 #define KEPT_S3_ACCESS "s3AccessKey"
 #define KEPT_S3_SECRET "s3SecretKey"
+#define LABEL_MANAGED "flotilla.dev/managed" /* value "true": a namespace that is all ours */
+#define REGISTRY_USER "harbor_registry_user" /* core and jobservice, as the registry knows them */
 #define ANNOTATION_ACCEPT_LOSS "registry.flotilla.dev/accept-loss" /* value: the identity */
 
 enum {
@@ -29,14 +31,20 @@ enum {
     PODS_WAIT_MAX_MS = 900000, /* nobody's pods hold up a close for longer */
     WAIT_FOR_OTHERS_MS = 5000, /* somebody else's change that wakes nobody here */
     BUSY_MS = 50,              /* a pool that has enough workers inside */
+    REGISTRY_MINORS_MAX = 8,
 };
 
 struct registry_operator {
     char *namespace;
     char *cell; /* owner mark of external things */
     int64_t verify_interval_ms;
-    struct bundle *bundle;
     json_t *sizes, *versions; /* read only once threads run */
+    /* One per minor version of versions.yaml, whose key it borrows. */
+    struct {
+        const char *minor;
+        struct bundle *bundle;
+    } bundles[REGISTRY_MINORS_MAX];
+    int bundle_count;
     struct backend_gates *gates;
     struct verify_table *verified;
     bool serving_probe;
@@ -57,6 +65,8 @@ struct registry_scope {
     int64_t generation;
     bool fleet;          /* PostgreSQL owns the spec: by label, or once by label */
     bool deleting;       /* deletionTimestamp is set */
+    bool managed;        /* the namespace is all ours: quota and default-deny are, too */
+    bool certificates;   /* cert-manager's Certificate is served */
     const json_t *elder; /* an older Registry of this namespace, or NULL */
     const json_t *pods;  /* of the stack, array */
     /* identity */
@@ -102,6 +112,7 @@ int registry_status(struct ctx *ctx, struct pass *pass);
 /* Pure halves of phases, for tests. */
 bool registry_pod_runs(const json_t *pod, int64_t now_ms);
 bool registry_waited_for_pods(const struct pass *pass, int64_t now_ms); /* gather.c */
+/* facts.c */
 json_t *registry_facts(struct ctx *ctx, const struct registry_operator *home,
                        const struct registry_scope *scope);
 void registry_conditions(struct ctx *ctx, const struct pass *pass,
@@ -132,6 +143,8 @@ int registry_resolve(struct ctx *ctx, struct pass *pass, const json_t *const cla
                      struct registry_backend ret[BACKEND_TYPES]);
 /* The kept Secret of an identity; secrets.c. */
 char *registry_secret_name(struct ctx *ctx, const char *identity);
+/* New values for a kept Secret, key to text: expensive. secrets.c */
+json_t *registry_kept_make(struct ctx *ctx, const char *identity);
 /* A data key of a Secret, decoded; NULL when missing. */
 char *registry_secret_value(struct ctx *ctx, const json_t *secret, const char *key);
 /* Locks the backends of a registry that is being deleted; backend.c. *ret_exists: there is

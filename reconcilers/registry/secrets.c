@@ -1,7 +1,8 @@
 /*
  * The kept credentials: Secret registry-<identity> in the operator's namespace, made before any of
  * them is used anywhere and without ownerReference, so that neither a crash nor the end of the
- * registry's namespace loses it. The stack's copy is derived from it by the bundle.
+ * registry's namespace loses it. The stack's Secrets are derived from it by the bundle. Keys and
+ * hashes that are expensive to make are made here, once, and nowhere else.
  *
  * Made before the first claim, so a claim without it tells that it was lost. Some of what it holds
  * cannot be made anew without a loss: a person decides (SecretLost).
@@ -9,12 +10,17 @@
 #include "reconcilers/backends/s3.h"
 #include "reconcilers/registry/scope.h"
 #include "server/adapters/crypto.h"
+#include "server/adapters/keys.h"
 #include "server/base/cleanup.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
 
+#include <string.h>
+
 enum {
-    PASSWORD_LENGTH = 32, /* 160 random bits, ASCII: no SASLprep, no quoting */
+    PASSWORD_LENGTH = 32, /* 160 random bits or more, ASCII: no SASLprep, no quoting */
+    CSRF_KEY_LENGTH = 32, /* another length, and core refuses every guarded call */
+    AES_KEY_LENGTH = 16,  /* core reads the file raw: that many bytes, and no newline */
     ACCESS_LENGTH = 8,    /* behind a prefix that is the registry's own */
 };
 
@@ -35,6 +41,36 @@ static char *access_key(struct ctx *ctx, const char *identity)
                         crypto_random_base32(ctx->arena, ACCESS_LENGTH));
 }
 
+static char *csrf_key(struct ctx *ctx, const char *identity)
+{
+    (void)identity;
+    return crypto_random_alnum(ctx->arena, CSRF_KEY_LENGTH);
+}
+
+static char *aes_key(struct ctx *ctx, const char *identity)
+{
+    (void)identity;
+    return crypto_random_alnum(ctx->arena, AES_KEY_LENGTH);
+}
+
+static char *token_key(struct ctx *ctx, const char *identity)
+{
+    (void)identity;
+    return keys_rsa_pkcs1(ctx->arena);
+}
+
+/* Harbor's policy asks for an upper and a lower case letter and a digit: most draws have them. */
+static char *admin_password(struct ctx *ctx, const char *identity)
+{
+    char *password;
+    (void)identity;
+    do
+        password = crypto_random_alnum(ctx->arena, PASSWORD_LENGTH);
+    while (!strpbrk(password, "0123456789") || !strpbrk(password, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") ||
+           !strpbrk(password, "abcdefghijklmnopqrstuvwxyz"));
+    return password;
+}
+
 /* What is kept. Made by one create: there is never a half. */
 static const struct {
     const char *key;
@@ -47,6 +83,35 @@ static const struct {
     {KEPT_REDIS_PASSWORD, random_password, true, "of the Redis user"},
     {KEPT_S3_ACCESS, access_key, true, "name of the account at the object store"},
     {KEPT_S3_SECRET, random_password, true, "its secret"},
+    {"coreSecret", random_password, true, "core shows it to jobservice"},
+    {"jobserviceSecret", random_password, true,
+     "jobservice shows it to core; reads all configuration"},
+    {"registryHttpSecret", random_password, true,
+     "signs uploads under way; all replicas need the same"},
+    {"registryPassword", random_password, true, "core and jobservice log in to the registry"},
+    {"csrfKey", csrf_key, true, "guards the web pages' forms"},
+    {"secretKey", aes_key, true,
+     "encrypts credentials in the database: lost or changed, they are lost"},
+    {"tokenKey", token_key, true,
+     "signs the tokens of docker clients; PKCS#1, or each login gets 500"},
+    {"adminPassword", admin_password, true,
+     "first password of Harbor's admin; used by an empty database"},
+};
+
+/* A line of an htpasswd file. */
+static char *htpasswd_line(struct ctx *ctx, const json_t *values)
+{
+    const char *password = json_str_or(values, "registryPassword", "");
+    return arena_printf(ctx->arena, REGISTRY_USER ":%s", keys_bcrypt(ctx->arena, password));
+}
+
+/* What is kept beside, because it is expensive to make from the above. */
+static const struct {
+    const char *key;
+    char *(*make)(struct ctx *ctx, const json_t *values);
+    const char *why;
+} derived[] = {
+    {"registryHtpasswd", htpasswd_line, "the registry knows registryPassword by it"},
 };
 
 char *registry_secret_name(struct ctx *ctx, const char *identity)
@@ -61,41 +126,78 @@ char *registry_secret_value(struct ctx *ctx, const json_t *secret, const char *k
     return text ? crypto_unbase64(ctx->arena, text, &bytes) : NULL;
 }
 
-static json_t *build(struct ctx *ctx, const char *namespace, const char *name, const char *identity)
+json_t *registry_kept_make(struct ctx *ctx, const char *identity)
 {
-    json_t *values = json_object();
+    json_t *values = arena_json(ctx->arena, json_object());
     for (size_t at = 0; at < ARRAY_SIZE(kept); at++)
         json_object_set_new(values, kept[at].key, json_string(kept[at].make(ctx, identity)));
+    for (size_t at = 0; at < ARRAY_SIZE(derived); at++)
+        json_object_set_new(values, derived[at].key, json_string(derived[at].make(ctx, values)));
+    return values;
+}
+
+static json_t *build(struct ctx *ctx, const char *namespace, const char *name, const char *identity,
+                     const char *admin)
+{
+    json_t *values = registry_kept_make(ctx, identity);
+    if (admin)
+        json_object_set_new(values, "adminPassword", json_string(admin));
     return arena_json(ctx->arena,
                       json_pack("{s:s, s:s, s:{s:s, s:s, s:{s:s, s:s}}, s:s, s:o}", "apiVersion",
                                 "v1", "kind", "Secret", "metadata", "name", name, "namespace",
                                 namespace, "labels", LABEL_MANAGED_BY, "flotilla", LABEL_IDENTITY,
-                                identity, "type", "Opaque", "stringData", values));
+                                identity, "type", "Opaque", "stringData", json_incref(values)));
 }
 
 /* ---- what an earlier version made ---- */
 
+/* Once a Harbor has run, what it encrypted would be lost with another key: then it is damage. */
+static bool is_irreplaceable(const json_t *data, const char *key)
+{
+    return str_equal(key, "secretKey") && json_object_get(data, "coreSecret");
+}
+
+/* What is missing of a kept Secret, made anew. */
+static json_t *missing_of(struct ctx *ctx, const json_t *secret, const char *identity)
+{
+    const json_t *data = json_at(secret, "data");
+    json_t *missing = arena_json(ctx->arena, json_object());
+    for (size_t at = 0; at < ARRAY_SIZE(kept); at++)
+        if (kept[at].later && !json_object_get(data, kept[at].key) &&
+            !is_irreplaceable(data, kept[at].key))
+            json_object_set_new(missing, kept[at].key, json_string(kept[at].make(ctx, identity)));
+    /* what they are derived from came with the same earlier version, or is missing, too */
+    for (size_t at = 0; at < ARRAY_SIZE(derived); at++)
+        if (!json_object_get(data, derived[at].key))
+            json_object_set_new(missing, derived[at].key,
+                                json_string(derived[at].make(ctx, missing)));
+    return missing;
+}
+
 /* The server refuses this when somebody else was first: a value that is there is never replaced. */
 static int add_later(struct ctx *ctx, struct pass *pass, const char *identity, json_t **secret)
 {
-    json_t *missing = arena_json(ctx->arena, json_object());
-    for (size_t at = 0; at < ARRAY_SIZE(kept); at++)
-        if (kept[at].later && !json_object_get(json_at(*secret, "data"), kept[at].key))
-            json_object_set_new(missing, kept[at].key, json_string(kept[at].make(ctx, identity)));
+    json_t *missing = missing_of(ctx, *secret, identity);
     if (json_object_size(missing) == 0)
         return 0;
     json_t *patch = arena_json(ctx->arena, json_pack("{s:O}", "stringData", missing));
     return pass_patch(ctx, pass, CALL_KUBE_SECRET_CREATE, *secret, NULL, patch, secret);
 }
 
+static int check_value(struct ctx *ctx, const json_t *secret, const char *name, const char *key)
+{
+    const char *value = registry_secret_value(ctx, secret, key);
+    if (value && *value)
+        return 0;
+    return err_set(ctx, ERR_REFUSED, "SecretDamaged", "Secret '%s' holds no %s", name, key);
+}
+
 static int check(struct ctx *ctx, const json_t *secret, const char *name)
 {
-    for (size_t at = 0; at < ARRAY_SIZE(kept); at++) {
-        const char *value = registry_secret_value(ctx, secret, kept[at].key);
-        if (!value || !*value)
-            return err_set(ctx, ERR_REFUSED, "SecretDamaged", "Secret '%s' holds no %s", name,
-                           kept[at].key);
-    }
+    for (size_t at = 0; at < ARRAY_SIZE(kept); at++)
+        TRY(check_value(ctx, secret, name, kept[at].key));
+    for (size_t at = 0; at < ARRAY_SIZE(derived); at++)
+        TRY(check_value(ctx, secret, name, derived[at].key));
     return 0;
 }
 
@@ -137,12 +239,35 @@ static int find_live(struct ctx *ctx, struct pass *pass, const char *name, json_
     return 0;
 }
 
+/*
+ * The first password of Harbor's administrator where somebody else chose it: the key `password` of
+ * a Secret beside the Registry, which is free to go once status.adminPassword says "Kept".
+ */
+static int adopt_admin_password(struct ctx *ctx, struct pass *pass, const char **ret)
+{
+    const struct registry_scope *scope = pass->scope;
+    const char *name = scope->spec.admin_secret;
+    json_t *secret = NULL;
+    if (!name)
+        return 0;
+    TRY(kube_get(ctx, CALL_KUBE_SECRET_ADOPT, pass_kube(pass), KIND_SECRET, scope->namespace, name,
+                 &secret));
+    *ret = registry_secret_value(ctx, secret, "password");
+    if (*ret && **ret)
+        return 0;
+    pass_requeue(pass, WAIT_FOR_OTHERS_MS); /* its coming wakes nobody here */
+    return err_set(ctx, ERR_WAITING, "AdminSecretMissing",
+                   "Secret '%s' with the key password is not there", name);
+}
+
 static int create(struct ctx *ctx, struct pass *pass, const char *name, json_t **ret)
 {
     const struct registry_operator *home = pass->home;
     const char *identity = ((const struct registry_scope *)pass->scope)->spec.identity;
-    int rc = pass_create(ctx, pass, CALL_KUBE_SECRET_CREATE,
-                         build(ctx, home->namespace, name, identity), ret);
+    const char *admin = NULL;
+    TRY(adopt_admin_password(ctx, pass, &admin));
+    json_t *secret = build(ctx, home->namespace, name, identity, admin);
+    int rc = pass_create(ctx, pass, CALL_KUBE_SECRET_CREATE, secret, ret);
     if (rc != -ERR_ALREADY_EXISTS)
         return rc;
     err_clear(ctx);

@@ -212,6 +212,8 @@ void registry_conditions(struct ctx *ctx, const struct pass *pass,
     json_put(status, "observedGeneration", json_integer(scope->generation));
     if (scope->spec.revision >= 0)
         json_put(status, "observedRevision", json_integer(scope->spec.revision));
+    if (scope->kept)
+        json_put(status, "adminPassword", json_string("Kept"));
     set_externals(&in);
     set_backends(&in);
     set_stack(&in);

@@ -28,23 +28,29 @@ static int let_go(struct ctx *ctx, struct pass *pass)
     return err_set(ctx, ERR_WAITING, "Deleting", "nothing of ours holds the object any more");
 }
 
-/*
- * The Deployments are deleted rather than scaled: in a namespace that is being deleted nothing can
- * be created, and what is ours goes anyway.
- */
-static int end_stack(struct ctx *ctx, struct pass *pass)
+static int end_kind(struct ctx *ctx, struct pass *pass, enum kube_kind kind)
 {
     const struct registry_scope *scope = pass->scope;
     size_t at;
-    json_t *deployment;
-    json_array_foreach(
-        pass_list(ctx, pass, KIND_DEPLOYMENT, scope->namespace, LABEL_REGISTRY, scope->name), at,
-        deployment) {
-        const json_t *owner = json_at(deployment, "metadata.ownerReferences.0");
+    json_t *object;
+    json_array_foreach(pass_list(ctx, pass, kind, scope->namespace, LABEL_REGISTRY, scope->name),
+                       at, object) {
+        const json_t *owner = json_at(object, "metadata.ownerReferences.0");
         if (str_equal(json_str(owner, "uid"), scope->uid) &&
-            !json_at(deployment, "metadata.deletionTimestamp"))
-            TRY(pass_delete(ctx, pass, CALL_KUBE_OBJECT_DELETE, deployment));
+            !json_at(object, "metadata.deletionTimestamp"))
+            TRY(pass_delete(ctx, pass, CALL_KUBE_OBJECT_DELETE, object));
     }
+    return 0;
+}
+
+/*
+ * What runs pods is deleted rather than scaled: in a namespace that is being deleted nothing can be
+ * created, and what is ours goes anyway. But a migration that is under way is waited for.
+ */
+static int end_stack(struct ctx *ctx, struct pass *pass)
+{
+    TRY(end_kind(ctx, pass, KIND_DEPLOYMENT));
+    TRY(end_kind(ctx, pass, KIND_STATEFUL_SET));
     return registry_pods_gone(ctx, pass);
 }
 

@@ -1,0 +1,159 @@
+/*
+ * Facts: scope to what the templates of manifests/ may name. Pure. A row of sizes.yaml is the
+ * ground; the rest is laid over it. Whether a value is secret makes no difference here: a template
+ * of a Secret names it, and no other does (tests/golden checks that).
+ */
+#include "reconcilers/registry/scope.h"
+
+#include "server/base/cleanup.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+/* Components with a number of replicas in sizes.yaml. */
+static const char *const components[] = {"portal",   "core",  "jobservice",
+                                         "registry", "trivy", "exporter"};
+
+struct facts {
+    struct ctx *ctx;
+    const struct registry_scope *scope;
+    json_t *tree;
+};
+
+/* ---- "<group>.<name>" = value; NULL is no fact ---- */
+
+static void put(const struct facts *facts, const char *group, const char *name, json_t *value)
+{
+    json_put(facts->tree, arena_printf(facts->ctx->arena, "%s.%s", group, name), value);
+}
+
+static void put_text(const struct facts *facts, const char *group, const char *name,
+                     const char *text)
+{
+    if (text)
+        put(facts, group, name, json_string(text));
+}
+
+static void put_number(const struct facts *facts, const char *group, const char *name,
+                       int64_t value)
+{
+    put(facts, group, name, json_integer(value));
+}
+
+static void put_truth(const struct facts *facts, const char *group, const char *name, bool value)
+{
+    put(facts, group, name, json_boolean(value));
+}
+
+/* ---- servers ---- */
+
+/*
+ * Where a NetworkPolicy lets pods go for a server: to its address when it has a literal one, and
+ * else to the port alone, for policies know no names.
+ */
+static json_t *peers_of(struct ctx *ctx, const char *host)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+    int bits = inet_pton(AF_INET, host, address) == 1    ? 32
+               : inet_pton(AF_INET6, host, address) == 1 ? 128
+                                                         : 0;
+    if (!bits)
+        return json_array();
+    return json_pack("[{s:{s:s}}]", "ipBlock", "cidr",
+                     arena_printf(ctx->arena, "%s/%d", host, bits));
+}
+
+static void put_server(const struct facts *facts, const char *group, const json_t *pool)
+{
+    const char *host = pool_host(pool);
+    bool literal6 = strchr(host, ':') != NULL;
+    put_text(facts, group, "host", host);
+    put_number(facts, group, "port", pool_port(pool));
+    put_text(facts, group, "address",
+             arena_printf(facts->ctx->arena, "%s%s%s:%d", literal6 ? "[" : "", host,
+                          literal6 ? "]" : "", pool_port(pool)));
+    put_truth(facts, group, "tls", !str_equal(pool_ssl_mode(pool), "disable"));
+    put(facts, group, "peers", peers_of(facts->ctx, host));
+}
+
+static void put_backends(const struct facts *facts)
+{
+    static const char *const groups[BACKEND_TYPES] = {
+        [BACKEND_POSTGRESQL] = "database", [BACKEND_REDIS] = "redis", [BACKEND_S3] = "s3"};
+    for (enum backend_type type = 0; type < BACKEND_TYPES; type++) {
+        const struct backend_work work = {.row = backend_rows[type],
+                                          .identity = facts->scope->spec.identity,
+                                          .at = &facts->scope->backends[type],
+                                          .kept = facts->scope->kept};
+        put_server(facts, groups[type], work.at->pool);
+        work.row->facts(facts->ctx, &work, facts->tree);
+    }
+}
+
+/* ---- the registry itself ---- */
+
+static void put_components(const struct facts *facts)
+{
+    const struct registry_spec *spec = &facts->scope->spec;
+    bool closed = registry_closed(facts->scope);
+    for (size_t at = 0; at < ARRAY_SIZE(components); at++) {
+        const char *replicas = arena_printf(facts->ctx->arena, "%s.replicas", components[at]);
+        put_truth(facts, components[at], "many", json_int_or(facts->tree, replicas, 0) > 1);
+        if (closed)
+            put_number(facts, components[at], "replicas", 0);
+    }
+    put_truth(facts, "trivy", "on", spec->trivy);
+    put_truth(facts, "trivy", "manyOn",
+              spec->trivy && json_bool_or(facts->tree, "trivy.many", false));
+    put_truth(facts, "exporter", "on", spec->exporter);
+}
+
+static void put_images(const struct facts *facts, const json_t *versions)
+{
+    const char *version = facts->scope->spec.version, *component;
+    const json_t *patch = json_object_get(json_object_get(versions, "patches"), version);
+    json_t *image;
+    json_object_foreach(json_object_get(versions, "images"), component, image)
+        put(facts, component, "image",
+            json_sprintf("%s/%s:v%s", json_str_or(versions, "repository", ""),
+                         json_string_value(image), patch ? json_string_value(patch) : version));
+}
+
+static void put_kept(const struct facts *facts)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(json_at(facts->scope->kept, "data"), key, value)
+        put_text(facts, "kept", key, registry_secret_value(facts->ctx, facts->scope->kept, key));
+}
+
+static void put_exposure(const struct facts *facts)
+{
+    const struct registry_spec *spec = &facts->scope->spec;
+    const char *issued = arena_printf(facts->ctx->arena, "%s-tls", facts->scope->name);
+    put_text(facts, "exposure", "ingressClass", spec->ingress_class);
+    put_truth(facts, "exposure", "issued", spec->issuer && facts->scope->certificates);
+    put_truth(facts, "exposure", "acme", spec->issuer && facts->scope->managed);
+    put_text(facts, "exposure", "issuer", spec->issuer);
+    put_text(facts, "exposure", "issuerKind", spec->issuer_kind);
+    put_text(facts, "exposure", "secret", spec->issuer ? issued : spec->tls_secret);
+}
+
+json_t *registry_facts(struct ctx *ctx, const struct registry_operator *home,
+                       const struct registry_scope *scope)
+{
+    const struct facts facts = {ctx, scope, arena_json(ctx->arena, json_deep_copy(scope->size))};
+    put_text(&facts, "registry", "name", scope->name);
+    put_text(&facts, "registry", "host", scope->spec.host);
+    put_text(&facts, "registry", "user", REGISTRY_USER);
+    put_truth(&facts, "registry", "open", !registry_closed(scope));
+    put_truth(&facts, "registry", "managed", scope->managed);
+    put_components(&facts);
+    put_images(&facts, home->versions);
+    put_kept(&facts);
+    put_exposure(&facts);
+    put_backends(&facts);
+    return facts.tree;
+}
