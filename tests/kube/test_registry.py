@@ -36,7 +36,7 @@ def test_size_sets_replicas_and_limits(cell):
     registry.spec(size="M")
     registry.ready()
     assert registry.child("deployment", "portal")["spec"]["replicas"] == 2
-    assert cell.sql("SELECT rolconnlimit FROM pg_roles WHERE rolname = %s", f"t_{registry.id}") == [(50,)]
+    assert cell.sql("SELECT rolconnlimit FROM pg_roles WHERE rolname = %s", f"t_{registry.id}") == [(90,)]
 
 
 DRIFTS = {
