@@ -30,6 +30,10 @@ static const struct field fields[] = {
     {"spec.version", FIELD_STRING, EVERYBODY, false, AT(version), 1, 16, NULL, "a Harbor version"},
     {"spec.host", FIELD_STRING, EVERYBODY, true, AT(host), 1, 253, schema_is_dns_name,
      "a DNS name of two labels or more, lower case"},
+    {"spec.components.trivy", FIELD_BOOLEAN, EVERYBODY, false, AT(trivy), 0, 0, NULL,
+     "whether images are scanned for vulnerabilities"},
+    {"spec.components.exporter", FIELD_BOOLEAN, EVERYBODY, false, AT(exporter), 0, 0, NULL,
+     "whether metrics are offered"},
     {.path = "spec.lifecycle", .type = FIELD_READ_ONLY, .doc = "DELETE closes, :undo opens again"},
     {.path = "spec.purgeAfter", .type = FIELD_READ_ONLY, .doc = "DELETE sets it"},
     {.path = "id", .type = FIELD_READ_ONLY, .doc = "ids are given by the server"},
@@ -105,8 +109,9 @@ int registry_request_patch(struct ctx *ctx, enum audience audience, const json_t
 
 const char *registry_request_spec(struct ctx *ctx, const struct registry_request *request)
 {
-    _cleanup_json_ json_t *spec = json_pack("{s:s, s:s, s:s}", "plan", request->plan, "version",
-                                            request->version, "host", request->host);
+    _cleanup_json_ json_t *spec = json_pack(
+        "{s:s, s:s, s:s, s:{s:b, s:b}}", "plan", request->plan, "version", request->version, "host",
+        request->host, "components", "trivy", request->trivy, "exporter", request->exporter);
     return json_text(ctx->arena, spec);
 }
 
@@ -118,6 +123,8 @@ int registry_request_of(struct ctx *ctx, const char *spec, const char *name,
     *ret = (struct registry_request){.name = name,
                                      .plan = json_str_or(json, "plan", ""),
                                      .version = json_str_or(json, "version", ""),
-                                     .host = json_str_or(json, "host", "")};
+                                     .host = json_str_or(json, "host", ""),
+                                     .trivy = json_bool_or(json, "components.trivy", false),
+                                     .exporter = json_bool_or(json, "components.exporter", false)};
     return 0;
 }

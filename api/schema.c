@@ -136,6 +136,14 @@ static void bind_integer(struct binding *binding, const struct field *field, con
         *(int64_t *)((char *)binding->target + field->offset) = number;
 }
 
+static void bind_boolean(struct binding *binding, const struct field *field, const json_t *value)
+{
+    if (json_is_boolean(value))
+        *(bool *)((char *)binding->target + field->offset) = json_is_true(value);
+    else
+        complain(binding, field, "WrongType", "true or false is wanted");
+}
+
 static void bind_field(struct binding *binding, const struct field *field, const json_t *value)
 {
     if (field->type == FIELD_READ_ONLY)
@@ -146,6 +154,8 @@ static void bind_field(struct binding *binding, const struct field *field, const
         complain(binding, field, "Required", "this field cannot be removed");
     else if (field->type == FIELD_STRING)
         bind_string(binding, field, value);
+    else if (field->type == FIELD_BOOLEAN)
+        bind_boolean(binding, field, value);
     else
         bind_integer(binding, field, value);
 }

@@ -28,14 +28,14 @@ struct field_errors {
 void field_errors_add(struct field_errors *errors, const char *pointer, const char *code,
                       const char *detail);
 
-enum field_type { FIELD_STRING, FIELD_INTEGER, FIELD_READ_ONLY };
+enum field_type { FIELD_STRING, FIELD_INTEGER, FIELD_BOOLEAN, FIELD_READ_ONLY };
 
 struct field {
     const char *path; /* "spec.plan" */
     enum field_type type;
     unsigned audience;
     bool required;
-    size_t offset;                   /* of a const char * or int64_t in the target */
+    size_t offset;                   /* of a const char *, int64_t or bool in the target */
     int64_t min, max;                /* of the length, or of the value */
     bool (*check)(const char *text); /* NULL = any; false gives BadFormat with `doc` */
     const char *doc;                 /* what it is, as a sentence for people */

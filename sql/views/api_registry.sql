@@ -18,6 +18,7 @@ SELECT r.id,
                'plan', r.spec -> 'plan',
                'version', r.spec -> 'version',
                'host', r.spec -> 'host',
+               'components', coalesce(r.spec -> 'components', '{"trivy": false, "exporter": false}'),
                'lifecycle', r.lifecycle,
                'purgeAfter', api_time(r.purge_after)),
            'status', jsonb_build_object(

@@ -18,6 +18,7 @@ def test_create_answers_where_to_look(service, tenant):
     assert answer.headers["ETag"] == '"g1"'
     assert registry["spec"] == {
         "plan": "m", "version": "2.15.2", "host": registry["spec"]["host"], "lifecycle": "active", "purgeAfter": None,
+        "components": {"trivy": False, "exporter": False},
     }
     assert registry["status"]["phase"] == "creating"
     assert "placement" not in registry

@@ -56,7 +56,35 @@ static void test_whole_body(void **state)
     assert_int_equal(registry_request_create(ctx, AUDIENCE_TENANT, body, &request, &errors), 0);
     assert_string_equal(request.version, "2.15.2");
     assert_string_equal(registry_request_spec(ctx, &request),
-                        "{\"host\":\"a.b\",\"plan\":\"s\",\"version\":\"2.15.2\"}");
+                        "{\"components\":{\"exporter\":false,\"trivy\":false},"
+                        "\"host\":\"a.b\",\"plan\":\"s\",\"version\":\"2.15.2\"}");
+}
+
+/* Said, kept by a patch that does not say it, and read back from the row. */
+static void test_components(void **state)
+{
+    struct ctx *ctx = *state;
+    struct registry_request request, again, patched;
+    struct field_errors errors = {0};
+    json_t *body = parse(ctx, "{\"name\":\"a\",\"spec\":{\"plan\":\"s\",\"host\":\"a.b\","
+                              "\"components\":{\"trivy\":true}}}");
+    assert_int_equal(registry_request_create(ctx, AUDIENCE_TENANT, body, &request, &errors), 0);
+    assert_int_equal(registry_request_of(ctx, registry_request_spec(ctx, &request), "a", &again),
+                     0);
+    assert_true(again.trivy);
+    assert_false(again.exporter);
+    body = parse(ctx, "{\"spec\":{\"components\":{\"exporter\":true}}}");
+    assert_int_equal(registry_request_patch(ctx, AUDIENCE_TENANT, body, &again, &patched, &errors),
+                     0);
+    assert_true(patched.trivy && patched.exporter);
+    /* a row of a time at which there were no components */
+    assert_int_equal(registry_request_of(ctx, "{\"plan\":\"s\"}", "a", &again), 0);
+    assert_false(again.trivy || again.exporter);
+    body = parse(ctx, "{\"spec\":{\"components\":{\"exporter\":\"yes\",\"clair\":true}}}");
+    assert_int_equal(registry_request_patch(ctx, AUDIENCE_TENANT, body, &again, &patched, &errors),
+                     -ERR_INVALID);
+    assert_true(has(&errors, "/spec/components/exporter", "WrongType"));
+    assert_true(has(&errors, "/spec/components/clair", "UnknownField"));
 }
 
 static void test_members_of_no_object_are_not_missed(void **state)
@@ -135,7 +163,8 @@ static void test_audiences(void **state)
 static void test_patch_keeps_what_it_does_not_name(void **state)
 {
     struct ctx *ctx = *state;
-    const struct registry_request current = {"a", "s", "2.14.4", "a.b"};
+    const struct registry_request current = {
+        .name = "a", .plan = "s", .version = "2.14.4", .host = "a.b"};
     struct registry_request wanted;
     struct field_errors errors = {0};
     assert_int_equal(
@@ -154,7 +183,8 @@ static void test_patch_keeps_what_it_does_not_name(void **state)
 static void test_patch_refuses(void **state)
 {
     struct ctx *ctx = *state;
-    const struct registry_request current = {"a", "s", "2.14.4", "a.b"};
+    const struct registry_request current = {
+        .name = "a", .plan = "s", .version = "2.14.4", .host = "a.b"};
     static const struct {
         const char *body, *pointer, *code;
     } rows[] = {
@@ -180,6 +210,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_names),
         TEST(test_whole_body),
+        TEST(test_components),
         TEST(test_members_of_no_object_are_not_missed),
         TEST(test_all_errors_at_once),
         TEST(test_errors_are_bounded),
