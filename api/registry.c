@@ -32,7 +32,6 @@ const struct registry_field registry_fields[] = {
     {"exposure.ingressClassName", AUDIENCE_PROVIDER, "which ingress controller serves it"},
     {"exposure.tls.secretName", AUDIENCE_PROVIDER, "a given certificate"},
     {"exposure.tls.issuerRef", AUDIENCE_PROVIDER, "or who issues one"},
-    {"adminSecretRef", AUDIENCE_PROVIDER | AUDIENCE_SYSTEM, "hands over the first admin password"},
     {0},
 };
 
@@ -79,7 +78,6 @@ struct registry_spec registry_spec_bind(const json_t *object)
         .tls_secret = json_str(spec, "exposure.tls.secretName"),
         .issuer = json_str(spec, "exposure.tls.issuerRef.name"),
         .issuer_kind = json_str_or(spec, "exposure.tls.issuerRef.kind", "ClusterIssuer"),
-        .admin_secret = json_str(spec, "adminSecretRef.name"),
     };
 }
 

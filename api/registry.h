@@ -45,7 +45,6 @@ struct registry_spec {
     const char *tls_secret;           /* NULL = none given */
     const char *issuer;               /* of cert-manager; NULL = none */
     const char *issuer_kind;          /* Issuer or ClusterIssuer */
-    const char *admin_secret;         /* holds the first admin password; NULL = made by us */
 };
 
 /* One row per field of Registry.spec. */

@@ -15,8 +15,6 @@
 #include "server/base/json.h"
 #include "server/base/str.h"
 
-#include <string.h>
-
 enum {
     PASSWORD_LENGTH = 32, /* 160 random bits or more, ASCII: no SASLprep, no quoting */
     CSRF_KEY_LENGTH = 32, /* another length, and core refuses every guarded call */
@@ -44,13 +42,13 @@ static char *access_key(struct ctx *ctx, const char *identity)
 static char *csrf_key(struct ctx *ctx, const char *identity)
 {
     (void)identity;
-    return crypto_random_alnum(ctx->arena, CSRF_KEY_LENGTH);
+    return crypto_random_password(ctx->arena, CSRF_KEY_LENGTH);
 }
 
 static char *aes_key(struct ctx *ctx, const char *identity)
 {
     (void)identity;
-    return crypto_random_alnum(ctx->arena, AES_KEY_LENGTH);
+    return crypto_random_password(ctx->arena, AES_KEY_LENGTH);
 }
 
 static char *token_key(struct ctx *ctx, const char *identity)
@@ -59,16 +57,10 @@ static char *token_key(struct ctx *ctx, const char *identity)
     return keys_rsa_pkcs1(ctx->arena);
 }
 
-/* Harbor's policy asks for an upper and a lower case letter and a digit: most draws have them. */
 static char *admin_password(struct ctx *ctx, const char *identity)
 {
-    char *password;
     (void)identity;
-    do
-        password = crypto_random_alnum(ctx->arena, PASSWORD_LENGTH);
-    while (!strpbrk(password, "0123456789") || !strpbrk(password, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") ||
-           !strpbrk(password, "abcdefghijklmnopqrstuvwxyz"));
-    return password;
+    return crypto_random_password(ctx->arena, PASSWORD_LENGTH);
 }
 
 /* What is kept. Made by one create: there is never a half. */
