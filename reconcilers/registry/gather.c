@@ -47,10 +47,12 @@ bool registry_pod_runs(const json_t *pod, int64_t now_ms)
            !registry_time_passed(end, now_ms - POD_LOST_MS);
 }
 
+/* Every push, pull and login goes through core: without it the other pods serve nobody. */
 static bool pod_serves(const json_t *pod)
 {
     const json_t *ready = json_find(pod, "status.conditions", "type", "Ready");
-    return str_equal(json_str(ready, "status"), "True");
+    return str_equal(json_str(ready, "status"), "True") &&
+           str_equal(kube_label(pod, LABEL_COMPONENT), "core");
 }
 
 static void count_pods(struct registry_scope *scope)

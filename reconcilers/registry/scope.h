@@ -11,9 +11,10 @@
 #include "reconcilers/registry/verify.h"
 
 #define REGISTRY_FINALIZER "registry.flotilla.dev/externals"
-#define LABEL_REGISTRY "flotilla.dev/registry" /* on objects and pods of a stack: its name */
-#define LABEL_IDENTITY "flotilla.dev/identity" /* on claims and kept Secrets */
-#define LABEL_POOL "flotilla.dev/pool"         /* on claims */
+#define LABEL_REGISTRY "flotilla.dev/registry"        /* on objects and pods of a stack: its name */
+#define LABEL_COMPONENT "app.kubernetes.io/component" /* and which part of it */
+#define LABEL_IDENTITY "flotilla.dev/identity"        /* on claims and kept Secrets */
+#define LABEL_POOL "flotilla.dev/pool"                /* on claims */
 /* Keys of the kept Secret; secrets.c has the rows. */
 #define KEPT_REDIS_PASSWORD "redisPassword"
 #define KEPT_S3_ACCESS "s3AccessKey"
@@ -82,7 +83,7 @@ struct registry_scope {
     struct bundle_result stack;
     bool stack_seen;
     int pods_left;  /* run */
-    int pods_ready; /* and serve */
+    int pods_ready; /* of core, and serve */
     /* gather: the operator probes; probe */
     bool probing;
     struct registry_probe probe;

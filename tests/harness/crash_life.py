@@ -193,9 +193,13 @@ class KubectlLife(Life):
     def create(self):
         self.know(namespace=f"ns-{self.name}")
         self.cluster.apply("namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
+        self.cluster.apply("secrets", {
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "first-admin", "namespace": self.namespace},
+            "stringData": {"password": "Chosen-by-1-hand"}})
         self.cluster.apply("registries", {
             "apiVersion": "registry.flotilla.dev/v1alpha1", "kind": "Registry",
-            "metadata": {"name": self.name, "namespace": self.namespace}, "spec": {"host": "hand.example.com"}})
+            "metadata": {"name": self.name, "namespace": self.namespace},
+            "spec": {"host": "hand.example.com", "adminSecretRef": {"name": "first-admin"}}})
         self.know(identity=eventually(lambda: self.live()["spec"].get("identity"), 60, what="identity set"))
 
     def change(self):
