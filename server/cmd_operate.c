@@ -34,6 +34,7 @@ static int operate(struct ctx *ctx, const struct config *config, const struct ce
     const struct registry_options registry_options = {
         .operator_namespace = config->operator_namespace,
         .verify_interval_ms = config->verify_interval_ms,
+        .portal_only = config->portal_only,
         .serving_probe = config->serving_probe,
         .probe_interval_ms = config->serving_interval_ms,
         .harbor_address = config->harbor_address,

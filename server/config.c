@@ -94,8 +94,10 @@ int config_load(int argc, char **argv, struct config *ret)
         index++;
     }
     const char *unsafe = getenv("FLOTILLA_UNSAFE");
-    if (!ret->lease_gate && !str_equal(unsafe, "1")) {
-        fputs("--lease-gate=off: allowed only with FLOTILLA_UNSAFE=1, for fault proofs\n", stderr);
+    if ((!ret->lease_gate || ret->portal_only) && !str_equal(unsafe, "1")) {
+        fputs(
+            "--lease-gate=off, --portal-only=on: allowed only with FLOTILLA_UNSAFE=1, for tests\n",
+            stderr);
         return -1;
     }
     if (ret->lease_renew_ms >= ret->lease_deadline_ms ||

@@ -48,22 +48,23 @@ bool registry_pod_runs(const json_t *pod, int64_t now_ms)
 }
 
 /* Every push, pull and login goes through core: without it the other pods serve nobody. */
-static bool pod_serves(const json_t *pod)
+static bool pod_serves(const json_t *pod, const char *component)
 {
     const json_t *ready = json_find(pod, "status.conditions", "type", "Ready");
     return str_equal(json_str(ready, "status"), "True") &&
-           str_equal(kube_label(pod, LABEL_COMPONENT), "core");
+           str_equal(kube_label(pod, LABEL_COMPONENT), component);
 }
 
-static void count_pods(struct registry_scope *scope)
+static void count_pods(struct registry_scope *scope, bool portal_only)
 {
+    const char *component = portal_only ? "portal" : "core";
     int64_t now_ms = clock_wall_ms();
     size_t at;
     json_t *pod;
     json_array_foreach(scope->pods, at, pod) {
         bool runs = registry_pod_runs(pod, now_ms);
         scope->pods_left += runs;
-        scope->pods_ready += runs && pod_serves(pod);
+        scope->pods_ready += runs && pod_serves(pod, component);
     }
 }
 
@@ -84,7 +85,7 @@ int registry_gather(struct ctx *ctx, struct pass *pass)
         pass_list(ctx, pass, KIND_POD, pass->key.namespace, LABEL_REGISTRY, pass->key.name);
     scope->managed = pass_get(ctx, pass, KIND_NAMESPACE, NULL, pass->key.namespace) != NULL;
     scope->certificates = pass_serves(pass, KIND_CERTIFICATE);
-    count_pods(scope);
+    count_pods(scope, ((const struct registry_operator *)pass->home)->portal_only);
     if (scope->pods_left > 0 && (scope->deleting || registry_closed(scope)))
         pass_requeue(pass, POD_LOST_MS / 10); /* that one is lost wakes nobody */
     return 0;

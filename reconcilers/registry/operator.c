@@ -63,6 +63,7 @@ int registry_operator_new(struct ctx *ctx, struct kube *kube,
         abort();
     home->namespace = strdup(options->operator_namespace);
     home->verify_interval_ms = options->verify_interval_ms;
+    home->portal_only = options->portal_only;
     home->serving_probe = options->serving_probe;
     home->probe_interval_ms = options->probe_interval_ms;
     if (options->harbor_address && *options->harbor_address)

@@ -48,6 +48,7 @@ struct registry_operator {
     int bundle_count;
     struct backend_gates *gates;
     struct verify_table *verified;
+    bool portal_only;
     bool serving_probe;
     int64_t probe_interval_ms;
     char *harbor_address; /* NULL = each registry's own Service */

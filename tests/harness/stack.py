@@ -11,6 +11,10 @@ from . import REPO
 COMMAND = REPO / "server/dev/stack"
 
 
+# For what is not about the stack of a registry: forty objects and a Job each time would tell nothing more.
+PORTAL_ONLY = {"FLOTILLA_PORTAL_ONLY": "on", "FLOTILLA_UNSAFE": "1"}
+
+
 class Stack:
     """Servers under one directory. `env` holds what `stack env` says. `node`: with a real node, in namespaces."""
 
@@ -92,7 +96,7 @@ class Stack:
         link = cells / f"{cell}.kubeconfig"
         if not link.is_symlink():
             link.symlink_to(self.env["KUBECONFIG_FLEET"])
-        return {"FLOTILLA_KUBECONFIG": self.env["KUBECONFIG_OPERATE"], "FLOTILLA_CELLS_DIR": str(cells)}
+        return {"FLOTILLA_KUBECONFIG": self.env["KUBECONFIG_OPERATE"], "FLOTILLA_CELLS_DIR": str(cells), **PORTAL_ONLY}
 
     def audit_events(self):
         """The API server's audit log: one dict per finished request."""

@@ -15,6 +15,7 @@ import psycopg2
 from . import database, pools
 from .http import Api
 from .process import Flotillad, base_env, binary
+from .stack import PORTAL_ONLY
 from .wait import eventually
 
 LEASE_MS = (2000, 500, 1200)  # duration, renew, deadline
@@ -101,6 +102,7 @@ class World:
             "FLOTILLA_LEASE_DEADLINE_MS": deadline,
             "FLOTILLA_POLL_INTERVAL_MS": 100,
             "FLOTILLA_LOG": "debug",
+            **PORTAL_ONLY,
             **self.settings,
         }
         if role == "serve":

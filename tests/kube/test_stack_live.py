@@ -6,9 +6,15 @@ import json
 import pathlib
 import subprocess
 
+import pytest
 from harness.wait import eventually
 
 DEPLOYMENTS = ("core", "portal", "registry", "jobservice")
+
+
+@pytest.fixture(scope="module")
+def operate_env(stack, tmp_path_factory):
+    return {**stack.cell_env(tmp_path_factory.mktemp("cell")), "FLOTILLA_PORTAL_ONLY": "off"}
 
 
 def decoded(secret):
