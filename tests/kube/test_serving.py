@@ -8,9 +8,8 @@ import urllib.request
 
 import pytest
 from harness import REPO
-from harness.process import Flotillad
+from harness.cell import VERIFY_MS, running
 from harness.wait import eventually
-from kube.test_registry import POOL, VERIFY_MS, Cell, pool_of
 
 INTERVAL_MS = 200
 
@@ -47,13 +46,8 @@ def registry(stack, harbor, tmp_path_factory):
     env = {**stack.cell_env(tmp_path_factory.mktemp("cell")), "FLOTILLA_VERIFY_INTERVAL_MS": VERIFY_MS,
            "FLOTILLA_SERVING_PROBE": "on", "FLOTILLA_SERVING_INTERVAL_MS": INTERVAL_MS,
            "FLOTILLA_HARBOR_ADDRESS": harbor.address}  # fmt: skip
-    cell = Cell(stack)
-    pool_of(cell, POOL)
-    process = Flotillad(["operate"], env, tmp_path_factory.mktemp("operate"))
-    process.wait_log(lambda line: line.get("msg", "").startswith("ready"), 30)
-    yield cell.registry(cell.namespace("serving"))
-    status = process.stop()
-    assert status == 0 and not process.sanitizer_reports(), process.sanitizer_reports() or process.logs[-3:]
+    with running(stack, env, tmp_path_factory.mktemp("operate")) as cell:
+        yield cell.registry(cell.namespace("serving"))
 
 
 def serving_message(registry):

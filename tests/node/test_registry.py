@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from harness import REPO
+from harness import REPO, pools
 from harness.process import Flotillad
 from harness.wait import eventually
 from node_place import Place
@@ -15,16 +15,11 @@ EXAMPLE = REPO / "crds/examples/registry.yaml"
 @pytest.fixture(scope="module")
 def operator(stack, tmp_path_factory):
     """Inside of the node's network: what is told to it about pools is what pods are told."""
-    env = stack.env
-    with open(env["POOL_PG_ADMIN_PASSWORD_FILE"], encoding="utf-8") as file:
-        password = file.read()
     system = Place(stack, "flotilla-system")
-    system.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pool"},
-                  "stringData": {"username": env["POOL_PG_ADMIN_USER"], "password": password}})
-    system.apply({"apiVersion": "registry.flotilla.dev/v1alpha1", "kind": "BackendPool", "metadata": {"name": "pool", "namespace": ""}, "spec": {
-        "type": "PostgreSQL", "slots": 10, "adminSecretRef": {"name": "pool"},
-        "maintenanceDatabase": env["POOL_PG_MAINTENANCE_DATABASE"],
-        "endpoint": {"host": env["POOL_PG_HOST"], "port": int(env["POOL_PG_PORT"]), "sslMode": "disable"}}})  # fmt: skip
+    for kind in pools.TYPES:
+        secret, pool = pools.items(stack.env, kind, f"node-{kind.lower()}", slots=10)
+        system.apply(secret)
+        system.apply({**pool, "metadata": {**pool["metadata"], "namespace": ""}})
     directory = tmp_path_factory.mktemp("operate")
     process = Flotillad(["operate"], stack.cell_env(directory), directory, within=stack.within)
     process.wait_log(lambda line: line.get("msg", "").startswith("ready"), 30)
