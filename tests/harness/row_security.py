@@ -148,8 +148,10 @@ def _judge(what, own, rows, state, message):
     else:
         refused = state is None and rows == 0
         allowed = all(own_rows > 0 for own_rows, _, _ in own)
-    if not allowed and what == "INSERT of tenant":  # only the provider makes tenants: its policy refuses both
+    if what == "INSERT of tenant":  # only the provider makes tenants and sets their limits: its policy refuses both
         allowed = all(own_state == DENIED for _, own_state, _ in own)
+    elif what == "UPDATE of tenant":
+        allowed = all((own_rows, own_state) == (0, None) for own_rows, own_state, _ in own)
     found = [] if refused else [f"{what} by a stranger: {rows} rows, {state}"]
     return found + ([] if allowed else [f"{what} by the owner does not work: {own}"])
 

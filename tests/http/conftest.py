@@ -26,7 +26,7 @@ class Tenant:
 
     def __init__(self, service, name):
         self.service = service
-        self.id = service.provider.post("/v1/tenants", {"name": name}).json["id"]
+        self.id = service.provider.post("/v1/tenants", {"name": name, "registryLimit": 1000}).json["id"]
         self.path = f"/v1/tenants/{self.id}"
         made = service.provider.post(f"{self.path}/api-keys", {"name": "test"})
         self.key_id = made.json["id"]
