@@ -175,11 +175,11 @@ def _redis(world):
             for name, rules in pools.redis_users(world.stack.env).items()}
 
 
-def _store(world):
+def _store(world, names):
     """Buckets with mark and policy, and accounts; an access key ends in what is random."""
     store = pools.Store(world.stack.env)
     found = {"buckets": {name: [store.mark(name), store.policy(name)] for name in store.buckets()},
-             "accounts": sorted(store.accounts())}
+             "accounts": sorted(names.of(list(store.accounts())))}  # in the order of what they stand for
     return json.loads(re.sub(r"(t-[a-z2-7]{16}-)[a-z2-7]+", r"\1<key>", json.dumps(found)))
 
 
@@ -210,7 +210,7 @@ def take(world):
         "databases": {row[0]: list(row[1:]) for row in world.pool_query(_DATABASES)},
         "roles": {row[0]: list(row[1:]) for row in world.pool_query(_ROLES)},
         "redis": _redis(world),
-        "store": _store(world),
+        "store": _store(world, names),
     }
     return json.loads(json.dumps(names.of(state), default=str, sort_keys=True))
 
