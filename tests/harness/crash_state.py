@@ -13,7 +13,7 @@ VARYING = {  # what names an object that another controller made, and what a cla
     re.compile(r"(pool-\d)\.\d+"): r"\1.<slot>",
     re.compile(r'"redisIndex": "\d+"'): '"redisIndex": "<index>"',
     re.compile(r"\+select\|\d+"): "+select|<index>",
-    re.compile(r"-portal-[0-9a-f]{6,10}\b"): "-portal-<hash>",
+    re.compile(r"-portal-[0-9a-z]{4,10}\b"): "-portal-<hash>",
 }
 PROBE = ".flotilla/probe"  # comes and goes with each verification
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
@@ -50,7 +50,7 @@ def _strip(value):
 def normal(item, seen):
     text = TIME.sub("<time>", json.dumps(_strip(item), sort_keys=True))
     for word in sorted(seen.words, key=len, reverse=True):
-        text = text.replace(word, seen.words[word])
+        text = text.replace(json.dumps(word)[1:-1], seen.words[word])  # a key in PEM has many lines
     for pattern, word in VARYING.items():
         text = pattern.sub(word, text)
     return json.loads(text)
