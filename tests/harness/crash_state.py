@@ -127,14 +127,23 @@ def redis(env, identity, seen):
                    "passwords": "unchanged" if seen.same("redis", hashes) else "CHANGED"}, seen)
 
 
+def _bucket(admin, bucket):
+    """None when it is not there, or goes while it is looked at."""
+    if bucket not in admin.buckets():
+        return None
+    try:
+        return [admin.mark(bucket), admin.policy(bucket), [name for name in admin.objects(bucket) if name != PROBE]]
+    except (pools.Refused, AssertionError) as refusal:
+        if "NoSuchBucket<" not in str(refusal):
+            raise
+        return None
+
+
 def store(env, identity, seen):
     """Bucket with mark, policy and objects, which hold the canary; and the accounts, whose secrets never change."""
     admin, bucket = pools.Store(env), f"t-{identity}"
     accounts = {access: secret for access, secret in admin.accounts().items() if access.startswith(f"{bucket}-")}
-    inside = None
-    if bucket in admin.buckets():
-        inside = [admin.mark(bucket), admin.policy(bucket), [name for name in admin.objects(bucket) if name != PROBE]]
-    return normal({"bucket": inside, "accounts": sorted(accounts),
+    return normal({"bucket": _bucket(admin, bucket), "accounts": sorted(accounts),
                    "secrets": not accounts or seen.same("accounts", accounts)}, seen)
 
 
