@@ -142,7 +142,7 @@ static int render_mixed(const struct renderer *renderer, const char *text, json_
 {
     _cleanup_str_ struct str out;
     str_init(&out, TEMPLATE_TEXT_MAX_BYTES);
-    struct reference reference;
+    struct reference reference = {.start = text, .end = text, .fact = ""};
     int found;
     while ((found = next_reference(renderer, text, &reference)) > 0) {
         str_add_bytes(&out, text, (size_t)(reference.start - text));
