@@ -24,6 +24,6 @@ def proof(stack, tmp_path_factory):
 def test_same_end(proof, case):
     try:
         proof.run_case(case)
-    except AssertionError:
+    except Exception:
         proof.rebuild()
         raise

@@ -28,9 +28,13 @@ class Cluster:
         self.tls.load_cert_chain(f"{stack.directory}/pki/admin.crt", f"{stack.directory}/pki/admin.key")
         self.local = threading.local()
 
+    def connect(self, timeout=20):
+        """A connection of the caller's own."""
+        return http.client.HTTPSConnection(self.host, self.port, context=self.tls, timeout=timeout)
+
     def _send(self, method, path, body, headers):
         if not getattr(self.local, "connection", None):
-            self.local.connection = http.client.HTTPSConnection(self.host, self.port, context=self.tls, timeout=20)
+            self.local.connection = self.connect()
         self.local.connection.request(method, path, body, headers)
         response = self.local.connection.getresponse()
         return response.status, response.read()

@@ -65,7 +65,7 @@ class Worker(threading.Thread):
             stage, deaths, slowest = proof.run_case(case)
             print(f"ok   {case.name:45} in {stage:8} {deaths} deaths {time.monotonic() - started:5.1f} s"
                   f" (longest: {slowest[0]} {slowest[1]} s)", flush=True)
-        except AssertionError as error:
+        except Exception as error:  # pylint: disable=broad-except
             self.failures.append(case.name)
             print(f"FAIL {case.name:45} {time.monotonic() - started:5.1f} s\n{error}", flush=True)
             proof.rebuild()

@@ -76,7 +76,7 @@ def _pod(pod):
 
 
 def cell(cluster, namespace, identity, seen):
-    """Everything of one registry in its cluster."""
+    """Everything of one registry in its cluster, a harness.cluster.Cluster or harness.watched.Watched."""
     kept = identity and cluster.get("secrets", f"registry-{identity}", "flotilla-system")
     if kept:
         learn(seen, **{key: value for key, value in decoded(kept).items() if key != "username"})
@@ -84,11 +84,13 @@ def cell(cluster, namespace, identity, seen):
     if handover:
         learn(seen, admin_password=decoded(handover)["password"])
     home = cluster.get("namespaces", namespace)
-    found = {"namespace": bool(home) and "deletionTimestamp" not in home["metadata"]}  # Terminating is as good as gone
-    for resource in ("registries", "deployments", "services", "secrets"):
+    # Terminating is as good as gone: only what finalizers hold stays for more than moments.
+    found = {"namespace": bool(home) and "deletionTimestamp" not in home["metadata"]}
+    for resource in ("registries", "deployments", "services", "secrets") if found["namespace"] else ("registries",):
         items = cluster.list(resource, namespace)
         found[resource] = [_object(item, seen) for item in sorted(items, key=lambda item: item["metadata"]["name"])]
-    found["pods"] = sorted(_pod(pod) for pod in cluster.list("pods", namespace))
+    if found["namespace"]:
+        found["pods"] = sorted(_pod(pod) for pod in cluster.list("pods", namespace))
     if identity:
         of_identity = f"flotilla.dev/identity={identity}"
         found["claims"] = [_object(item, seen) for item in cluster.list("backendclaims", None, of_identity)]

@@ -35,11 +35,20 @@ class FleetDatabase:
         finally:
             connection.close()
 
-    def query(self, sql, *args, role="admin"):
-        """All rows of one statement; an empty list for a statement without rows."""
+    @contextlib.contextmanager
+    def session(self, role="admin"):
+        """query(sql, *args) by one connection: all rows of one statement; an empty list for a statement without rows."""
         with self.connect(role) as connection, connection.cursor() as cursor:
-            cursor.execute(sql, args or None)
-            return cursor.fetchall() if cursor.description else []
+
+            def query(sql, *args):
+                cursor.execute(sql, args or None)
+                return cursor.fetchall() if cursor.description else []
+
+            yield query
+
+    def query(self, sql, *args, role="admin"):
+        with self.session(role) as query:
+            return query(sql, *args)
 
     def value(self, sql, *args, role="admin"):
         """The first column of the first row."""
