@@ -1,6 +1,6 @@
 /*
  * The queue between watches and workers. An item is one struct for its whole life; it is either
- * idle, ready (in the list), waiting (in the heap) or processing, and may be dirty or waiting while
+ * idle, ready (in a list), waiting (in the heap) or processing, and may be dirty or waiting while
  * it is processed. An item that is in none of these states and has no failures is freed.
  * One mutex guards everything of one queue.
  */
@@ -23,11 +23,16 @@ enum {
     BACKOFF_DOUBLINGS_MAX = 30,
     /* CLOCK_MONOTONIC, which conditions wait on, stands still while the machine is suspended. */
     WAIT_MAX_MS = 30000,
+    CLOCKS_TURN = 4, /* of so many takes one is the clock's */
 };
+
+/* What brought a key that is ready. */
+enum bringer { BY_EVENT, BY_CLOCK, BRINGERS };
 
 struct item {
     UT_hash_handle hh;
-    struct item *prev, *next; /* of the ready list */
+    struct item *prev, *next; /* of its ready list */
+    enum bringer bringer;     /* while ready */
     size_t heap_place;        /* its index in the heap + 1; 0 = not waiting */
     int64_t due_ms;           /* while waiting */
     int64_t ready_since_ms, taken_ms;
@@ -42,9 +47,10 @@ struct workqueue {
     const char *name;
     int64_t backoff_cap_ms;
     bool closed;
-    struct item *items; /* all, by key */
-    struct item *ready; /* first in, first out */
+    struct item *items;           /* all, by key */
+    struct item *ready[BRINGERS]; /* each first in, first out */
     size_t ready_count;
+    unsigned takes;
     struct item **heap; /* soonest first */
     size_t heap_count, heap_capacity;
 };
@@ -151,18 +157,34 @@ static void show_depth(struct workqueue *queue)
     metric_set(METRIC_QUEUE_DEPTH, (double)queue->ready_count, queue->name);
 }
 
-static void make_ready(struct workqueue *queue, struct item *item)
+static void enlist(struct workqueue *queue, struct item *item, enum bringer bringer)
+{
+    item->bringer = bringer;
+    DL_APPEND(queue->ready[bringer], item);
+}
+
+static void delist(struct workqueue *queue, struct item *item)
+{
+    DL_DELETE(queue->ready[item->bringer], item);
+}
+
+static void make_ready(struct workqueue *queue, struct item *item, enum bringer bringer)
 {
     if (item->processing) {
         item->dirty = true;
         return;
     }
-    if (item->ready)
+    if (item->ready) {
+        if (bringer < item->bringer) {
+            delist(queue, item);
+            enlist(queue, item, bringer);
+        }
         return;
+    }
     heap_remove(queue, item);
     item->ready = true;
     item->ready_since_ms = clock_boottime_ms();
-    DL_APPEND(queue->ready, item);
+    enlist(queue, item, bringer);
     queue->ready_count++;
     metric_add(METRIC_QUEUE_ADDS, 1, queue->name);
     show_depth(queue);
@@ -172,7 +194,7 @@ static void make_ready(struct workqueue *queue, struct item *item)
 static void make_wait(struct workqueue *queue, struct item *item, int64_t delay_ms)
 {
     if (delay_ms <= 0) {
-        make_ready(queue, item);
+        make_ready(queue, item, BY_CLOCK);
         return;
     }
     int64_t due_ms = clock_boottime_ms() + delay_ms;
@@ -190,8 +212,16 @@ static void make_due_ready(struct workqueue *queue)
     while (queue->heap_count && queue->heap[0]->due_ms <= now) {
         struct item *item = queue->heap[0];
         heap_remove(queue, item);
-        make_ready(queue, item);
+        make_ready(queue, item, BY_CLOCK);
     }
+}
+
+/* The next one to be taken, still in its list. */
+static struct item *first_ready(struct workqueue *queue)
+{
+    bool clocks =
+        !queue->ready[BY_EVENT] || (queue->takes % CLOCKS_TURN == 0 && queue->ready[BY_CLOCK]);
+    return queue->ready[clocks ? BY_CLOCK : BY_EVENT];
 }
 
 static void wait_for_change(struct workqueue *queue)
@@ -243,7 +273,7 @@ void workqueue_close(struct workqueue *queue)
 void workqueue_add(struct workqueue *queue, const char *key)
 {
     pthread_mutex_lock(&queue->mutex);
-    make_ready(queue, find_or_make(queue, key));
+    make_ready(queue, find_or_make(queue, key), BY_EVENT);
     pthread_mutex_unlock(&queue->mutex);
 }
 
@@ -297,7 +327,7 @@ bool workqueue_take(struct workqueue *queue, char key[WORKQUEUE_KEY_BYTES])
     pthread_mutex_lock(&queue->mutex);
     for (;;) {
         make_due_ready(queue);
-        if (queue->closed || queue->ready)
+        if (queue->closed || queue->ready_count)
             break;
         wait_for_change(queue);
     }
@@ -305,8 +335,9 @@ bool workqueue_take(struct workqueue *queue, char key[WORKQUEUE_KEY_BYTES])
         pthread_mutex_unlock(&queue->mutex);
         return false;
     }
-    struct item *item = queue->ready;
-    DL_DELETE(queue->ready, item);
+    queue->takes++;
+    struct item *item = first_ready(queue);
+    delist(queue, item);
     queue->ready_count--;
     item->ready = false;
     item->processing = true;
@@ -314,7 +345,7 @@ bool workqueue_take(struct workqueue *queue, char key[WORKQUEUE_KEY_BYTES])
     int64_t waited_ms = item->taken_ms - item->ready_since_ms;
     snprintf(key, WORKQUEUE_KEY_BYTES, "%s", item->key);
     show_depth(queue);
-    if (queue->ready || queue->heap_count)
+    if (queue->ready_count || queue->heap_count)
         pthread_cond_signal(&queue->changed); /* the next worker takes over the watch */
     pthread_mutex_unlock(&queue->mutex);
     metric_observe(METRIC_QUEUE_WAIT, (double)waited_ms / 1000, queue->name);
@@ -331,7 +362,7 @@ void workqueue_done(struct workqueue *queue, const char *key)
     item->processing = false;
     if (item->dirty) {
         item->dirty = false;
-        make_ready(queue, item);
+        make_ready(queue, item, BY_EVENT);
     } else {
         free_if_idle(queue, item);
     }

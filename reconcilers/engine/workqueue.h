@@ -3,6 +3,9 @@
  * add during processing marks it dirty and it comes again. Failures back off per item,
  * 5 ms * 2^n up to the cap. Thread-safe.
  *
+ * What workqueue_add() brings (an event: somebody waits for it) is taken before what a time brings
+ * (verification, back-off); of four takes one is the time's all the same, so that neither starves.
+ *
  * A key that becomes ready forgets the time it waited for: whoever works on it looks at everything
  * and sets the next time anew.
  */

@@ -87,6 +87,28 @@ static void test_ready_key_forgets_its_timer(void **state)
     workqueue_free(queue);
 }
 
+/* Three of four takes go to what events brought; an event lifts what the clock had brought. */
+static void test_events_go_before_the_clock_but_do_not_starve_it(void **state)
+{
+    (void)state;
+    static const char *const order[] = {"event 1", "lifted", "event 2", "clock 1",
+                                        "event 3", "clock 2"};
+    struct workqueue *queue = workqueue_new("test", 1000);
+    workqueue_add_after(queue, "clock 1", 0);
+    workqueue_add_after(queue, "lifted", 0);
+    workqueue_add_after(queue, "clock 2", 0);
+    workqueue_add(queue, "event 1");
+    workqueue_add(queue, "lifted");
+    workqueue_add(queue, "event 2");
+    workqueue_add(queue, "event 3");
+    assert_int_equal(workqueue_depth(queue), 6);
+    for (size_t at = 0; at < sizeof order / sizeof *order; at++) {
+        assert_takes(queue, order[at]);
+        workqueue_done(queue, order[at]);
+    }
+    workqueue_free(queue);
+}
+
 static void test_timer_set_while_processing_stays(void **state)
 {
     (void)state;
@@ -225,6 +247,7 @@ int main(void)
         cmocka_unit_test(test_add_while_processing_comes_again_once),
         cmocka_unit_test(test_add_after_waits_and_keeps_the_soonest),
         cmocka_unit_test(test_ready_key_forgets_its_timer),
+        cmocka_unit_test(test_events_go_before_the_clock_but_do_not_starve_it),
         cmocka_unit_test(test_timer_set_while_processing_stays),
         cmocka_unit_test(test_backoff_doubles_to_the_cap_and_is_forgotten),
         cmocka_unit_test(test_many_timers_come_in_order_and_not_early),
