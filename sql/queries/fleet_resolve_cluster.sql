@@ -9,7 +9,8 @@ WITH live AS (
            object #>> '{metadata,namespace}' AS namespace, spec ->> 'identity' AS identity, revision,
            jsonb_build_object('plan', (SELECT p.name FROM plan p WHERE upper(p.size) = live.spec ->> 'size'
                                        ORDER BY p.position LIMIT 1),
-                              'version', spec -> 'version', 'host', spec -> 'host') AS spec,
+                              'version', spec -> 'version', 'host', spec -> 'host')
+               || jsonb_strip_nulls(jsonb_build_object('components', spec -> 'components')) AS spec,
            lower(spec ->> 'lifecycle') AS lifecycle,
            CASE WHEN spec ->> 'lifecycle' = 'Closed'
                 THEN coalesce((spec ->> 'purgeAfter')::timestamptz, now() + interval '30 days') END AS purge_after
