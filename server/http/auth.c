@@ -91,7 +91,7 @@ static int crowd(const struct slot *set, const char *tenant, const char *newcome
 static struct slot *victim_of(struct slot *set, const char *newcomer)
 {
     int64_t now_ms = clock_boottime_ms();
-    struct slot *victim = NULL;
+    struct slot *victim = &set[0];
     int most = 0;
     for (int way = 0; way < WAYS; way++) {
         if (set[way].expires_ms <= now_ms)
