@@ -1,11 +1,14 @@
 """A cell with one operator, seen by kubectl and by its pools: no server, no fleet."""
 
 import contextlib
+import itertools
 import json
 
 import psycopg2
 
 from . import pools, world
+from .cluster import Cluster
+from .crash_leftovers import sweep
 from .process import Flotillad
 from .wait import eventually
 
@@ -14,13 +17,14 @@ POOL = "registry-tests"
 POOLS = {"PostgreSQL": POOL, "Redis": world.POOLS["Redis"], "S3": "registry-tests-s3"}
 PINNED = {kind.lower(): {"pool": name} for kind, name in POOLS.items()}
 VERIFY_MS = 1000
+_numbers = itertools.count(1)  # of namespaces: one that is going cannot be used again
 
 
 class Cell:
     """What these tests say to the cluster and to the pool."""
 
     def __init__(self, stack):
-        self.stack, self.names = stack, 0
+        self.stack = stack
 
     def sql(self, statement, *args, conninfo=None, database=None):
         connection = psycopg2.connect(conninfo or self.stack.env["POOL_PG_SUPER"], **({"dbname": database} if database else {}))
@@ -36,8 +40,7 @@ class Cell:
         return self.stack.kubectl("apply", "--server-side", "--field-manager=test", "--force-conflicts", "-f", "-", stdin=json.dumps(item))
 
     def namespace(self, prefix="reg"):
-        self.names += 1
-        name = f"{prefix}-{self.names}"
+        name = f"{prefix}-{next(_numbers)}"
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         return name
 
@@ -169,7 +172,9 @@ def pool_of(cell, kind, name, slots=50, **spec):
 
 @contextlib.contextmanager
 def running(stack, env, directory):
-    """One operator, with a pool of each type, whose end is part of what is tested."""
+    """One operator, with a pool of each type, whose end is part of what is tested. What earlier tests left goes first:
+    forty registries of theirs, verified each second, would take a processor."""
+    sweep(world.World(stack, directory), Cluster(stack))
     made = Cell(stack)
     for kind, name in POOLS.items():
         pool_of(made, kind, name)
