@@ -60,7 +60,7 @@ def _object(item, seen):
     meta = item["metadata"]
     if "data" in item:
         item = {**item, "data": decoded(item)}
-    facts = normal(item, seen)
+    facts = normal({key: value for key, value in item.items() if key not in ("apiVersion", "kind")}, seen)  # not in a list
     facts["deleting"] = "deletionTimestamp" in meta
     if "observedGeneration" in item.get("status", {}):
         facts["observed"] = item["status"]["observedGeneration"] == meta["generation"]
