@@ -217,15 +217,19 @@ static struct ready_verdict service(struct ctx *ctx, const json_t *object)
     return current();
 }
 
+/* Not as kstatus, to which a Job is current once it started: what stands behind it needs its work.
+ */
 static struct ready_verdict job(struct ctx *ctx, const json_t *object)
 {
-    if (is(object, "Complete", "True") || is(object, "Suspended", "True"))
+    if (is(object, "Complete", "True"))
         return current();
     if (is(object, "Failed", "True"))
         return verdict(READY_FAILED, say(ctx, object, "Failed", "the Job failed"));
-    if (!json_at(object, "status.startTime"))
-        return verdict(READY_IN_PROGRESS, "the Job has not started");
-    return current();
+    if (is(object, "Suspended", "True"))
+        return verdict(READY_IN_PROGRESS, "the Job is suspended");
+    return verdict(READY_IN_PROGRESS, json_at(object, "status.startTime")
+                                          ? "the Job runs"
+                                          : "the Job has not started");
 }
 
 static struct ready_verdict crd(struct ctx *ctx, const json_t *object)

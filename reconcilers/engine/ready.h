@@ -1,6 +1,7 @@
 /*
  * Readiness of any object by the rules of kstatus
- * (sigs.k8s.io/cli-utils, pkg/kstatus/README.md): Current, InProgress, Failed, Terminating.
+ * (sigs.k8s.io/cli-utils, pkg/kstatus/README.md): Current, InProgress, Failed, Terminating. A Job
+ * is current at its end.
  */
 #pragma once
 
