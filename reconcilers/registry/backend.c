@@ -44,10 +44,36 @@ static bool was_there(enum external_state before)
     return before == EXTERNAL_OPEN || before == EXTERNAL_CLOSED || before == EXTERNAL_LOST;
 }
 
-static bool was_on_pool(const struct pass *pass, enum backend_type type, const json_t *pool)
+static const char *claim_name(const struct registry_backend *at)
 {
-    return was_there(recorded(pass, type)) &&
-           str_equal(json_str(registry_external(pass->status, type), "pool"), pool_name(pool));
+    return json_str_or(at->claim, "metadata.name", "");
+}
+
+/* The claim under which it was made, by the identity or else by the status; NULL = it never was. */
+static const char *made_before(const struct pass *pass, enum backend_type type,
+                               const struct registry_backend *at)
+{
+    const char *claim = registry_made(((const struct registry_scope *)pass->scope)->identity, type);
+    return claim || !at->claim || !was_there(recorded(pass, type)) ? claim : claim_name(at);
+}
+
+/* Only a look that came to its end may find that a loss was accepted. */
+static const char *made_after(const struct pass *pass, const struct backend_work *work, int rc)
+{
+    if (work->data)
+        return claim_name(work->at);
+    return rc == 0 && registry_accepts_loss(pass) ? NULL
+                                                  : made_before(pass, work->row->type, work->at);
+}
+
+static bool was_on_pool(const struct pass *pass, enum backend_type type,
+                        const struct registry_backend *at)
+{
+    const struct registry_scope *scope = pass->scope;
+    return str_equal(registry_made(scope->identity, type), claim_name(at)) ||
+           (was_there(recorded(pass, type)) &&
+            str_equal(json_str(registry_external(pass->status, type), "pool"),
+                      pool_name(at->pool)));
 }
 
 static bool nothing_claimed(const struct registry_backend backends[BACKEND_TYPES])
@@ -95,13 +121,14 @@ static int64_t interval_of(const struct registry_operator *home, const char *ide
 
 static int check_identity(struct ctx *ctx, struct pass *pass)
 {
-    const struct registry_scope *scope = pass->scope;
+    struct registry_scope *scope = pass->scope;
     json_t *live = NULL;
     TRY(kube_get(ctx, CALL_KUBE_IDENTITY_READ, pass_kube(pass), KIND_REGISTRY_IDENTITY, NULL,
                  scope->spec.identity, &live));
-    if (identity_is_held_by(live, scope->uid))
-        return 0;
-    return err_set(ctx, ERR_CONFLICT, NULL, "the identity changed hands while this pass ran");
+    if (!identity_is_held_by(live, scope->uid))
+        return err_set(ctx, ERR_CONFLICT, NULL, "the identity changed hands while this pass ran");
+    scope->identity = live;
+    return 0;
 }
 
 /*
@@ -112,7 +139,8 @@ static int check_lost(struct ctx *ctx, struct pass *pass, const struct backend_w
 {
     const struct backend_row *row = work->row;
     struct registry_scope *scope = pass->scope;
-    if (work->data || !was_there(recorded(pass, row->type)) || registry_accepts_loss(pass))
+    const char *made = made_before(pass, row->type, work->at);
+    if (work->data || !made || registry_accepts_loss(pass))
         return 0;
     if (!row->lost) {
         if (work->open)
@@ -123,9 +151,10 @@ static int check_lost(struct ctx *ctx, struct pass *pass, const struct backend_w
     }
     scope->backends[row->type].external = EXTERNAL_LOST;
     return err_set(ctx, ERR_TAKEN, row->lost,
-                   "'%s' (%s) was on pool '%s' and is gone; restore it, or accept the loss with "
-                   "the annotation " ANNOTATION_ACCEPT_LOSS "=%s",
-                   row->name(ctx, work), row->what, pool_name(work->at->pool), work->identity);
+                   "'%s' (%s) was made under claim '%s' and is not on pool '%s'; restore it, or "
+                   "accept the loss with the annotation " ANNOTATION_ACCEPT_LOSS "=%s",
+                   row->name(ctx, work), row->what, made, pool_name(work->at->pool),
+                   work->identity);
 }
 
 static int converge(struct ctx *ctx, struct pass *pass, struct backend_work *work)
@@ -186,17 +215,20 @@ static int run_all(struct ctx *ctx, struct pass *pass, struct backend_lock *lock
             .kept = scope->kept,
             .connections = (int)json_int_or(scope->size, "connections", 0),
             .open = open,
-            .was_there = was_on_pool(pass, type, backends[type].pool),
+            .was_there = was_on_pool(pass, type, &backends[type]),
         };
+        backends[type].made = made_before(pass, type, &backends[type]);
         if (!backends[type].claim)
             continue;
         int rc = backend_run(ctx, pass, lock, &work, act);
         *ret_any |= work.any;
         if (ends_all(rc))
             return rc;
+        backends[type].made = made_after(pass, &work, rc);
         if (rc < 0)
             note_failure(ctx, &backends[type], &first);
     }
+    TRY(registry_note_made(ctx, pass, backends));
     if (!first.code)
         return 0;
     ctx->err = first;
@@ -259,7 +291,7 @@ int registry_backend_close(struct ctx *ctx, struct pass *pass, bool *ret_exists)
     _cleanup_backend_lock_ struct backend_lock lock = {0};
     *ret_exists = false;
     for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
-        *ret_exists |= was_there(recorded(pass, type));
+        *ret_exists |= was_there(recorded(pass, type)) || registry_made(scope->identity, type);
     TRY(registry_claims_live(ctx, pass, scope->spec.identity, claims));
     TRY(registry_resolve(ctx, pass, claims, backends));
     if (nothing_claimed(backends))

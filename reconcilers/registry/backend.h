@@ -34,6 +34,7 @@ struct registry_backend {
     const json_t *given;          /* Secret with what the provider gave for this slot, or NULL */
     enum external_state external; /* what the pass found or made; UNKNOWN = it did not get there */
     const char *error;            /* why it is not as wanted; NULL = nothing is known to be wrong */
+    const char *made; /* claim under which it was made, after a look; NULL = it was not */
 };
 
 /* What one look at one backend, or one change of it, goes by. Strings live as long as the pass. */
@@ -46,7 +47,7 @@ struct backend_work {
     const json_t *kept;    /* Secret; NULL: the credentials are not known, nothing can be opened */
     int connections;       /* limit of the database role */
     bool open;             /* false: nobody may log in; nothing is removed */
-    bool was_there;        /* on this pool, by the status */
+    bool was_there;        /* on this pool, by the status; of this claim, by the identity */
     struct postgres *lock; /* held */
     void *session;         /* the row's own */
     /* observe, converge */

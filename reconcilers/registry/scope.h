@@ -72,7 +72,7 @@ struct registry_scope {
     const json_t *elder; /* an older Registry of this namespace, or NULL */
     const json_t *pods;  /* of the stack, array */
     /* identity */
-    const json_t *identity; /* RegistryIdentity that we hold */
+    const json_t *identity; /* RegistryIdentity that we hold, as read last */
     /* secrets */
     const json_t *kept; /* Secret with everything that cannot be made anew */
     /* claim, backend */
@@ -162,6 +162,13 @@ bool registry_time_passed(const char *time, int64_t now_ms);
 int registry_claims_live(struct ctx *ctx, struct pass *pass, const char *identity,
                          const json_t *ret[BACKEND_TYPES]);
 
+/* The claim under which something of the type was made, as the identity remembers it; NULL =
+ * nothing was. made.c */
+const char *registry_made(const json_t *identity, enum backend_type type);
+/* Brings that memory of the identity to `made` of each backend; no call when it is there. Under the
+ * lock, with the identity as read under it. made.c */
+int registry_note_made(struct ctx *ctx, struct pass *pass,
+                       const struct registry_backend backends[BACKEND_TYPES]);
 /* The word for a state in status.externals; not for EXTERNAL_UNKNOWN. backend.c */
 const char *registry_external_name(enum external_state state);
 /* The row of a type in status.externals; borrowed, or NULL. */

@@ -4,8 +4,8 @@
  * registry's namespace loses it. The stack's Secrets are derived from it by the bundle. Keys and
  * hashes that are expensive to make are made here, once, and nowhere else.
  *
- * Made before the first claim, so a claim without it tells that it was lost. Some of what it holds
- * cannot be made anew without a loss: a person decides (SecretLost).
+ * Made before the first claim, so a claim without it tells that it was lost; so does what was made.
+ * Some of what it holds cannot be made anew without a loss: a person decides (SecretLost).
  */
 #include "reconcilers/backends/s3.h"
 #include "reconcilers/registry/scope.h"
@@ -213,7 +213,7 @@ static int find_live(struct ctx *ctx, struct pass *pass, const char *name, json_
     bool claimed = false;
     TRY(registry_claims_live(ctx, pass, scope->spec.identity, claims));
     for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
-        claimed |= claims[type] != NULL;
+        claimed |= claims[type] != NULL || registry_made(scope->identity, type);
     if (!claimed)
         return 0;
     TRY(pass_get_live(ctx, pass, CALL_KUBE_SECRET_READ, KIND_SECRET, home->namespace, name, ret));

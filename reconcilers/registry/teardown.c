@@ -56,13 +56,13 @@ static int end_stack(struct ctx *ctx, struct pass *pass)
 
 /* ---- the two ways out ---- */
 
-static int hand_to_purge(struct ctx *ctx, struct pass *pass, const json_t *identity)
+static int hand_to_purge(struct ctx *ctx, struct pass *pass)
 {
     const struct registry_scope *scope = pass->scope;
     /* The purge also asks the pool's own clock before it drops anything. */
     const char *end = registry_closed(scope) ? scope->spec.purge_after : NULL;
     json_t *patch = json_pack("{s:{s:s, s:s*}}", "spec", "state", "Purging", "purgeAfter", end);
-    TRY(pass_patch(ctx, pass, CALL_KUBE_IDENTITY_UPDATE, identity, NULL,
+    TRY(pass_patch(ctx, pass, CALL_KUBE_IDENTITY_UPDATE, scope->identity, NULL,
                    arena_json(ctx->arena, patch), NULL));
     return err_set(ctx, ERR_WAITING, "Purging", "backends and credentials are being removed");
 }
@@ -79,16 +79,16 @@ const char *registry_kept_until(struct ctx *ctx, const struct registry_scope *sc
     return clock_rfc3339(latest, latest_ms, 0);
 }
 
-static int retain(struct ctx *ctx, struct pass *pass, const json_t *identity)
+static int retain(struct ctx *ctx, struct pass *pass)
 {
     const struct registry_scope *scope = pass->scope;
     bool exists = false;
     TRY(registry_backend_close(ctx, pass, &exists));
     if (!exists) /* nothing was ever made: there is nothing to keep */
-        return hand_to_purge(ctx, pass, identity);
+        return hand_to_purge(ctx, pass);
     json_t *retained = NULL;
-    TRY(identity_retain(ctx, pass, identity, registry_kept_until(ctx, scope, clock_wall_ms()),
-                        &retained));
+    TRY(identity_retain(ctx, pass, scope->identity,
+                        registry_kept_until(ctx, scope, clock_wall_ms()), &retained));
     pass_event(ctx, pass, "Normal", "Retained", "Delete",
                "data is kept under RegistryIdentity '%s' until %s", scope->spec.identity,
                json_str_or(retained, "spec.purgeAfter", "?"));
@@ -104,6 +104,7 @@ static int handle(struct ctx *ctx, struct pass *pass)
         return let_go(ctx, pass);
     TRY(kube_get(ctx, CALL_KUBE_IDENTITY_READ, pass_kube(pass), KIND_REGISTRY_IDENTITY, NULL,
                  scope->spec.identity, &identity));
+    scope->identity = identity;
     scope->fleet = scope->fleet || json_bool_or(identity, "spec.fleet", false);
     bool ours = str_equal(json_str(identity, "spec.owner.uid"), scope->uid);
     const char *state = json_str_or(identity, "spec.state", "");
@@ -118,8 +119,8 @@ static int handle(struct ctx *ctx, struct pass *pass)
     }
     TRY(end_stack(ctx, pass));
     return registry_teardown_decide(scope, clock_wall_ms()) == TEARDOWN_PURGE
-               ? hand_to_purge(ctx, pass, identity)
-               : retain(ctx, pass, identity);
+               ? hand_to_purge(ctx, pass)
+               : retain(ctx, pass);
 }
 
 int registry_teardown(struct ctx *ctx, struct pass *pass)

@@ -131,6 +131,40 @@ def test_lost_bucket_waits_for_a_person(cell):
     assert bucket in store.buckets() and "Recovered" in eventually(registry.events, 5)
 
 
+def test_lost_while_retained_is_told_as_if_it_was_lost_in_use(cell):
+    """Bucket and Redis user went while nobody had a status that knew of them; the keys are still there."""
+    namespace = cell.namespace()
+    registry = cell.registry(namespace).ready()
+    identity, bucket, store, admin = registry.id, f"t-{registry.id}", cell.store(), pools.Redis(cell.stack.env)
+    write_canaries(cell, identity).close()
+    registry.delete()
+    store.call("DELETE", f"/{bucket}/docker/canary")
+    store.call("DELETE", f"/{bucket}")
+    admin.call("ACL", "DELUSER", f"t_{identity}")
+    back = cell.registry(namespace, "second", identity=identity).wait("True", "BucketLost", "Stalled")
+    assert states(back) == ["Open", "Open", "Lost"] and bucket not in store.buckets()
+    assert "Remade" in eventually(back.events, 5)
+    admin.call("SELECT", cell.index(identity))
+    assert admin.call("DBSIZE") == 1
+    admin.close()
+    accept_loss(cell, back)
+    back.ready()
+    assert bucket in store.buckets()
+
+
+def test_credentials_that_went_with_the_claims_are_not_made_anew_in_silence(cell):
+    namespace = cell.namespace()
+    registry = cell.registry(namespace).ready()
+    identity = registry.id
+    registry.delete()
+    cell.stack.kubectl("delete", "backendclaims", "-l", f"flotilla.dev/identity={identity}")
+    cell.stack.kubectl("delete", "secret", f"registry-{identity}", "-n", "flotilla-system")
+    back = cell.registry(namespace, "second", identity=identity).wait("True", "SecretLost", "Stalled")
+    assert not cell.secret(identity)
+    accept_loss(cell, back)
+    back.ready()
+
+
 def test_lost_redis_user_is_made_anew_and_told(cell):
     """As all users of a Redis without an ACL file are after a restart; their keys are still there."""
     registry = cell.registry(cell.namespace()).ready()

@@ -5,7 +5,7 @@ import json
 
 import psycopg2
 import pytest
-from harness.cell import POOL, POOLS, VERIFY_MS, Registry, pool_of, read_row
+from harness.cell import PINNED, POOL, POOLS, VERIFY_MS, Registry, pool_of, read_row
 from harness.wait import eventually
 
 PAST, FUTURE = "2020-01-01T00:00:00Z", "2090-01-01T00:00:00Z"
@@ -81,6 +81,11 @@ def test_drift_of_stack_is_repaired(cell):
     registry.ready()
 
 
+def accept_loss(cell, registry):
+    cell.patch("registry", registry.name, {"metadata": {"annotations": {"registry.flotilla.dev/accept-loss": registry.id}}},
+               registry.namespace)
+
+
 def test_lost_database_is_not_made_anew_in_silence(cell):
     registry = cell.registry(cell.namespace()).ready()
     identity = registry.id
@@ -88,9 +93,64 @@ def test_lost_database_is_not_made_anew_in_silence(cell):
     registry.wait("True", "DatabaseLost", "Stalled")
     assert registry.external()["state"] == "Lost" and registry.condition() == ("False", "DatabaseLost")
     assert cell.sql("SELECT 1 FROM pg_database WHERE datname = %s", f"t_{identity}") == []
-    cell.patch("registry", "acme", {"metadata": {"annotations": {"registry.flotilla.dev/accept-loss": identity}}}, registry.namespace)
+    accept_loss(cell, registry)
     registry.ready()
     assert registry.condition("Stalled") is None
+
+
+@pytest.mark.parametrize("lost", ["database", "database and role"])
+def test_lost_while_retained_is_not_made_anew_in_silence(cell, lost):
+    namespace = cell.namespace()
+    registry = cell.registry(namespace).ready()
+    identity, name = registry.id, f"t_{registry.id}"
+    assert {row["type"]: row["claim"] for row in cell.identity(identity)["spec"]["made"]}.keys() == POOLS.keys()
+    registry.delete()
+    cell.sql(f"DROP DATABASE {name}")
+    if lost != "database":
+        cell.sql(f"DROP ROLE {name}")
+    back = cell.registry(namespace, "second", identity=identity).wait("True", "DatabaseLost", "Stalled")
+    assert back.external()["state"] == "Lost" and back.condition("BackendsReady") == ("False", "DatabaseLost")
+    back.delete()  # also who never had it keeps what is left
+    assert cell.identity(identity)["spec"]["state"] == "Retained"
+    back = cell.registry(namespace, "third", identity=identity).wait("True", "DatabaseLost", "Stalled")
+    assert cell.sql("SELECT 1 FROM pg_database WHERE datname = %s", name) == []
+    accept_loss(cell, back)
+    back.ready()
+    assert back.condition("Stalled") is None
+
+
+def test_claimed_before_anything_was_made_is_no_loss(cell):
+    """As a crash between the claims and the database leaves it: claims, Secret and identity are older than the Registry."""
+    namespace, identity = cell.namespace(), "claimedonlyabcde"
+    owner = {"namespace": namespace, "name": "first", "uid": "gone"}
+    labels = {"flotilla.dev/identity": identity, "app.kubernetes.io/managed-by": "flotilla"}
+    cell.apply({"apiVersion": "v1", "kind": "Secret", "stringData": {"username": f"t_{identity}", "password": "a" * 32},
+                "metadata": {"name": f"registry-{identity}", "namespace": "flotilla-system", "labels": labels}})
+    cell.apply({"apiVersion": "registry.flotilla.dev/v1alpha1", "kind": "RegistryIdentity", "metadata": {"name": identity},
+                "spec": {"owner": owner, "state": "Retained", "purgeAfter": FUTURE}})
+    for kind, pool in POOLS.items():
+        cell.apply({"apiVersion": "registry.flotilla.dev/v1alpha1", "kind": "BackendClaim",
+                    "metadata": {"name": f"{pool}.49", "labels": {**labels, "flotilla.dev/pool": pool}},
+                    "spec": {"pool": pool, "type": kind, "slot": 49, "identity": identity, "registry": owner}})
+    cell.registry(namespace, identity=identity).ready()
+    assert {row["claim"] for row in cell.identity(identity)["spec"]["made"]} == {f"{pool}.49" for pool in POOLS.values()}
+
+
+def test_a_claim_that_went_does_not_hide_where_the_data_is(cell):
+    pool_of(cell, "PostgreSQL", "elsewhere")
+    namespace = cell.namespace()
+    registry = cell.registry(namespace, backends={**PINNED, "postgresql": {"pool": "elsewhere"}}).ready()
+    identity = registry.id
+    registry.delete()
+    claim = [name for name in cell.claims(identity) if name.startswith("elsewhere.")][0]
+    cell.stack.kubectl("delete", "backendclaim", claim)
+    cell.sql(f"DROP DATABASE t_{identity}")  # the same server: its database would be found
+    back = cell.registry(namespace, "second", identity=identity).wait("True", "DatabaseLost", "Stalled")
+    assert claim in back.external()["lastError"]
+    accept_loss(cell, back)
+    back.ready()
+    made = {row["type"]: row["claim"] for row in cell.identity(identity)["spec"]["made"]}
+    assert made["PostgreSQL"] in cell.claims(identity) and made["PostgreSQL"].startswith(f"{POOL}.")
 
 
 def test_close_undo_close_purge(cell):
