@@ -168,7 +168,8 @@ static void check_claimed(struct audit *audit, const json_t *claim, const json_t
     bool retained = str_equal(json_str(identity, "spec.state"), "Retained");
     for (size_t row = 0; row < ARRAY_SIZE(kinds); row++)
         if (kinds[row].type == type && kinds[row].missing &&
-            (retained ? kinds[row].retained : is_made(audit, identity, type)) &&
+            (retained ? kinds[row].retained && registry_made(identity, type)
+                      : is_made(audit, identity, type)) &&
             !is_marked(audit, kinds[row].kind, claim))
             found(audit, kinds[row].missing, "BackendClaim", name_of(claim),
                   "the pool has none with our mark");
@@ -208,6 +209,17 @@ static const json_t *claim_of(const struct audit *audit, const char *identity,
     return NULL;
 }
 
+static void check_retained(struct audit *audit, const json_t *identity)
+{
+    if (!str_equal(json_str(identity, "spec.state"), "Retained"))
+        return;
+    for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
+        if (registry_made(identity, type) && !claim_of(audit, name_of(identity), type))
+            found(audit, "MissingClaim", "RegistryIdentity", name_of(identity),
+                  arena_printf(audit->ctx->arena, "retained, but no claim of %s stands for it",
+                               backend_type_names[type]));
+}
+
 static void check_identities(struct audit *audit)
 {
     size_t at;
@@ -222,10 +234,7 @@ static void check_identities(struct audit *audit)
         if (str_equal(json_str(identity, "spec.state"), "Purging") && !registry)
             found(audit, "PurgeUnfinished", "RegistryIdentity", name_of(identity),
                   "its data is still being removed");
-        if (!claim_of(audit, name_of(identity), BACKEND_POSTGRESQL) &&
-            str_equal(json_str(identity, "spec.state"), "Retained"))
-            found(audit, "MissingClaim", "RegistryIdentity", name_of(identity),
-                  "retained, but no claim stands for it");
+        check_retained(audit, identity);
     }
 }
 

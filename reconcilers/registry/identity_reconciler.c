@@ -1,10 +1,10 @@
 /*
- * RegistryIdentity on the shard `cluster`: ends what was retained when its time has come, and
- * removes what is Purging. Nothing else in the house drops data. Order: bucket, Redis index,
- * database (only with our mark, read back as gone), credentials, claims, identity. PostgreSQL's
- * claim goes last of the claims: its lock guards the other backends. Each step is idempotent;
- * Purging is a state that the API server lets nobody leave, so that a crash at any point is only a
- * pause.
+ * RegistryIdentity on the shard `cluster`: retains what a Registry left behind that went without
+ * its finalizer (orphan.c), ends what was retained when its time has come, and removes what is
+ * Purging. Nothing else in the house drops data. Order: bucket, Redis index, database (only with
+ * our mark, read back as gone), credentials, claims, identity. PostgreSQL's claim goes last of the
+ * claims: its lock guards the other backends. Each step is idempotent; Purging is a state that the
+ * API server lets nobody leave, so that a crash at any point is only a pause.
  */
 #include "reconcilers/registry/identity_reconciler.h"
 
@@ -15,10 +15,6 @@
 #include "server/base/str.h"
 
 enum { RECHECK_MS = 3600000, CLOCKS_DIFFER_MS = 10000 };
-
-struct identity_scope {
-    bool gone;
-};
 
 static bool in_state(const struct pass *pass, const char *state)
 {
@@ -112,7 +108,7 @@ static int drop_credential(struct ctx *ctx, struct pass *pass)
 
 static int purge(struct ctx *ctx, struct pass *pass)
 {
-    struct identity_scope *scope = pass->scope;
+    struct registry_scope *scope = pass->scope;
     const json_t *claims[BACKEND_TYPES];
     bool claimed = false;
     if (!in_state(pass, "Purging"))
@@ -127,7 +123,7 @@ static int purge(struct ctx *ctx, struct pass *pass)
         if (claims[type])
             TRY(pass_delete(ctx, pass, CALL_KUBE_CLAIM_DELETE, claims[type]));
     TRY(pass_delete(ctx, pass, CALL_KUBE_IDENTITY_DELETE, pass->root));
-    scope->gone = true;
+    scope->let_go = true;
     return 0;
 }
 
@@ -136,14 +132,17 @@ static int purge(struct ctx *ctx, struct pass *pass)
 
 static int status(struct ctx *ctx, struct pass *pass)
 {
-    const struct identity_scope *scope = pass->scope;
+    const struct registry_scope *scope = pass->scope;
     const char *state = json_str_or(pass->root, "spec.state", "");
     int64_t generation = json_int_or(pass->root, "metadata.generation", 0);
-    bool held = str_equal(state, "Held");
-    if (scope->gone || pass->rc == -ERR_CONFLICT || (held && !condition_get(pass->status, "Ready")))
+    bool gone = str_equal(state, "Held") && scope->deleting; /* and not retained yet */
+    bool held = str_equal(state, "Held") && !scope->deleting;
+    if (scope->let_go || pass->rc == -ERR_CONFLICT || (held && pass->rc < 0) ||
+        (held && !condition_get(pass->status, "Ready")))
         return 0;
     json_put(pass->status, "observedGeneration", json_integer(generation));
-    condition_set(ctx, pass->status, "Ready", held ? "True" : "False", state, generation, "%s",
+    condition_set(ctx, pass->status, "Ready", held ? "True" : "False",
+                  gone ? "RegistryGone" : state, generation, "%s",
                   pass->rc < 0                  ? pass->failure->message
                   : held                        ? "a live registry holds the identity"
                   : str_equal(state, "Purging") ? "the data is being removed"
@@ -151,16 +150,26 @@ static int status(struct ctx *ctx, struct pass *pass)
     return 0;
 }
 
-static bool claim_to_identity(const json_t *claim, struct key *ret)
+static bool set_name(struct key *ret, const char *identity)
 {
-    const char *identity = json_str(claim, "spec.identity");
     if (!registry_identity_valid(identity))
         return false;
     snprintf(ret->name, sizeof ret->name, "%s", identity);
     return true;
 }
 
+static bool claim_to_identity(const json_t *claim, struct key *ret)
+{
+    return set_name(ret, json_str(claim, "spec.identity"));
+}
+
+static bool registry_to_identity(const json_t *registry, struct key *ret)
+{
+    return set_name(ret, json_str(registry, "spec.identity"));
+}
+
 static const struct phase phases[] = {
+    {.name = "orphan", .run = identity_orphan, .why = "a deletion that we missed is made good"},
     {.name = "expire", .run = expire, .why = "the time of what was retained may have come"},
     {.name = "purge", .run = purge, .why = "the one place that removes data"},
     {.name = "status", .run = status, .flags = PHASE_ALWAYS, .why = "what is kept, what is left"},
@@ -171,10 +180,14 @@ const struct reconciler identity_reconciler = {
     .name = "registryidentity",
     .kind = KIND_REGISTRY_IDENTITY,
     .shard = SHARD_CLUSTER,
-    .scope_bytes = sizeof(struct identity_scope),
+    .scope_bytes = sizeof(struct registry_scope), /* what an identity knows of it */
     .sources = {{.kind = KIND_BACKEND_CLAIM, .map = claim_to_identity},
+                {.kind = KIND_REGISTRY, .map = registry_to_identity},
+                {.kind = KIND_SECRET,
+                 .label_selector = LABEL_MANAGED_BY "=flotilla",
+                 .map = source_wakes_nobody},
                 {.kind = KIND_BACKEND_POOL, .map = source_wakes_nobody}},
-    .source_count = 2,
+    .source_count = 4,
     .phases = phases,
     .resync_ms = 3600000,
 };

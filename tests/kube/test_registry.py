@@ -245,6 +245,40 @@ def test_deleted_is_retained_and_comes_back(cell):
     assert cell.identity(identity)["spec"]["state"] == "Held"
 
 
+def hold_teardown(cell, registry):
+    """A pod of the stack that does not end: the finalizer stays until somebody takes it away."""
+    owner = cell.get("configmap", "kube-root-ca.crt", registry.namespace)["metadata"]["uid"]
+    cell.apply({"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "one", "image": "one"}]}, "metadata": {
+        "name": "holds", "namespace": registry.namespace, "labels": {"flotilla.dev/registry": registry.name},
+        "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "kube-root-ca.crt", "uid": owner, "controller": True}]}})
+
+
+def test_gone_without_its_finalizer_is_retained_and_comes_back(cell):
+    namespace = cell.namespace()
+    registry = cell.registry(namespace, deletionPolicy="Delete").ready()
+    identity, conninfo = registry.id, registry.write_row()
+    hold_teardown(cell, registry)
+    registry.delete(wait=False)
+    cell.patch("registry", registry.name, {"metadata": {"finalizers": None}}, namespace)
+    spec = eventually(lambda: (found := cell.identity(identity)["spec"])["state"] != "Held" and found, 30, what="retained")
+    assert spec["state"] == "Retained" and spec["purgeAfter"] > "2026"
+    with pytest.raises(psycopg2.OperationalError):
+        psycopg2.connect(conninfo)
+    assert cell.redis_users()[f"t_{identity}"].startswith("off ") and cell.store().policy(f"t-{identity}") is None
+    events = cell.stack.get("events.events.k8s.io", "-n", "default")["items"]
+    assert [e["type"] for e in events if e["regarding"]["name"] == identity and e["reason"] == "RegistryGone"] == ["Warning"]
+    cell.registry(namespace, name="second", identity=identity).ready()
+    assert read_row(cell, conninfo) and cell.identity(identity)["spec"]["state"] == "Held"
+
+
+def test_an_identity_of_nobody_is_retained_though_nothing_was_made(cell):
+    identity = "nobodysidentityz"
+    cell.apply({"apiVersion": "registry.flotilla.dev/v1alpha1", "kind": "RegistryIdentity", "metadata": {"name": identity},
+                "spec": {"owner": {"namespace": "nowhere", "name": "acme", "uid": "gone"}, "state": "Held"}})
+    eventually(lambda: cell.identity(identity)["spec"]["state"] == "Retained", 15)
+    assert cell.identity(identity)["spec"]["purgeAfter"] > "2026"
+
+
 def test_deleted_namespace_loses_nothing_and_release_moves_it(cell):
     namespace = cell.namespace()
     registry = cell.registry(namespace).ready()
