@@ -82,11 +82,17 @@ class Redis:
         self.socket.close()
 
 
-def _flags_sorted(rules):
-    """An ACL line begins with flags, in the order in which they were set, which means nothing. That of the rest does."""
-    words = rules.split(" ")
-    flags = list(itertools.takewhile(lambda word: word[0].isalpha(), words))
-    return " ".join(sorted(words[:len(flags)]) + words[len(flags):])
+def _sorting(word):
+    """In an ACL line flags stand as they were set, and commands as a server's dictionary has them: by random."""
+    if word[0].isalpha():
+        return "flag"
+    return "command" if word[0] in "+-" and "@" not in word else word
+
+
+def _canonical(rules):
+    """The order of other words means something, and so does that of two words about one command: those stay."""
+    groups = [list(words) for _, words in itertools.groupby(rules.split(" "), _sorting)]
+    return " ".join(word for words in groups for word in sorted(words, key=lambda word: word.lstrip("+-").partition("|")[0]))
 
 
 def redis_users(env):
@@ -94,7 +100,7 @@ def redis_users(env):
     admin = Redis(env)
     try:
         lines = [line.split(" ", 2) for line in admin.call("ACL", "LIST")]
-        return {name: _flags_sorted(rules) for _, name, rules in lines if name.startswith("t_")}
+        return {name: _canonical(rules) for _, name, rules in lines if name.startswith("t_")}
     finally:
         admin.close()
 
