@@ -6,7 +6,6 @@
  */
 #include "reconcilers/backends/session.h"
 
-#include "server/adapters/crypto.h"
 #include "server/base/cleanup.h"
 #include "server/base/clock.h"
 #include "server/base/ctx.h"
@@ -19,21 +18,6 @@ enum {
     END_SESSIONS_MS = 5000,
     END_SESSIONS_POLL_MS = 50,
 };
-
-/* Repeatable, so that a retry sends the same bytes: the salt comes from the (random) password. */
-static char *verifier_of(struct ctx *ctx, const struct postgres_want *want)
-{
-    unsigned char digest[SHA256_BYTES];
-    const char *text = arena_printf(ctx->arena, "%s:%s", want->identity, want->password);
-    crypto_sha256(text, strlen(text), digest);
-    return crypto_scram_verifier(ctx->arena, want->password, digest);
-}
-
-static int change(struct ctx *ctx, struct postgres *pg, enum call call, const char *sql)
-{
-    pg->changes++;
-    return session_change(ctx, call, pg->admin, sql);
-}
 
 /* ---- steps: what is not as wanted, and the statement that makes it so ---- */
 
@@ -55,14 +39,18 @@ struct step {
 
 static const char *make_role(const struct step_input *in)
 {
+    const struct postgres_want *want = in->want;
+    struct ctx *ctx = in->ctx;
     if (in->state->role)
         return NULL;
-    return arena_printf(in->ctx->arena,
+    const char *password =
+        want->password
+            ? pg_literal(ctx, in->pg->admin, postgres_verifier(ctx, want->identity, want->password))
+            : "NULL";
+    return arena_printf(ctx->arena,
                         "CREATE ROLE %s NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION"
                         " CONNECTION LIMIT %d PASSWORD %s; COMMENT ON ROLE %s IS %s",
-                        in->name, in->want->connection_limit,
-                        pg_literal(in->ctx, in->pg->admin, verifier_of(in->ctx, in->want)),
-                        in->name, in->mark);
+                        in->name, want->connection_limit, password, in->name, in->mark);
 }
 
 static const char *join_role(const struct step_input *in)
@@ -120,14 +108,19 @@ static const char *open_database(const struct step_input *in)
                         in->name, database_limit(in->want));
 }
 
+static bool logs_in(const struct postgres_want *want)
+{
+    return want->open && want->password;
+}
+
 static const char *set_role(const struct step_input *in)
 {
     const struct postgres_state *state = in->state;
-    if (state->can_login == in->want->open && state->role_limit == in->want->connection_limit &&
+    if (state->can_login == logs_in(in->want) && state->role_limit == in->want->connection_limit &&
         !state->powers)
         return NULL;
     return arena_printf(in->ctx->arena, "ALTER ROLE %s %s%s CONNECTION LIMIT %d", in->name,
-                        in->want->open ? "LOGIN" : "NOLOGIN",
+                        logs_in(in->want) ? "LOGIN" : "NOLOGIN",
                         state->powers ? " NOCREATEDB NOCREATEROLE" : "",
                         in->want->connection_limit);
 }
@@ -176,7 +169,7 @@ static int run_steps(struct ctx *ctx, struct postgres *pg, const struct postgres
         const char *sql = step->sql(&in);
         if (!sql)
             continue;
-        TRY(change(ctx, pg, step->call, sql));
+        TRY(session_alter(ctx, step->call, pg, sql));
         TRY(postgres_observe(ctx, pg, state));
     }
     return 0;
@@ -190,15 +183,19 @@ int postgres_create(struct ctx *ctx, struct postgres *pg, const struct postgres_
 
 /* ---- inside the registry's database ---- */
 
-/* What the role itself sees after it logged in. */
+struct credential {
+    const char *user, *password;
+};
+
+/* What a role itself sees after it logged in. */
 struct inside {
-    bool granted;          /* USAGE and CREATE on the schema */
+    bool granted;          /* USAGE and CREATE on the schema, as the owner */
     const char *strangers; /* others with rights on it */
 };
 
 static const char inside_sql[] =
     "SELECT has_schema_privilege('public', 'USAGE') AND has_schema_privilege('public', 'CREATE')"
-    "  AS granted,"
+    "  AND current_user = current_database() AS granted,"
     " (SELECT string_agg(DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC'"
     "   ELSE a.grantee::regrole::text END, ', ')"
     "  FROM pg_namespace n,"
@@ -241,14 +238,14 @@ static bool refused_for_limit(const struct ctx *ctx)
     return strstr(ctx->err.message, "too many connections for ") != NULL;
 }
 
-static int look_inside(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
+static int look_inside(struct ctx *ctx, struct postgres *pg, const struct credential *as,
                        struct inside *ret)
 {
     struct pg *session = NULL;
     struct pg_rows rows;
     int rc =
         session_open(ctx, CALL_PG_LOGIN,
-                     session_conninfo(ctx, pg->pool, pg->name, pg->name, want->password), &session);
+                     session_conninfo(ctx, pg->pool, pg->name, as->user, as->password), &session);
     if (rc < 0 && refused_for_limit(ctx)) {
         err_clear(ctx);
         *ret = (struct inside){.granted = true};
@@ -264,27 +261,40 @@ static int look_inside(struct ctx *ctx, struct postgres *pg, const struct postgr
 }
 
 /* Logs in as the registry does; repairs password and schema rights once each. */
-static int prove_login(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want)
+static int prove_login(struct ctx *ctx, struct postgres *pg, const struct credential *as)
 {
     struct inside inside = {0};
-    int rc = look_inside(ctx, pg, want, &inside);
+    int rc = look_inside(ctx, pg, as, &inside);
     if (rc == -ERR_DENIED) {
         err_clear(ctx);
-        TRY(change(ctx, pg, CALL_PG_ROLE_ALTER,
-                   arena_printf(ctx->arena, "ALTER ROLE %s PASSWORD %s",
-                                pg_identifier(ctx, pg->admin, pg->name),
-                                pg_literal(ctx, pg->admin, verifier_of(ctx, want)))));
-        rc = look_inside(ctx, pg, want, &inside);
+        const char *verifier = postgres_verifier(ctx, pg->identity, as->password);
+        TRY(session_alter(ctx, CALL_PG_ROLE_ALTER, pg,
+                          arena_printf(ctx->arena, "ALTER ROLE %s PASSWORD %s",
+                                       pg_identifier(ctx, pg->admin, as->user),
+                                       pg_literal(ctx, pg->admin, verifier))));
+        rc = look_inside(ctx, pg, as, &inside);
     }
     if (rc == 0 && (!inside.granted || inside.strangers)) {
         TRY(grant_schema(ctx, pg, inside.strangers));
-        rc = look_inside(ctx, pg, want, &inside);
+        rc = look_inside(ctx, pg, as, &inside);
     }
     if (rc < 0)
-        return err_wrap(ctx, rc, "log in to '%s' as itself", pg->name);
+        return err_wrap(ctx, rc, "log in to '%s' as '%s'", pg->name, as->user);
     if (!inside.granted || inside.strangers)
         return err_set(ctx, ERR_REFUSED, "ReadBack",
                        "the rights on schema public of '%s' are not as granted", pg->name);
+    return 0;
+}
+
+static int prove_logins(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want)
+{
+    if (want->password)
+        TRY(prove_login(ctx, pg, &(struct credential){pg->name, want->password}));
+    for (int at = 0; at < POSTGRES_TURNS; at++) {
+        const struct credential as = {postgres_turn_name(ctx, pg->identity, at), want->turn[at]};
+        if (as.password)
+            TRY(prove_login(ctx, pg, &as));
+    }
     return 0;
 }
 
@@ -298,7 +308,7 @@ static int read_back(struct ctx *ctx, struct postgres *pg, const struct postgres
         bool holds;
         const char *what;
     } facts[] = {
-        {state->can_login == want->open, "LOGIN"},
+        {state->can_login == logs_in(want), "LOGIN"},
         {!state->powers, "the role's attributes"},
         {state->role_limit == want->connection_limit, "the role's connection limit"},
         {state->granted, "the right to connect"},
@@ -313,25 +323,18 @@ static int read_back(struct ctx *ctx, struct postgres *pg, const struct postgres
     return 0;
 }
 
-static int terminate(struct ctx *ctx, struct postgres *pg)
-{
-    struct pg_rows rows;
-    pg->changes++;
-    TRY(ctx_may_write(ctx));
-    return session_query(ctx, CALL_PG_TERMINATE, pg->admin,
-                         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-                         " WHERE usename = $1",
-                         1, &pg->name, &rows);
-}
-
-static int end_sessions(struct ctx *ctx, struct postgres *pg, struct postgres_state *state)
+/* Of those that are not to log in. */
+static int end_sessions(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
+                        struct postgres_state *state)
 {
     int64_t until = clock_boottime_ms() + END_SESSIONS_MS;
-    while (state->sessions > 0) {
+    if (postgres_sessions_shut(want, state) > 0)
+        TRY(run_steps(ctx, pg, want, state, join_steps));
+    while (postgres_sessions_shut(want, state) > 0) {
         if (clock_boottime_ms() >= until)
             return err_set(ctx, ERR_UNAVAILABLE, "SessionsRemain", "%d sessions of '%s' do not end",
-                           state->sessions, pg->name);
-        TRY(terminate(ctx, pg));
+                           postgres_sessions_shut(want, state), pg->name);
+        TRY(postgres_terminate(ctx, pg, want));
         clock_sleep_ms(END_SESSIONS_POLL_MS);
         TRY(postgres_observe(ctx, pg, state));
     }
@@ -348,12 +351,12 @@ static int shut_role(struct ctx *ctx, struct postgres *pg, const struct postgres
                      struct postgres_state *state)
 {
     int rc = run_steps(ctx, pg, want, state, role_steps);
-    if ((rc != -ERR_CONFLICT && rc != -ERR_REFUSED) || state->sessions == 0)
+    if ((rc != -ERR_CONFLICT && rc != -ERR_REFUSED) || postgres_sessions_shut(want, state) == 0)
         return rc;
     log_failure(ctx, arena_printf(ctx->arena, "ending the sessions of '%s' first", pg->name));
     err_clear(ctx);
     TRY(run_steps(ctx, pg, want, state, join_steps));
-    TRY(terminate(ctx, pg));
+    TRY(postgres_terminate(ctx, pg, want));
     return run_steps(ctx, pg, want, state, role_steps);
 }
 
@@ -364,9 +367,8 @@ static int lock_out(struct ctx *ctx, struct postgres *pg, const struct postgres_
     if (!state->role)
         return 0;
     TRY(shut_role(ctx, pg, want, state));
-    if (state->sessions > 0)
-        TRY(run_steps(ctx, pg, want, state, join_steps));
-    TRY(end_sessions(ctx, pg, state));
+    TRY(postgres_turns_shut(ctx, pg, want, state));
+    TRY(end_sessions(ctx, pg, want, state));
     if (state->can_login)
         return err_set(ctx, ERR_REFUSED, "ReadBack", "'%s' may still log in", pg->name);
     /* The limit is the plan's here, too: what stands there in the end must not tell in which order
@@ -384,8 +386,11 @@ int postgres_update(struct ctx *ctx, struct postgres *pg, const struct postgres_
     TRY(run_steps(ctx, pg, want, state, open_steps));
     if (!opened_before)
         TRY(grant_schema(ctx, pg, NULL));
-    TRY(run_steps(ctx, pg, want, state, role_steps));
-    TRY(prove_login(ctx, pg, want));
+    TRY(shut_role(ctx, pg, want, state));
+    TRY(postgres_turns_open(ctx, pg, want, state));
+    TRY(prove_logins(ctx, pg, want));
+    TRY(postgres_turns_shut(ctx, pg, want, state));
+    TRY(end_sessions(ctx, pg, want, state));
     return read_back(ctx, pg, want, state);
 }
 
@@ -400,10 +405,12 @@ int postgres_remove(struct ctx *ctx, struct postgres *pg)
     if (state.role)
         TRY(run_steps(ctx, pg, &want, &state, join_steps));
     if (state.database)
-        TRY(change(ctx, pg, CALL_PG_DATABASE_DROP,
-                   arena_printf(ctx->arena, "DROP DATABASE %s WITH (FORCE)", name)));
+        TRY(session_alter(ctx, CALL_PG_DATABASE_DROP, pg,
+                          arena_printf(ctx->arena, "DROP DATABASE %s WITH (FORCE)", name)));
+    TRY(postgres_turns_drop(ctx, pg, &state));
     if (state.role)
-        TRY(change(ctx, pg, CALL_PG_ROLE_DROP, arena_printf(ctx->arena, "DROP ROLE %s", name)));
+        TRY(session_alter(ctx, CALL_PG_ROLE_DROP, pg,
+                          arena_printf(ctx->arena, "DROP ROLE %s", name)));
     TRY(postgres_observe(ctx, pg, &state));
     if (state.role || state.database)
         return err_set(ctx, ERR_REFUSED, "ReadBack", "'%s' is still there after it was dropped",

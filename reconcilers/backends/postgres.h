@@ -1,5 +1,8 @@
 /*
- * A registry's database and role on a shared PostgreSQL, both named t_<identity>. All calls are
+ * A registry's database and role on a shared PostgreSQL, both named t_<identity>. The role owns
+ * what is in the database and, at first, also logs in. When its password is to be replaced while it
+ * is in use, a second role logs in beside it, and from then on two take turns, t_<identity>_a and
+ * _b: members of the first, in whose name their sessions are from the beginning. All calls are
  * idempotent; all but login and list run while an advisory lock on the identity is held on one
  * session to the pool's maintenance database. The owner mark is a comment on role and database,
  * "flotilla:<cell>:<identity>": what carries another, or none, is never adopted, changed or removed
@@ -15,6 +18,8 @@ struct ctx;
 struct backend_gates;
 struct postgres;
 
+enum { POSTGRES_TURNS = 2 };
+
 /* Strings live as long as the pass. */
 struct postgres_pool {
     const char *name; /* of the BackendPool */
@@ -29,9 +34,21 @@ struct postgres_pool {
 
 struct postgres_want {
     const char *identity;
-    const char *password;
-    int connection_limit;
-    bool open; /* false: the role may not log in; nothing is removed */
+    const char *password;             /* of the role that owns; NULL = it does not log in */
+    const char *turn[POSTGRES_TURNS]; /* passwords of _a and _b; NULL = it does not log in */
+    int connection_limit;             /* of each */
+    bool open;                        /* false: no role may log in; nothing is removed */
+};
+
+/* _a or _b, as observe found it. */
+struct postgres_turn {
+    bool role;   /* is there */
+    bool member; /* the administrator may act for it */
+    bool acts;   /* it is a member of the owner, and its sessions are the owner's */
+    bool can_login;
+    bool powers;
+    int limit;
+    int sessions;
 };
 
 /* What observe found. Only what is ours gets this far. */
@@ -46,11 +63,14 @@ struct postgres_state {
     bool granted;          /* CONNECT, and nothing else */
     const char *strangers; /* "PUBLIC, x": others with rights on the database; NULL = none */
     int sessions;          /* of the role */
-    int64_t now_ms;        /* by the server's clock */
+    struct postgres_turn turn[POSTGRES_TURNS];
+    int64_t now_ms; /* by the server's clock */
 };
 
 /* "t_<identity>" */
 char *postgres_name(struct ctx *ctx, const char *identity);
+/* "t_<identity>_a", "t_<identity>_b" */
+char *postgres_turn_name(struct ctx *ctx, const char *identity, int turn);
 
 /* Passes the pool's gate, logs in as its administrator and locks the identity. */
 int postgres_begin(struct ctx *ctx, const struct postgres_pool *pool, const char *identity,
@@ -73,11 +93,11 @@ int postgres_observe(struct ctx *ctx, struct postgres *pg, struct postgres_state
 /* Makes what is missing, closed: nobody can log in until update() opens it. */
 int postgres_create(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
                     struct postgres_state *state);
-/* Brings limits, rights, password and lock to `want` and reads them back; with open also logs in.
- */
+/* Brings limits, rights, passwords and lock to `want` and reads them back; with open it also logs
+ * in as each role that may, and ends the sessions of the others. */
 int postgres_update(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
                     struct postgres_state *state);
-/* Drops database, then role, and reads back that both are gone. */
+/* Drops database, then roles, and reads back that both are gone. */
 int postgres_remove(struct ctx *ctx, struct postgres *pg);
 /* How many changes were sent on this lock; 0 = everything was as wanted. */
 int postgres_changes(const struct postgres *pg);

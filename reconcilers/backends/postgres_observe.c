@@ -131,6 +131,7 @@ int postgres_observe(struct ctx *ctx, struct postgres *pg, struct postgres_state
         .now_ms = strtoll(pg_field(&rows, 0, "now_ms"), NULL, 10),
     };
     TRY(check_marks(ctx, pg, &rows, &state));
+    TRY(postgres_turns_observe(ctx, pg, &state));
     *ret = state;
     return 0;
 }

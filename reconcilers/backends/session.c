@@ -93,6 +93,12 @@ int session_query(struct ctx *ctx, enum call call, struct pg *pg, const char *sq
     return FAILPOINT_AFTER(ctx, call);
 }
 
+int session_alter(struct ctx *ctx, enum call call, struct postgres *pg, const char *sql)
+{
+    pg->changes++;
+    return session_change(ctx, call, pg->admin, sql);
+}
+
 int session_change(struct ctx *ctx, enum call call, struct pg *pg, const char *sql)
 {
     TRY(FAILPOINT_BEFORE(ctx, call));

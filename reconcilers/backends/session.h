@@ -25,5 +25,25 @@ int session_query(struct ctx *ctx, enum call call, struct pg *pg, const char *sq
 /* A change: asks the gate of the lease right before sending; a warning is a failure. Several
  * statements in one text are one transaction. */
 int session_change(struct ctx *ctx, enum call call, struct pg *pg, const char *sql);
+/* The same by the administrator, counted: it brings something closer to what is wanted. */
+int session_alter(struct ctx *ctx, enum call call, struct postgres *pg, const char *sql);
 /* pg_open as a named call. */
 int session_open(struct ctx *ctx, enum call call, const char *conninfo, struct pg **ret);
+
+/* ---- postgres_turns.c ---- */
+
+/* Repeatable, so that a retry sends the same bytes: the salt comes from the (random) password. */
+char *postgres_verifier(struct ctx *ctx, const char *identity, const char *password);
+/* Reads _a and _b into the state; -ERR_TAKEN where one does not carry our mark. */
+int postgres_turns_observe(struct ctx *ctx, struct postgres *pg, struct postgres_state *state);
+/* Makes and opens those that are to log in. */
+int postgres_turns_open(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
+                        struct postgres_state *state);
+/* NOLOGIN for those that are not. */
+int postgres_turns_shut(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
+                        struct postgres_state *state);
+int postgres_turns_drop(struct ctx *ctx, struct postgres *pg, const struct postgres_state *state);
+/* Sessions of roles, the owner included, that are not to log in. */
+int postgres_sessions_shut(const struct postgres_want *want, const struct postgres_state *state);
+/* Ends them. */
+int postgres_terminate(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want);

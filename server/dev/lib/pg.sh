@@ -110,7 +110,7 @@ pg_hba_of() {
     fi
     echo "# the pool's admin makes each registry's database; a registry's role reaches the one of its own name only"
     server_addresses | sed 's|.*|host all flotilla_admin &/32 scram-sha-256|'
-    client_networks | sed 's|.*|host sameuser all & scram-sha-256|'
+    client_networks | sed 's|.*|host samerole all & scram-sha-256|'
 }
 
 pg_launch() {
