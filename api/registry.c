@@ -32,6 +32,11 @@ const struct registry_field registry_fields[] = {
     {"exposure.ingressClassName", AUDIENCE_PROVIDER, "which ingress controller serves it"},
     {"exposure.tls.secretName", AUDIENCE_PROVIDER, "a given certificate"},
     {"exposure.tls.issuerRef", AUDIENCE_PROVIDER, "or who issues one"},
+    {"credentials.database", AUDIENCE_SYSTEM, ":rotate-credentials sets it"},
+    {"credentials.redis", AUDIENCE_SYSTEM, ":rotate-credentials sets it"},
+    {"credentials.s3", AUDIENCE_SYSTEM, ":rotate-credentials sets it"},
+    {"credentials.registry", AUDIENCE_SYSTEM, ":rotate-credentials sets it"},
+    {"credentials.internal", AUDIENCE_SYSTEM, ":rotate-credentials sets it"},
     {0},
 };
 
@@ -39,6 +44,11 @@ const char *const backend_type_names[BACKEND_TYPES] = {
     [BACKEND_POSTGRESQL] = "PostgreSQL",
     [BACKEND_REDIS] = "Redis",
     [BACKEND_S3] = "S3",
+};
+
+const char *const credential_kind_names[CREDENTIAL_KINDS] = {
+    [CREDENTIAL_DATABASE] = "database", [CREDENTIAL_REDIS] = "redis",       [CREDENTIAL_S3] = "s3",
+    [CREDENTIAL_REGISTRY] = "registry", [CREDENTIAL_INTERNAL] = "internal",
 };
 
 enum backend_type backend_type_of(const char *name)
@@ -57,7 +67,7 @@ enum backend_type backend_claim_type(const json_t *claim)
 struct registry_spec registry_spec_bind(const json_t *object)
 {
     const json_t *spec = json_at(object, "spec");
-    return (struct registry_spec){
+    struct registry_spec bound = {
         .identity = json_str(spec, "identity"),
         .revision = json_int_or(spec, "revision", -1),
         .version = json_str_or(spec, "version", "2.15"),
@@ -79,6 +89,10 @@ struct registry_spec registry_spec_bind(const json_t *object)
         .issuer = json_str(spec, "exposure.tls.issuerRef.name"),
         .issuer_kind = json_str_or(spec, "exposure.tls.issuerRef.kind", "ClusterIssuer"),
     };
+    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++)
+        bound.credentials[kind] =
+            json_int_or(json_at(spec, "credentials"), credential_kind_names[kind], 0);
+    return bound;
 }
 
 bool registry_identity_valid(const char *identity)

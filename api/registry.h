@@ -28,6 +28,17 @@ enum backend_type backend_type_of(const char *name);
 /* A claim of a time at which there was one type carries none. */
 enum backend_type backend_claim_type(const json_t *claim);
 
+/* What can be made anew while a registry serves, each with a number in spec.credentials. */
+enum credential_kind {
+    CREDENTIAL_DATABASE,
+    CREDENTIAL_REDIS,
+    CREDENTIAL_S3,
+    CREDENTIAL_REGISTRY,
+    CREDENTIAL_INTERNAL,
+    CREDENTIAL_KINDS
+};
+extern const char *const credential_kind_names[CREDENTIAL_KINDS];
+
 /* Strings are borrowed from the JSON that was bound. */
 struct registry_spec {
     const char *identity; /* NULL = not made yet */
@@ -45,6 +56,8 @@ struct registry_spec {
     const char *tls_secret;           /* NULL = none given */
     const char *issuer;               /* of cert-manager; NULL = none */
     const char *issuer_kind;          /* Issuer or ClusterIssuer */
+    /* Another number than the last one asks for new ones; 0 = nothing is asked for. */
+    int64_t credentials[CREDENTIAL_KINDS];
 };
 
 /* One row per field of Registry.spec. */

@@ -5,6 +5,7 @@
  */
 #include "server/store/registry.h"
 #include "api/registry_request.h"
+#include "api/rotation_request.h"
 #include "server/adapters/crypto.h"
 #include "server/base/ctx.h"
 #include "server/base/json.h"
@@ -264,6 +265,25 @@ static int undo(struct ctx *ctx, struct api_call *call, struct pg *pg)
     return change(ctx, call, pg, &undone);
 }
 
+/* Without a body: all kinds. Each request is another number, so that it asks for new ones again. */
+static int rotate(struct ctx *ctx, struct api_call *call, struct pg *pg)
+{
+    json_t *json = NULL;
+    struct store_registry row;
+    struct rotation_request request;
+    if (call->request->body_bytes > 0)
+        TRY(call_body(ctx, call, &json));
+    TRY(rotation_request_bind(ctx, call_audience(call), json, &request, &call->errors));
+    TRY(lock(ctx, call, pg, &row));
+    if (row.purging)
+        return refuse_purging(ctx);
+    if (row.closed)
+        return refuse_closed(ctx);
+    struct store_registry_change rotation = {
+        .kind = "rotate", .spec = row.spec, .renewed = rotation_request_kinds(ctx, &request)};
+    return change(ctx, call, pg, &rotation);
+}
+
 /* ---- routes ---- */
 
 int registry_list(struct ctx *ctx, struct api_call *call)
@@ -294,4 +314,9 @@ int registry_close(struct ctx *ctx, struct api_call *call)
 int registry_undo(struct ctx *ctx, struct api_call *call)
 {
     return transaction_write(ctx, call, undo);
+}
+
+int registry_rotate_credentials(struct ctx *ctx, struct api_call *call)
+{
+    return transaction_write(ctx, call, rotate);
 }

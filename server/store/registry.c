@@ -87,6 +87,7 @@ int store_registry_change(struct ctx *ctx, struct pg *pg,
         change->operation,
         actor->name,
         actor->request_id,
+        change->renewed,
     };
     return store_query(ctx, pg, "registry_change", ARRAY_SIZE(values), values, NULL);
 }

@@ -26,9 +26,10 @@ struct store_registry {
 
 struct store_registry_change {
     const char *tenant, *id;
-    const char *kind;      /* "update", "close", "undo" */
+    const char *kind;      /* "update", "close", "undo", "rotate" */
     const char *spec;      /* JSON, the whole of it */
     int64_t grace_seconds; /* of "close" */
+    const char *renewed;   /* of "rotate": JSON, names of kinds of credentials; else NULL */
     const char *operation;
 };
 

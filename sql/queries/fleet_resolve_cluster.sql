@@ -11,18 +11,18 @@ WITH live AS (
                                        ORDER BY p.position LIMIT 1),
                               'version', spec -> 'version', 'host', spec -> 'host')
                || jsonb_strip_nulls(jsonb_build_object('components', spec -> 'components')) AS spec,
-           lower(spec ->> 'lifecycle') AS lifecycle,
+           coalesce(spec -> 'credentials', '{}') AS credentials, lower(spec ->> 'lifecycle') AS lifecycle,
            CASE WHEN spec ->> 'lifecycle' = 'Closed'
                 THEN coalesce((spec ->> 'purgeAfter')::timestamptz, now() + interval '30 days') END AS purge_after
     FROM live
     WHERE object IS NOT NULL
 ), taken AS (
-    INSERT INTO registry AS r (id, tenant_id, name, identity, spec, lifecycle, purge_after, generation,
+    INSERT INTO registry AS r (id, tenant_id, name, identity, spec, credentials, lifecycle, purge_after, generation,
                                published, cell, namespace)
-    SELECT $1, tenant_id, name, identity, spec, lifecycle, purge_after, revision, revision, $2, namespace
+    SELECT $1, tenant_id, name, identity, spec, credentials, lifecycle, purge_after, revision, revision, $2, namespace
     FROM wanted
     ON CONFLICT (id) DO UPDATE
-        SET spec = excluded.spec, lifecycle = excluded.lifecycle, purge_after = excluded.purge_after,
+        SET spec = excluded.spec, credentials = excluded.credentials, lifecycle = excluded.lifecycle, purge_after = excluded.purge_after,
             generation = excluded.generation, published = excluded.published,
             cell = excluded.cell, purge_started_at = NULL, state = 'normal', updated_at = now()
         WHERE r.deleted_at IS NULL AND r.state = 'diverged' AND r.identity = excluded.identity

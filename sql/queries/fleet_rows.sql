@@ -24,7 +24,7 @@ SELECT jsonb_build_object(
         'spec', jsonb_strip_nulls(jsonb_build_object(
             'revision', r.generation, 'identity', r.identity, 'version', r.spec -> 'version',
             'size', coalesce(upper(p.size), 'plan ' || (r.spec ->> 'plan')), 'host', r.spec -> 'host',
-            'components', r.spec -> 'components',
+            'components', r.spec -> 'components', 'credentials', nullif(r.credentials, '{}'),
             'lifecycle', initcap(r.lifecycle), 'purgeAfter', api_time(r.purge_after),
             'deletionPolicy', 'Retain',
             'adminSecretRef', CASE WHEN a.id IS NOT NULL THEN jsonb_build_object('name', 'admin-handover') END))))

@@ -1,6 +1,6 @@
 -- The next generation of a registry that registry_lock holds.
--- $1 tenant, $2 id, $3 kind (update, close, undo), $4 spec, $5 grace in seconds (NULL: open),
--- $6 operation, $7 actor, $8 request id
+-- $1 tenant, $2 id, $3 kind (update, close, undo, rotate), $4 spec, $5 grace in seconds (NULL: open),
+-- $6 operation, $7 actor, $8 request id, $9 kinds of credentials to be made anew (NULL: none)
 WITH changed AS (
     UPDATE registry
     SET spec = $4::jsonb,
@@ -9,6 +9,9 @@ WITH changed AS (
         purge_after = CASE WHEN $3 = 'close' THEN now() + make_interval(secs => $5::integer)
                            WHEN $3 = 'undo' THEN NULL
                            ELSE purge_after END,
+        credentials = CASE WHEN $9::jsonb IS NULL THEN credentials
+                           ELSE credentials || (SELECT jsonb_object_agg(kind, generation + 1)
+                                                FROM jsonb_array_elements_text($9::jsonb) AS kind) END,
         generation = generation + 1,
         updated_at = now()
     WHERE tenant_id = $1 AND id = $2
@@ -30,6 +33,7 @@ WITH changed AS (
     SELECT tenant_id, $7, 'registry.' || $3, id, $8,
            jsonb_build_object('generation', generation, 'operation', $6::text, 'spec', $4::jsonb,
                               'purgeAfter', api_time(purge_after))
+           || CASE WHEN $9::jsonb IS NULL THEN '{}' ELSE jsonb_build_object('credentials', $9::jsonb) END
     FROM changed
 )
 SELECT generation FROM changed
