@@ -249,6 +249,7 @@ static int converge_all(struct ctx *ctx, struct pass *pass)
     TRY(rc);
     TRY(registry_still_wanted(ctx, pass));
     TRY(check_identity(ctx, pass));
+    TRY(registry_kept_still(ctx, pass));
     return run_all(ctx, pass, &lock, backends, !registry_closed(scope), converge, &any);
 }
 

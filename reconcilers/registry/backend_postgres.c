@@ -1,7 +1,9 @@
 /* PostgreSQL: a database and a role, and the lock under which all backends are changed. */
-#include "reconcilers/registry/scope.h"
+#include "reconcilers/registry/rotation.h"
 
+#include "server/base/cleanup.h"
 #include "server/base/json.h"
+#include "server/base/str.h"
 
 enum { PORT = 5432 };
 
@@ -57,15 +59,31 @@ static int observe(struct ctx *ctx, struct backend_work *work)
     return 0;
 }
 
+/* The password that is kept for a role, in use or the other one of a rotation. */
+static const char *password_of(struct ctx *ctx, const struct backend_work *work, const char *role)
+{
+    static const char *const pairs[][2] = {{"username", "password"},
+                                           {"username" KEPT_OTHER, "password" KEPT_OTHER}};
+    for (size_t at = 0; at < ARRAY_SIZE(pairs); at++)
+        if (str_equal(registry_secret_value(ctx, work->kept, pairs[at][0]), role))
+            return registry_secret_value(ctx, work->kept, pairs[at][1]);
+    return NULL;
+}
+
 static int converge(struct ctx *ctx, struct backend_work *work)
 {
     struct postgres_state *state = work->session;
     const struct postgres_want want = {
         .identity = work->identity,
-        .password = registry_secret_value(ctx, work->kept, "password"),
+        .password = password_of(ctx, work, postgres_name(ctx, work->identity)),
+        .turn = {password_of(ctx, work, postgres_turn_name(ctx, work->identity, 0)),
+                 password_of(ctx, work, postgres_turn_name(ctx, work->identity, 1))},
         .connection_limit = work->connections,
         .open = work->open,
     };
+    if (want.open && !want.password && !want.turn[0] && !want.turn[1])
+        return err_set(ctx, ERR_REFUSED, "SecretDamaged",
+                       "the kept username is none of the registry's roles");
     if (want.open)
         TRY(postgres_create(ctx, work->lock, &want, state));
     TRY(postgres_update(ctx, work->lock, &want, state));
@@ -88,7 +106,7 @@ static void facts(struct ctx *ctx, const struct backend_work *work, json_t *fact
     const json_t *pool = work->at->pool;
     const char *database = postgres_name(ctx, work->identity);
     fact_put(facts, "database.name", database);
-    fact_put(facts, "database.user", database);
+    fact_put(facts, "database.user", registry_secret_value(ctx, work->kept, "username"));
     fact_put(facts, "database.password", registry_secret_value(ctx, work->kept, "password"));
     fact_put(facts, "database.sslMode", pool_ssl_mode(pool));
 }

@@ -1,6 +1,6 @@
 /* Redis: an index, which is the claim's slot + 1 (0 is where every connection starts), and a user
  * that is fenced into it. */
-#include "reconcilers/registry/scope.h"
+#include "reconcilers/registry/rotation.h"
 
 #include "reconcilers/backends/redis.h"
 #include "server/base/json.h"
@@ -78,7 +78,8 @@ static int converge(struct ctx *ctx, struct backend_work *work)
 {
     struct session *session = work->session;
     const struct redis_want want = {
-        .passwords = {registry_secret_value(ctx, work->kept, KEPT_REDIS_PASSWORD)},
+        .passwords = {registry_secret_value(ctx, work->kept, KEPT_REDIS_PASSWORD),
+                      registry_secret_value(ctx, work->kept, KEPT_REDIS_PASSWORD KEPT_OTHER)},
         .open = work->open,
     };
     if (want.open)

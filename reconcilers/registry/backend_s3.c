@@ -1,6 +1,6 @@
 /* Object store: a bucket and a key. With the driver `static` both are the provider's, one pair per
  * slot of the pool. */
-#include "reconcilers/registry/scope.h"
+#include "reconcilers/registry/rotation.h"
 
 #include "reconcilers/backends/s3.h"
 #include "server/base/json.h"
@@ -92,6 +92,15 @@ static struct s3_key key_of(struct ctx *ctx, const struct backend_work *work)
                            registry_secret_value(ctx, work->kept, KEPT_S3_SECRET)};
 }
 
+/* The second pair of a rotation; without access there is none. */
+static struct s3_key other_key(struct ctx *ctx, const struct backend_work *work)
+{
+    if (work->at->given)
+        return (struct s3_key){0};
+    return (struct s3_key){registry_secret_value(ctx, work->kept, KEPT_S3_ACCESS KEPT_OTHER),
+                           registry_secret_value(ctx, work->kept, KEPT_S3_SECRET KEPT_OTHER)};
+}
+
 /* ---- one registry's part ---- */
 
 static int begin(struct ctx *ctx, struct backend_work *work)
@@ -102,7 +111,7 @@ static int begin(struct ctx *ctx, struct backend_work *work)
     session->want = (struct s3_want){
         .identity = work->identity,
         .bucket = is_static(work->at->pool) ? bucket_of(ctx, work) : NULL,
-        .keys = {key_of(ctx, work)},
+        .keys = {key_of(ctx, work), other_key(ctx, work)},
         .open = work->open,
     };
     return s3_begin(ctx, &session->pool, &session->want, &session->s3);

@@ -3,7 +3,7 @@
  * ground; the rest is laid over it. Whether a value is secret makes no difference here: a template
  * of a Secret names it, and no other does (tests/golden checks that).
  */
-#include "reconcilers/registry/scope.h"
+#include "reconcilers/registry/rotation.h"
 
 #include "server/base/cleanup.h"
 #include "server/base/json.h"
@@ -129,6 +129,24 @@ static void put_kept(const struct facts *facts)
         put_text(facts, "kept", key, registry_secret_value(facts->ctx, facts->scope->kept, key));
 }
 
+/* The user in front of its line is the one that core and jobservice are; during a rotation the
+ * registry knows two. In order of names: it must not roll when they change places. */
+static void put_registry_users(const struct facts *facts)
+{
+    struct ctx *ctx = facts->ctx;
+    const char *line = registry_secret_value(ctx, facts->scope->kept, "registryHtpasswd");
+    const char *other =
+        registry_secret_value(ctx, facts->scope->kept, "registryHtpasswd" KEPT_OTHER);
+    size_t length = line ? strcspn(line, ":") : 0;
+    put_text(facts, "registry", "user", arena_strndup(ctx->arena, line, length));
+    if (!other)
+        put_text(facts, "registry", "htpasswd", line);
+    else if (strcmp(line, other) < 0)
+        put_text(facts, "registry", "htpasswd", arena_printf(ctx->arena, "%s\n%s", line, other));
+    else
+        put_text(facts, "registry", "htpasswd", arena_printf(ctx->arena, "%s\n%s", other, line));
+}
+
 static void put_exposure(const struct facts *facts)
 {
     const struct registry_spec *spec = &facts->scope->spec;
@@ -147,12 +165,12 @@ json_t *registry_facts(struct ctx *ctx, const struct registry_operator *home,
     const struct facts facts = {ctx, scope, arena_json(ctx->arena, json_deep_copy(scope->size))};
     put_text(&facts, "registry", "name", scope->name);
     put_text(&facts, "registry", "host", scope->spec.host);
-    put_text(&facts, "registry", "user", REGISTRY_USER);
     put_truth(&facts, "registry", "open", !registry_closed(scope));
     put_truth(&facts, "registry", "managed", scope->managed);
     put_components(&facts);
     put_images(&facts, home->versions);
     put_kept(&facts);
+    put_registry_users(&facts);
     put_exposure(&facts);
     put_backends(&facts);
     return facts.tree;

@@ -36,6 +36,7 @@ static const struct phase phases[] = {
      .run = registry_backend,
      .why = "database, Redis index, bucket, each proved"},
     {.name = "stack", .run = registry_stack, .why = "open: objects in the namespace"},
+    {.name = "rotate", .run = registry_rotate, .why = "one step further with new credentials"},
     {.name = "probe", .run = registry_probe, .why = "does its Harbor serve? never a failure"},
     {.name = "status", .run = registry_status, .flags = PHASE_ALWAYS, .why = "conditions, events"},
     {0},

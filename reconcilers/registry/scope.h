@@ -107,7 +107,8 @@ int registry_claim(struct ctx *ctx, struct pass *pass);
 int registry_plan(struct ctx *ctx, struct pass *pass);
 int registry_drain(struct ctx *ctx, struct pass *pass); /* act.c */
 int registry_backend(struct ctx *ctx, struct pass *pass);
-int registry_stack(struct ctx *ctx, struct pass *pass); /* act.c */
+int registry_stack(struct ctx *ctx, struct pass *pass);  /* act.c */
+int registry_rotate(struct ctx *ctx, struct pass *pass); /* rotation.c */
 int registry_probe(struct ctx *ctx, struct pass *pass);
 int registry_status(struct ctx *ctx, struct pass *pass);
 
@@ -147,6 +148,11 @@ int registry_resolve(struct ctx *ctx, struct pass *pass, const json_t *const cla
 char *registry_secret_name(struct ctx *ctx, const char *identity);
 /* New values for a kept Secret, key to text: expensive. secrets.c */
 json_t *registry_kept_make(struct ctx *ctx, const char *identity);
+/* A new value for one of its keys, made as the first one was. secrets.c */
+char *registry_kept_value(struct ctx *ctx, const char *identity, const char *key);
+/* The kept Secret, read live, is the one of this pass; else -ERR_CONFLICT: with an older one, what
+ * a rotation made valid would be shut out again. rotation.c */
+int registry_kept_still(struct ctx *ctx, struct pass *pass);
 /* A data key of a Secret, decoded; NULL when missing. */
 char *registry_secret_value(struct ctx *ctx, const json_t *secret, const char *key);
 /* Locks the backends of a registry that is being deleted; backend.c. *ret_exists: there is

@@ -8,7 +8,7 @@
  * Some of what it holds cannot be made anew without a loss: a person decides (SecretLost).
  */
 #include "reconcilers/backends/s3.h"
-#include "reconcilers/registry/scope.h"
+#include "reconcilers/registry/rotation.h"
 #include "server/adapters/crypto.h"
 #include "server/adapters/keys.h"
 #include "server/base/cleanup.h"
@@ -118,6 +118,14 @@ char *registry_secret_value(struct ctx *ctx, const json_t *secret, const char *k
     return text ? crypto_unbase64(ctx->arena, text, &bytes) : NULL;
 }
 
+char *registry_kept_value(struct ctx *ctx, const char *identity, const char *key)
+{
+    for (size_t at = 0; at < ARRAY_SIZE(kept); at++)
+        if (str_equal(kept[at].key, key))
+            return kept[at].make(ctx, identity);
+    return NULL;
+}
+
 json_t *registry_kept_make(struct ctx *ctx, const char *identity)
 {
     json_t *values = arena_json(ctx->arena, json_object());
@@ -128,17 +136,19 @@ json_t *registry_kept_make(struct ctx *ctx, const char *identity)
     return values;
 }
 
-static json_t *build(struct ctx *ctx, const char *namespace, const char *name, const char *identity,
-                     const char *admin)
+static json_t *build(struct ctx *ctx, const char *namespace, const char *name,
+                     const struct registry_spec *spec, const char *admin)
 {
+    const char *identity = spec->identity;
     json_t *values = registry_kept_make(ctx, identity);
     if (admin)
         json_object_set_new(values, "adminPassword", json_string(admin));
     return arena_json(ctx->arena,
-                      json_pack("{s:s, s:s, s:{s:s, s:s, s:{s:s, s:s}}, s:s, s:o}", "apiVersion",
-                                "v1", "kind", "Secret", "metadata", "name", name, "namespace",
-                                namespace, "labels", LABEL_MANAGED_BY, "flotilla", LABEL_IDENTITY,
-                                identity, "type", "Opaque", "stringData", json_incref(values)));
+                      json_pack("{s:s, s:s, s:{s:s, s:s, s:{s:s, s:s}, s:O}, s:s, s:o}",
+                                "apiVersion", "v1", "kind", "Secret", "metadata", "name", name,
+                                "namespace", namespace, "labels", LABEL_MANAGED_BY, "flotilla",
+                                LABEL_IDENTITY, identity, "annotations", rotation_fresh(ctx, spec),
+                                "type", "Opaque", "stringData", json_incref(values)));
 }
 
 /* ---- what an earlier version made ---- */
@@ -255,10 +265,10 @@ static int adopt_admin_password(struct ctx *ctx, struct pass *pass, const char *
 static int create(struct ctx *ctx, struct pass *pass, const char *name, json_t **ret)
 {
     const struct registry_operator *home = pass->home;
-    const char *identity = ((const struct registry_scope *)pass->scope)->spec.identity;
+    const struct registry_scope *scope = pass->scope;
     const char *admin = NULL;
     TRY(adopt_admin_password(ctx, pass, &admin));
-    json_t *secret = build(ctx, home->namespace, name, identity, admin);
+    json_t *secret = build(ctx, home->namespace, name, &scope->spec, admin);
     int rc = pass_create(ctx, pass, CALL_KUBE_SECRET_CREATE, secret, ret);
     if (rc != -ERR_ALREADY_EXISTS)
         return rc;

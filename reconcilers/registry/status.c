@@ -3,7 +3,7 @@
  * learned that its view was stale, or that a pool is busy, says nothing: the next pass does.
  * Nothing here changes when nothing changed, so that a quiet system writes nothing.
  */
-#include "reconcilers/registry/scope.h"
+#include "reconcilers/registry/rotation.h"
 
 #include "reconcilers/engine/conditions.h"
 #include "server/base/cleanup.h"
@@ -70,6 +70,35 @@ static void set_externals(const struct input *in)
     }
     if (json_array_size(externals) > 0)
         json_put(in->status, "externals", json_incref(externals));
+}
+
+/* ---- credentials ---- */
+
+static void set_credentials(const struct input *in)
+{
+    json_t *all = arena_json(in->ctx->arena, json_array());
+    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++) {
+        const struct rotation rotation = rotation_of(in->scope->kept, kind);
+        if (rotation.number != 0)
+            json_array_append_new(all,
+                                  json_pack("{s:s, s:I, s:s}", "kind", credential_kind_names[kind],
+                                            "number", (json_int_t)rotation.number, "phase",
+                                            rotation_phase_name(rotation.phase)));
+    }
+    if (json_array_size(all) > 0)
+        json_put(in->status, "credentials", json_incref(all));
+}
+
+/* "new credentials: database Rolling, s3 Adding"; NULL = nothing is open. */
+static const char *rotating(const struct input *in)
+{
+    const char *text = NULL;
+    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++)
+        if (rotation_is_open(in->scope, kind))
+            text = arena_printf(in->ctx->arena, "%s %s %s",
+                                text ? text : "new credentials:", credential_kind_names[kind],
+                                rotation_phase_name(rotation_of(in->scope->kept, kind).phase));
+    return text;
 }
 
 /* ---- one function per condition ---- */
@@ -196,6 +225,8 @@ static void set_ready(const struct input *in)
         set(in, "Ready", "False", "Closed", "closed; nothing was removed, and Active undoes it");
     else if (!condition_is(in->status, "StackReady", "True"))
         set(in, "Ready", "False", "Progressing", scope->stack.message);
+    else if (rotating(in))
+        set(in, "Ready", "False", "Rotating", rotating(in));
     else if (!scope->probing)
         set(in, "Ready", "True", "ReadyUnprobed", "backends and stack are as the spec wants");
     else if (!condition_is(in->status, "Serving", "True"))
@@ -214,6 +245,8 @@ void registry_conditions(struct ctx *ctx, const struct pass *pass,
         json_put(status, "observedRevision", json_integer(scope->spec.revision));
     if (scope->kept)
         json_put(status, "adminPassword", json_string("Kept"));
+    if (scope->kept)
+        set_credentials(&in);
     set_externals(&in);
     set_backends(&in);
     set_stack(&in);

@@ -1,0 +1,383 @@
+/*
+ * Rotation: the phase, and its table of steps.
+ *
+ * Where two values can be valid at a time, the new one is kept first, made valid beside the old one
+ * and proved by logging in; then the pods turn to it; the old one goes when no pod is left that was
+ * started with it. Where there can only be one, the stack rolls once in its own order (core,
+ * registry, jobservice), and what one part says to another is refused in between.
+ *
+ * A step is taken at the end of a pass that did all that the kept Secret asked for before, and is
+ * one write of that Secret, fenced by the version that this pass acted upon.
+ */
+#include "reconcilers/registry/rotation.h"
+
+#include "server/adapters/crypto.h"
+#include "server/adapters/keys.h"
+#include "server/base/cleanup.h"
+#include "server/base/clock.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { STEP_SOON_MS = 1, KEYS_MAX = 6 };
+
+static const char *const phase_names[ROTATION_PHASES] = {
+    [ROTATION_CURRENT] = "Current", [ROTATION_GIVEN] = "Given",       [ROTATION_ADDING] = "Adding",
+    [ROTATION_ROLLING] = "Rolling", [ROTATION_RETIRING] = "Retiring",
+};
+
+/* On the kept Secret: "3/Rolling". */
+static const char *const annotations[CREDENTIAL_KINDS] = {
+    [CREDENTIAL_DATABASE] = "rotation.flotilla.dev/database",
+    [CREDENTIAL_REDIS] = "rotation.flotilla.dev/redis",
+    [CREDENTIAL_S3] = "rotation.flotilla.dev/s3",
+    [CREDENTIAL_REGISTRY] = "rotation.flotilla.dev/registry",
+    [CREDENTIAL_INTERNAL] = "rotation.flotilla.dev/internal",
+};
+
+struct input {
+    struct ctx *ctx;
+    const struct registry_scope *scope;
+    enum credential_kind kind;
+    int64_t now_ms;
+    struct rotation now;
+    json_t *data; /* members of the patch */
+};
+
+/* ---- how far it is ---- */
+
+const char *rotation_phase_name(enum rotation_phase phase)
+{
+    return phase_names[phase];
+}
+
+/* Garbage, written by somebody's hand, is as nothing. */
+struct rotation rotation_of(const json_t *kept, enum credential_kind kind)
+{
+    const struct rotation none = {0, ROTATION_CURRENT};
+    const char *text = kube_annotation(kept, annotations[kind]);
+    const char *slash = text ? strchr(text, '/') : NULL;
+    if (!slash)
+        return none;
+    for (int phase = 0; phase < ROTATION_PHASES; phase++)
+        if (str_equal(phase_names[phase], slash + 1))
+            return (struct rotation){strtoll(text, NULL, 10), phase};
+    return none;
+}
+
+static bool is_settled(enum rotation_phase phase)
+{
+    return phase == ROTATION_CURRENT || phase == ROTATION_GIVEN;
+}
+
+static bool is_asked_for(const struct registry_scope *scope, enum credential_kind kind)
+{
+    int64_t wanted = scope->spec.credentials[kind];
+    return wanted != 0 && wanted != rotation_of(scope->kept, kind).number;
+}
+
+bool rotation_is_open(const struct registry_scope *scope, enum credential_kind kind)
+{
+    return is_asked_for(scope, kind) || !is_settled(rotation_of(scope->kept, kind).phase);
+}
+
+static json_t *note_of(int64_t number, enum rotation_phase phase)
+{
+    return json_sprintf("%lld/%s", (long long)number, phase_names[phase]);
+}
+
+json_t *rotation_fresh(struct ctx *ctx, const struct registry_spec *spec)
+{
+    json_t *notes = arena_json(ctx->arena, json_object());
+    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++)
+        if (spec->credentials[kind] != 0)
+            json_object_set_new(notes, annotations[kind],
+                                note_of(spec->credentials[kind], ROTATION_CURRENT));
+    return notes;
+}
+
+/* ---- new values ---- */
+
+static char *kept_value(const struct input *in, const char *key)
+{
+    return registry_secret_value(in->ctx, in->scope->kept, key);
+}
+
+/* t_<identity> owns what is in the database; in its name log in, by turns, t_<identity>_a and _b.
+ */
+static char *next_login(const struct input *in, const json_t *values)
+{
+    const char *identity = in->scope->spec.identity;
+    (void)values;
+    char *first = postgres_turn_name(in->ctx, identity, 0);
+    return str_equal(kept_value(in, "username"), first) ? postgres_turn_name(in->ctx, identity, 1)
+                                                        : first;
+}
+
+/* The registry takes the last line of a user, so that the second password needs a second user. */
+static char *next_line(const struct input *in, const json_t *values)
+{
+    static const char first[] = REGISTRY_USER ":";
+    const char *line = kept_value(in, "registryHtpasswd");
+    const char *password = json_str_or(values, "registryPassword", "");
+    return arena_printf(in->ctx->arena, "%s:%s",
+                        line && str_starts(line, first) ? REGISTRY_USER "_b" : REGISTRY_USER,
+                        keys_bcrypt(in->ctx->arena, password));
+}
+
+static bool backend_opens(const struct input *in)
+{
+    static const enum backend_type types[CREDENTIAL_KINDS] = {
+        [CREDENTIAL_DATABASE] = BACKEND_POSTGRESQL,
+        [CREDENTIAL_REDIS] = BACKEND_REDIS,
+        [CREDENTIAL_S3] = BACKEND_S3,
+    };
+    return in->scope->backends[types[in->kind]].external == EXTERNAL_OPEN;
+}
+
+/* The stack is as planned, and no pod is left of what it was before. */
+static bool stack_rolled(const struct input *in)
+{
+    return in->scope->stack.ready && rotation_pods_current(in->scope, NULL, in->now_ms);
+}
+
+static bool registry_rolled(const struct input *in)
+{
+    return in->scope->stack.ready && rotation_pods_current(in->scope, "registry", in->now_ms);
+}
+
+/* Values that are made anew together, in this order. */
+static const struct kind {
+    const char *keys[KEYS_MAX];
+    /* The one of them that is not made as its first value was. */
+    const char *next_key;
+    char *(*next)(const struct input *in, const json_t *values);
+    /* By this pass: what is kept is valid, and nothing else is. NULL = there can only be one. */
+    bool (*valid)(const struct input *in);
+    const char *why;
+} kinds[CREDENTIAL_KINDS] = {
+    [CREDENTIAL_DATABASE] = {{"username", "password"},
+                             "username",
+                             next_login,
+                             backend_opens,
+                             "a role has one password, so that two roles take turns"},
+    [CREDENTIAL_REDIS] = {{KEPT_REDIS_PASSWORD},
+                          NULL,
+                          NULL,
+                          backend_opens,
+                          "a user of Redis may have several passwords"},
+    [CREDENTIAL_S3] = {{KEPT_S3_ACCESS, KEPT_S3_SECRET},
+                       NULL,
+                       NULL,
+                       backend_opens,
+                       "a bucket's policy lets several accounts in"},
+    [CREDENTIAL_REGISTRY] = {{"registryPassword", "registryHtpasswd"},
+                             "registryHtpasswd",
+                             next_line,
+                             registry_rolled,
+                             "a password file has a line for each user"},
+    [CREDENTIAL_INTERNAL] =
+        {{"coreSecret", "jobserviceSecret", "registryHttpSecret", "csrfKey", "tokenKey"},
+         NULL,
+         NULL,
+         NULL,
+         "what parts of one Harbor show each other; never secretKey, with which "
+         "what is stored would be lost"},
+};
+
+static json_t *new_values(const struct input *in)
+{
+    const struct kind *kind = &kinds[in->kind];
+    json_t *values = arena_json(in->ctx->arena, json_object());
+    for (const char *const *key = kind->keys; *key; key++) {
+        const char *value = str_equal(*key, kind->next_key)
+                                ? kind->next(in, values)
+                                : registry_kept_value(in->ctx, in->scope->spec.identity, *key);
+        json_object_set_new(values, *key, json_string(value));
+    }
+    return values;
+}
+
+/* ---- what a step changes in the Secret ---- */
+
+static const char *other_key(const struct input *in, const char *key)
+{
+    return arena_printf(in->ctx->arena, "%s" KEPT_OTHER, key);
+}
+
+static json_t *encoded(const struct input *in, const char *value)
+{
+    return json_string(crypto_base64(in->ctx->arena, value, strlen(value)));
+}
+
+static int keep_other(const struct input *in)
+{
+    const char *key;
+    json_t *value, *values = new_values(in);
+    json_object_foreach(values, key, value)
+        json_object_set_new(in->data, other_key(in, key), encoded(in, json_string_value(value)));
+    return 0;
+}
+
+static int replace(const struct input *in)
+{
+    const char *key;
+    json_t *value, *values = new_values(in);
+    json_object_foreach(values, key, value)
+        json_object_set_new(in->data, key, encoded(in, json_string_value(value)));
+    return 0;
+}
+
+static int swap(const struct input *in)
+{
+    for (const char *const *key = kinds[in->kind].keys; *key; key++) {
+        const char *value = kept_value(in, *key), *other = kept_value(in, other_key(in, *key));
+        if (!value || !other)
+            return err_set(in->ctx, ERR_REFUSED, "SecretDamaged",
+                           "the kept Secret lacks %s, or the one that was to follow it", *key);
+        json_object_set_new(in->data, *key, encoded(in, other));
+        json_object_set_new(in->data, other_key(in, *key), encoded(in, value));
+    }
+    return 0;
+}
+
+static int forget_other(const struct input *in)
+{
+    for (const char *const *key = kinds[in->kind].keys; *key; key++)
+        json_object_set_new(in->data, other_key(in, *key), json_null());
+    return 0;
+}
+
+/* ---- the steps ---- */
+
+enum way { WAY_TWO, WAY_ONE, WAY_GIVEN };
+
+/* Whose keys a static store takes is the provider's to say. */
+static enum way way_of(const struct input *in)
+{
+    if (in->kind == CREDENTIAL_S3 && in->scope->backends[BACKEND_S3].given)
+        return WAY_GIVEN;
+    return kinds[in->kind].valid ? WAY_TWO : WAY_ONE;
+}
+
+static bool asked_for(const struct input *in)
+{
+    return is_asked_for(in->scope, in->kind);
+}
+
+static bool valid(const struct input *in)
+{
+    return kinds[in->kind].valid(in);
+}
+
+static const struct step {
+    enum way way;
+    enum rotation_phase from;
+    bool (*may)(const struct input *in);
+    int (*change)(const struct input *in); /* NULL = only the phase */
+    enum rotation_phase to;
+    const char *why;
+} steps[] = {
+    {WAY_TWO, ROTATION_CURRENT, asked_for, keep_other, ROTATION_ADDING, "kept before it is used"},
+    {WAY_TWO, ROTATION_ADDING, valid, swap, ROTATION_ROLLING, "both are valid: pods may turn"},
+    {WAY_TWO, ROTATION_ROLLING, stack_rolled, forget_other, ROTATION_RETIRING,
+     "no pod is left that was started with the old one"},
+    {WAY_TWO, ROTATION_RETIRING, valid, NULL, ROTATION_CURRENT, "the old one opens nothing"},
+    {WAY_ONE, ROTATION_CURRENT, asked_for, replace, ROTATION_ROLLING, "one rollout, in its order"},
+    {WAY_ONE, ROTATION_ROLLING, stack_rolled, NULL, ROTATION_CURRENT, "all parts know the new one"},
+    {WAY_GIVEN, ROTATION_CURRENT, asked_for, NULL, ROTATION_GIVEN, "said, and nothing is done"},
+    {WAY_GIVEN, ROTATION_GIVEN, asked_for, NULL, ROTATION_GIVEN, "said, and nothing is done"},
+};
+
+static const struct step *step_of(const struct input *in)
+{
+    for (size_t at = 0; at < ARRAY_SIZE(steps); at++)
+        if (steps[at].way == way_of(in) && steps[at].from == in->now.phase && steps[at].may(in))
+            return &steps[at];
+    return NULL;
+}
+
+static const json_t *planned_for(const struct registry_scope *scope, const json_t *pod)
+{
+    for (int at = 0; at < scope->plan.count; at++) {
+        const json_t *template = json_at(scope->plan.objects[at].desired, "spec.template");
+        if (template &&
+            str_equal(kube_label(template, LABEL_COMPONENT), kube_label(pod, LABEL_COMPONENT)))
+            return template;
+    }
+    return NULL;
+}
+
+bool rotation_pods_current(const struct registry_scope *scope, const char *component,
+                           int64_t now_ms)
+{
+    size_t at;
+    json_t *pod;
+    json_array_foreach(scope->pods, at, pod) {
+        const json_t *planned = planned_for(scope, pod);
+        if (component && !str_equal(kube_label(pod, LABEL_COMPONENT), component))
+            continue;
+        if (registry_pod_runs(pod, now_ms) &&
+            (!planned || !str_equal(kube_annotation(planned, ANNOTATION_CONFIG),
+                                    kube_annotation(pod, ANNOTATION_CONFIG))))
+            return false;
+    }
+    return true;
+}
+
+int rotation_step(struct ctx *ctx, const struct registry_scope *scope, json_t **ret_patch)
+{
+    json_t *data = arena_json(ctx->arena, json_object());
+    json_t *notes = arena_json(ctx->arena, json_object());
+    int64_t now_ms = clock_wall_ms();
+    *ret_patch = NULL;
+    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++) {
+        const struct input in = {ctx, scope, kind, now_ms, rotation_of(scope->kept, kind), data};
+        const struct step *step = step_of(&in);
+        if (!step)
+            continue;
+        if (step->change)
+            TRY(step->change(&in));
+        json_object_set_new(
+            notes, annotations[kind],
+            note_of(step->may == asked_for ? scope->spec.credentials[kind] : in.now.number,
+                    step->to));
+    }
+    if (json_object_size(notes) > 0)
+        *ret_patch = arena_json(ctx->arena, json_pack("{s:{s:O}, s:O}", "metadata", "annotations",
+                                                      notes, "data", data));
+    return 0;
+}
+
+/* ---- the phase ---- */
+
+/* What a closed registry was asked for is done when it is open again: nobody could log in. */
+int registry_rotate(struct ctx *ctx, struct pass *pass)
+{
+    struct registry_scope *scope = pass->scope;
+    json_t *patch, *kept;
+    if (registry_closed(scope) || !scope->stack_seen)
+        return 0;
+    TRY(rotation_step(ctx, scope, &patch));
+    if (!patch)
+        return 0;
+    TRY(pass_patch(ctx, pass, CALL_KUBE_SECRET_ROTATE, scope->kept, NULL, patch, &kept));
+    scope->kept = kept;
+    pass_requeue(pass, STEP_SOON_MS);
+    return 0;
+}
+
+int registry_kept_still(struct ctx *ctx, struct pass *pass)
+{
+    const struct registry_scope *scope = pass->scope;
+    const struct registry_operator *home = pass->home;
+    json_t *live = NULL;
+    TRY(kube_get(ctx, CALL_KUBE_SECRET_READ, pass_kube(pass), KIND_SECRET, home->namespace,
+                 registry_secret_name(ctx, scope->spec.identity), &live));
+    if (str_equal(json_str(live, "metadata.resourceVersion"),
+                  json_str(scope->kept, "metadata.resourceVersion")))
+        return 0;
+    return err_set(ctx, ERR_CONFLICT, NULL, "the kept credentials changed while this pass ran");
+}

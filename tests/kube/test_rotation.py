@@ -1,0 +1,210 @@
+"""New credentials for old while a registry serves: real API server, real backends, pods played by KWOK."""
+
+import base64
+import crypt
+import json
+
+import psycopg2
+import pytest
+from harness import pools
+from harness.pools import Refused
+from harness.wait import eventually
+
+KINDS = ("database", "redis", "s3", "registry", "internal")
+NEVER = ("secretKey", "adminPassword")  # what is encrypted with the one; the other is the customer's
+
+
+@pytest.fixture(scope="module")
+def operate_env(stack, tmp_path_factory):
+    return {**stack.cell_env(tmp_path_factory.mktemp("cell")), "FLOTILLA_PORTAL_ONLY": "off"}
+
+
+def ask(registry, number, kinds=KINDS):
+    registry.spec(credentials={kind: number for kind in kinds})
+
+
+def ready(registry):
+    """Each kind rolls the whole stack once or twice."""
+    eventually(lambda: registry.condition() == ("True", "ReadyUnprobed"), 120, 0.2, "the registry is ready")
+    return registry
+
+
+def phases(registry):
+    return {row["kind"]: (row["phase"], row["number"]) for row in registry.get()["status"].get("credentials", [])}
+
+
+def plant_old_pod(registry):
+    """A pod of core that was started with what was there before, and does not go."""
+    owner = registry.child("deployment", "core")
+    registry.cell.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {
+        "name": "old", "namespace": registry.namespace, "annotations": {"flotilla.dev/config": "old"},
+        "labels": {"flotilla.dev/registry": registry.name, "app.kubernetes.io/component": "core"},
+        "ownerReferences": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": owner["metadata"]["name"],
+                             "uid": owner["metadata"]["uid"], "controller": True}]},
+        "spec": {"containers": [{"name": "core", "image": "core"}]}})
+
+
+def login(cell, kept, identity):
+    env = cell.stack.env
+    return psycopg2.connect(host=env["POOL_PG_HOST"], port=env["POOL_PG_PORT"], dbname=f"t_{identity}",
+                            user=kept["username"], password=kept["password"])
+
+
+def opens(cell, kept, identity):
+    """What these credentials open, of the three backends."""
+    def database():
+        login(cell, kept, identity).close()
+
+    def redis():
+        pools.Redis(cell.stack.env, f"t_{identity}", kept["redisPassword"]).close()
+
+    def store():
+        pools.Store(cell.stack.env, kept["s3AccessKey"], kept["s3SecretKey"]).objects(f"t-{identity}")
+
+    found = set()
+    for what in (database, redis, store):
+        try:
+            what()
+            found.add(what.__name__)
+        except (Refused, psycopg2.OperationalError):
+            pass
+    return found
+
+
+def lines(registry):
+    text = base64.b64decode(registry.child("secret", "registry-htpasswd")["data"]["passwd"]).decode()
+    return dict(line.split(":") for line in text.splitlines())
+
+
+def fits(password, line):
+    return crypt.crypt(password, line) == line
+
+
+def others(kept):
+    return [key for key in kept if key.endswith("Other")]
+
+
+ALL = {"database", "redis", "store"}
+
+
+def test_old_and_new_open_until_no_old_pod_is_left(cell):
+    registry = ready(cell.registry(cell.namespace()))
+    identity, before = registry.id, cell.kept(registry.id)
+    registry.write_row()
+    plant_old_pod(registry)
+    ask(registry, 1)
+    eventually(lambda: phases(registry) == {kind: ("Rolling", 1) for kind in KINDS}, 120, what="all kinds are rolling")
+    now = cell.kept(identity)
+
+    def waits_for_the_old_pod():
+        core = pools.decoded(registry.child("secret", "core"))
+        return (core["POSTGRESQL_PASSWORD"] == now["password"] and registry.condition() == ("False", "Rotating")
+                and registry.condition("StackReady") == ("True", "Current"))
+
+    eventually(waits_for_the_old_pod, 120, 0.2, "the stack has turned, and the old pod is waited for")
+    assert registry.condition("Available")[0] == "True"
+    assert {key: now[f"{key}Other"] for key in ("password", "redisPassword", "s3SecretKey", "registryPassword")} == {
+        key: before[key] for key in ("password", "redisPassword", "s3SecretKey", "registryPassword")}
+    assert opens(cell, before, identity) == opens(cell, now, identity) == ALL
+    users = lines(registry)
+    assert fits(before["registryPassword"], users["harbor_registry_user"])
+    assert fits(now["registryPassword"], users["harbor_registry_user_b"])
+    core = pools.decoded(registry.child("secret", "core"))
+    assert (core["POSTGRESQL_PASSWORD"], core["REGISTRY_CREDENTIAL_PASSWORD"]) == (now["password"], now["registryPassword"])
+    config = registry.child("configmap", "core")["data"]
+    assert (config["POSTGRESQL_USERNAME"], config["REGISTRY_CREDENTIAL_USERNAME"]) == (f"t_{identity}_a", "harbor_registry_user_b")
+    cell.stack.kubectl("delete", "pod", "old", "-n", registry.namespace, "--now")
+    ready(registry)
+    after = cell.kept(identity)
+    assert phases(registry) == {kind: ("Current", 1) for kind in KINDS} and others(after) == []
+    assert opens(cell, before, identity) == set() and opens(cell, after, identity) == ALL
+    assert list(lines(registry)) == ["harbor_registry_user_b"]
+    assert [access for access in cell.store().accounts() if identity in access] == [after["s3AccessKey"]]
+    assert {key for key in before if before[key] == after[key]} == set(NEVER)
+    before_number = registry.get()["metadata"]["resourceVersion"]
+    with pytest.raises(AssertionError):
+        eventually(lambda: registry.get()["metadata"]["resourceVersion"] != before_number, 3, interval=0.2)
+
+
+def test_roles_take_turns_and_what_one_made_is_the_others(cell):
+    registry = ready(cell.registry(cell.namespace()))
+    identity, made = registry.id, []
+    for number, user in ((5, "_a"), (3, "_b"), (4, "_a")):  # any other number asks for new ones
+        with login(cell, cell.kept(identity), identity) as session, session.cursor() as cursor:
+            cursor.execute(f"CREATE TABLE made_{number} (word text)")
+            made.append(f"made_{number}")
+        session.close()
+        ask(registry, number, ["database"])
+        ready(registry)
+        assert cell.kept(identity)["username"] == f"t_{identity}{user}"
+        with login(cell, cell.kept(identity), identity) as session, session.cursor() as cursor:
+            for table in made:
+                cursor.execute(f"ALTER TABLE {table} ADD COLUMN by{number} text")
+        session.close()
+    owners = cell.sql("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'", database=f"t_{identity}")
+    assert owners == [(f"t_{identity}",)]
+
+    def roles():
+        return dict(cell.sql("SELECT rolname, rolcanlogin FROM pg_roles WHERE rolname LIKE %s", f"t_{identity}%"))
+
+    assert roles() == {f"t_{identity}": False, f"t_{identity}_a": True, f"t_{identity}_b": False}
+    session = login(cell, cell.kept(identity), identity)
+    registry.spec(lifecycle="Closed", purgeAfter="2090-01-01T00:00:00Z")
+    registry.wait("False", "Closed")
+    assert not any(roles().values())
+    with pytest.raises(psycopg2.Error):
+        session.cursor().execute("SELECT 1")
+    registry.spec(lifecycle="Active", purgeAfter=None)
+    ready(registry)
+    assert roles() == {f"t_{identity}": False, f"t_{identity}_a": True, f"t_{identity}_b": False}
+    registry.spec(lifecycle="Closed", purgeAfter="2020-01-01T00:00:00Z")
+    registry.wait("False", "Closed")
+    registry.delete()
+    cell.wait_purged(identity)
+    assert not roles()
+
+
+def test_a_session_of_the_old_role_is_ended(cell):
+    registry = ready(cell.registry(cell.namespace()))
+    session = login(cell, cell.kept(registry.id), registry.id)
+    ask(registry, 1, ["database"])
+    ready(registry)
+    with pytest.raises(psycopg2.Error):
+        session.cursor().execute("SELECT 1")
+
+
+def test_drift_of_a_turn_is_repaired(cell):
+    registry = ready(cell.registry(cell.namespace()))
+    identity = registry.id
+    ask(registry, 1, ["database"])
+    ready(registry)
+    role = f"t_{identity}_a"
+    for drift in (f"ALTER ROLE {role} PASSWORD 'other'", f"ALTER ROLE {role} NOLOGIN", f"ALTER ROLE {role} CONNECTION LIMIT 1",
+                  f"ALTER ROLE {role} IN DATABASE t_{identity} RESET role", f"REVOKE t_{identity} FROM {role}",
+                  f"ALTER ROLE t_{identity} LOGIN"):
+        cell.sql(drift)
+        registry.spec(size="M" if registry.get()["spec"]["size"] == "S" else "S")
+        ready(registry)
+        session = login(cell, cell.kept(identity), identity)
+        with session.cursor() as cursor:
+            cursor.execute("SELECT current_user, session_user")
+            assert cursor.fetchone() == (f"t_{identity}", role), drift
+        session.close()
+        assert cell.sql("SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", f"t_{identity}") == [(False,)], drift
+
+
+def test_what_is_made_anew_anyway_is_not_rotated(cell):
+    registry = ready(cell.registry(cell.namespace(), credentials={"redis": 7}))
+    assert phases(registry) == {"redis": ("Current", 7)} and others(cell.kept(registry.id)) == []
+
+
+def test_a_closed_registry_waits_until_it_is_open(cell):
+    registry = ready(cell.registry(cell.namespace()))
+    before = cell.kept(registry.id)
+    registry.spec(lifecycle="Closed", credentials={"redis": 1})
+    registry.wait("False", "Closed")
+    assert cell.kept(registry.id) == before
+    registry.spec(lifecycle="Active")
+    ready(registry)
+    assert cell.kept(registry.id)["redisPassword"] != before["redisPassword"]
+    assert json.dumps(before["redisPassword"]) not in json.dumps(cell.kept(registry.id))
