@@ -20,6 +20,7 @@ from . import crash_state, pools
 from .wait import eventually
 
 STAGES = ("create", "change", "drift", "raise", "lose", "diverge", "resolve", "close", "undo", "purge")
+ROTATED = ("database", "redis", "s3", "registry", "internal")
 STAGE_SECONDS = float(os.environ.get("CRASH_STAGE_SECONDS", 45))
 
 
@@ -53,8 +54,9 @@ class Life:
 
     def login(self):
         env = self.world.stack.env
+        kept = self.kept()
         return psycopg2.connect(host=env["POOL_PG_HOST"], port=env["POOL_PG_PORT"], dbname=f"t_{self.identity}",
-                                user=f"t_{self.identity}", password=self.kept()["password"])
+                                user=kept["username"], password=kept["password"])
 
     def write_canary(self):
         self.canary = uuid.uuid4().hex
@@ -211,9 +213,10 @@ class KubectlLife(Life):
         self.know(identity=eventually(lambda: self.live()["spec"].get("identity"), 60, what="identity set"))
 
     def change(self):
-        """Also takes the label off a child, by which the operator's cache knows it."""
+        """Also asks for new credentials, and takes the label off a child, by which the operator's cache knows it."""
         self.write_canary()
-        self.cluster.merge("registries", self.name, {"spec": {"size": "M"}}, self.namespace)
+        self.cluster.merge("registries", self.name, {"spec": {"size": "M", "credentials": {kind: 1 for kind in ROTATED}}},
+                           self.namespace)
         self.cluster.merge("services", f"{self.name}-portal", {"metadata": {"labels": {"flotilla.dev/registry": None}}},
                            self.namespace)
 

@@ -15,6 +15,7 @@ VARYING = {  # what names an object that another controller made, and what a cla
     re.compile(r"\+select\|\d+"): "+select|<index>",
     re.compile(r"-portal-[0-9a-z]{4,10}\b"): "-portal-<hash>",
 }
+ROTATION = "rotation.flotilla.dev/"
 PROBE = ".flotilla/probe"  # comes and goes with each verification
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 HASHES = {"flotilla.dev/root", "flotilla.dev/desired-hash", "flotilla.dev/published", "pod-template-hash"}
@@ -31,9 +32,13 @@ class Seen:
     def __init__(self):
         self.first = {}
         self.words = {}  # text → what to write instead
+        self.turn = None  # how far the kept Secret says that a rotation is: credentials are the same in each turn
 
     def same(self, key, value):
         return value == self.first.setdefault(key, value)
+
+    def same_in_turn(self, key, value):
+        return self.same((key, self.turn), value)
 
 
 def _strip(value):
@@ -79,6 +84,8 @@ def cell(cluster, namespace, identity, seen):
     """Everything of one registry in its cluster, a harness.cluster.Cluster or harness.watched.Watched."""
     kept = identity and cluster.get("secrets", f"registry-{identity}", "flotilla-system")
     if kept:
+        notes = kept["metadata"].get("annotations", {})
+        seen.turn = json.dumps({key: note for key, note in notes.items() if key.startswith(ROTATION)}, sort_keys=True)
         learn(seen, **{key: value for key, value in decoded(kept).items() if key != "username"})
     handover = cluster.get("secrets", "admin-handover", namespace)
     if handover:
@@ -96,7 +103,7 @@ def cell(cluster, namespace, identity, seen):
         found["claims"] = [_object(item, seen) for item in cluster.list("backendclaims", None, of_identity)]
         lock = cluster.get("registryidentities", identity)
         found["identity"] = lock and _object(lock, seen)
-        found["kept"] = kept and {**_object(kept, seen), "unchanged": seen.same("kept", kept["data"])}
+        found["kept"] = kept and {**_object(kept, seen), "unchanged": seen.same_in_turn("kept", kept["data"])}
     return found
 
 
@@ -106,6 +113,11 @@ POOL_SQL = """
            pg_get_userbyid(d.datdba), shobj_description(d.oid, 'pg_database')
     FROM (VALUES (%s::name)) want(name)
     LEFT JOIN pg_authid r ON r.rolname = want.name LEFT JOIN pg_database d ON d.datname = want.name"""
+TURNS_SQL = """
+    SELECT rolname, rolcanlogin, rolconnlimit, rolsuper OR rolcreatedb OR rolcreaterole,
+           shobj_description(oid, 'pg_authid'), pg_has_role(oid, %s, 'MEMBER'),
+           (SELECT setconfig FROM pg_db_role_setting WHERE setrole = r.oid), rolpassword
+    FROM pg_authid r WHERE rolname IN (%s, %s) ORDER BY rolname"""
 
 
 def pool(query, identity, seen):
@@ -116,6 +128,8 @@ def pool(query, identity, seen):
     facts = dict(zip(names, row))
     for name in ("role_oid", "verifier", "database_oid"):
         facts[name] = facts[name] and ("unchanged" if seen.same(name, facts[name]) else "CHANGED")
+    turns = query(TURNS_SQL, *(f"t_{identity}{suffix}" for suffix in ("", "_a", "_b"))) if row[0] else []
+    facts["turns"] = [[*turn, seen.same_in_turn(turn[0], verifier)] for *turn, verifier in turns]
     return normal(facts, seen)
 
 
@@ -126,7 +140,7 @@ def redis(env, identity, seen):
         return None
     hashes = re.findall(r"#([0-9a-f]{64})", rules)
     return normal({"rules": re.sub(r"#[0-9a-f]{64}", "#", rules), "keys": pools.index_size(env, pools.index_of(rules)),
-                   "passwords": "unchanged" if seen.same("redis", hashes) else "CHANGED"}, seen)
+                   "passwords": "unchanged" if seen.same_in_turn("redis", hashes) else "CHANGED"}, seen)
 
 
 def _bucket(admin, bucket):
@@ -146,7 +160,7 @@ def store(env, identity, seen):
     admin, bucket = pools.Store(env), f"t-{identity}"
     accounts = {access: secret for access, secret in admin.accounts().items() if access.startswith(f"{bucket}-")}
     return normal({"bucket": _bucket(admin, bucket), "accounts": sorted(accounts),
-                   "secrets": not accounts or seen.same("accounts", accounts)}, seen)
+                   "secrets": not accounts or seen.same_in_turn("accounts", accounts)}, seen)
 
 
 ROWS_SQL = {
