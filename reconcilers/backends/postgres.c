@@ -55,7 +55,7 @@ static const char *make_role(const struct step_input *in)
 
 static const char *join_role(const struct step_input *in)
 {
-    if (in->state->member)
+    if (in->state->member || !in->state->role)
         return NULL;
     return arena_printf(in->ctx->arena, "GRANT %s TO CURRENT_USER", in->name);
 }
@@ -341,33 +341,39 @@ static int end_sessions(struct ctx *ctx, struct postgres *pg, const struct postg
     return 0;
 }
 
+/* The owner as wanted, and NOLOGIN for a role whose turn is over. */
+static int try_roles(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
+                     struct postgres_state *state)
+{
+    if (state->role)
+        TRY(run_steps(ctx, pg, want, state, role_steps));
+    return postgres_turns_shut(ctx, pg, want, state);
+}
+
 /*
  * A role may alter itself (its password, its settings). One that does so in a transaction which it
  * leaves open, or again and again, keeps our change out (55P03, or XX000: updated concurrently),
  * and with it its closing. Then its sessions are ended right before, and ours waits first in the
  * row's queue.
  */
-static int shut_role(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
+static int set_roles(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
                      struct postgres_state *state)
 {
-    int rc = run_steps(ctx, pg, want, state, role_steps);
+    int rc = try_roles(ctx, pg, want, state);
     if ((rc != -ERR_CONFLICT && rc != -ERR_REFUSED) || postgres_sessions_shut(want, state) == 0)
         return rc;
     log_failure(ctx, arena_printf(ctx->arena, "ending the sessions of '%s' first", pg->name));
     err_clear(ctx);
     TRY(run_steps(ctx, pg, want, state, join_steps));
     TRY(postgres_terminate(ctx, pg, want));
-    return run_steps(ctx, pg, want, state, role_steps);
+    return try_roles(ctx, pg, want, state);
 }
 
 /* NOLOGIN first, so that no session comes back; nothing is removed. */
 static int lock_out(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
                     struct postgres_state *state)
 {
-    if (!state->role)
-        return 0;
-    TRY(shut_role(ctx, pg, want, state));
-    TRY(postgres_turns_shut(ctx, pg, want, state));
+    TRY(set_roles(ctx, pg, want, state));
     TRY(end_sessions(ctx, pg, want, state));
     if (state->can_login)
         return err_set(ctx, ERR_REFUSED, "ReadBack", "'%s' may still log in", pg->name);
@@ -386,10 +392,9 @@ int postgres_update(struct ctx *ctx, struct postgres *pg, const struct postgres_
     TRY(run_steps(ctx, pg, want, state, open_steps));
     if (!opened_before)
         TRY(grant_schema(ctx, pg, NULL));
-    TRY(shut_role(ctx, pg, want, state));
+    TRY(set_roles(ctx, pg, want, state));
     TRY(postgres_turns_open(ctx, pg, want, state));
     TRY(prove_logins(ctx, pg, want));
-    TRY(postgres_turns_shut(ctx, pg, want, state));
     TRY(end_sessions(ctx, pg, want, state));
     return read_back(ctx, pg, want, state);
 }
