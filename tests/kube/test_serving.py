@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 from harness import REPO
-from harness.cell import VERIFY_MS, running
+from harness.cell import VERIFY_MS, forget_registries, running
 from harness.wait import eventually
 
 INTERVAL_MS = 200
@@ -46,6 +46,7 @@ def registry(stack, harbor, tmp_path_factory):
     env = {**stack.cell_env(tmp_path_factory.mktemp("cell")), "FLOTILLA_VERIFY_INTERVAL_MS": VERIFY_MS,
            "FLOTILLA_SERVING_PROBE": "on", "FLOTILLA_SERVING_INTERVAL_MS": INTERVAL_MS,
            "FLOTILLA_HARBOR_ADDRESS": harbor.address}  # fmt: skip
+    forget_registries(stack)
     with running(stack, env, tmp_path_factory.mktemp("operate")) as cell:
         yield cell.registry(cell.namespace("serving"))
 
