@@ -52,6 +52,7 @@ struct registry_spec {
     const char *admin_secret;         /* NULL = none was handed over */
     const char *pools[BACKEND_TYPES]; /* pinned by name; NULL = any */
     bool trivy, exporter;             /* optional components */
+    int64_t storage_bytes;            /* it may store; -1 = what its size allows */
     const char *ingress_class;        /* NULL = the cluster's default */
     const char *tls_secret;           /* NULL = none given */
     const char *issuer;               /* of cert-manager; NULL = none */

@@ -37,6 +37,8 @@ static int operate(struct ctx *ctx, const struct config *config, const struct ce
         .portal_only = config->portal_only,
         .serving_probe = config->serving_probe,
         .probe_interval_ms = config->serving_interval_ms,
+        .manage_interval_ms = config->harbor_interval_ms,
+        .collect_interval_ms = config->collect_interval_ms,
         .harbor_address = config->harbor_address,
         .workers = (int)config->workers,
     };

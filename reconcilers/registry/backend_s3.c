@@ -3,6 +3,7 @@
 #include "reconcilers/registry/rotation.h"
 
 #include "reconcilers/backends/s3.h"
+#include "reconcilers/engine/engine.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
 
@@ -156,6 +157,25 @@ static int remove_all(struct ctx *ctx, struct backend_work *work)
 static int changes(const struct backend_work *work)
 {
     return s3_changes(((const struct session *)work->session)->s3);
+}
+
+/* Changes nothing that lasts, so it needs no lock: a bucket that is closed or gone refuses. */
+int registry_bucket_prove(struct ctx *ctx, struct pass *pass, struct s3_proof *ret)
+{
+    const struct registry_scope *scope = pass->scope;
+    struct backend_work work = {.row = &backend_s3,
+                                .home = pass->home,
+                                .kube = pass_kube(pass),
+                                .identity = scope->spec.identity,
+                                .at = &scope->backends[BACKEND_S3],
+                                .kept = scope->kept,
+                                .open = true};
+    *ret = (struct s3_proof){0};
+    TRY(begin(ctx, &work));
+    const struct session *session = work.session;
+    int rc = s3_prove_bucket(ctx, session->s3, &session->want.keys[0], ret);
+    end(&work);
+    return rc;
 }
 
 static void facts(struct ctx *ctx, const struct backend_work *work, json_t *facts)

@@ -66,6 +66,8 @@ int registry_operator_new(struct ctx *ctx, struct kube *kube,
     home->portal_only = options->portal_only;
     home->serving_probe = options->serving_probe;
     home->probe_interval_ms = options->probe_interval_ms;
+    home->manage_interval_ms = options->manage_interval_ms;
+    home->collect_interval_ms = options->collect_interval_ms;
     if (options->harbor_address && *options->harbor_address)
         home->harbor_address = strdup(options->harbor_address);
     home->probes = probes_new();

@@ -77,8 +77,8 @@ static int ask(struct ctx *ctx, const struct registry_operator *home,
     return rc;
 }
 
-static const char *address_of(struct ctx *ctx, const struct registry_operator *home,
-                              const struct registry_scope *scope)
+const char *registry_harbor_address(struct ctx *ctx, const struct registry_operator *home,
+                                    const struct registry_scope *scope)
 {
     return home->harbor_address
                ? home->harbor_address
@@ -99,7 +99,7 @@ static void probe(struct ctx *ctx, struct pass *pass, struct probe_memory *memor
 {
     struct registry_scope *scope = pass->scope;
     const struct registry_operator *home = pass->home;
-    const char *address = address_of(ctx, home, scope);
+    const char *address = registry_harbor_address(ctx, home, scope);
     const struct harbor_server server = {
         .base_url = arena_printf(ctx->arena, "http://%s", scope->spec.host),
         .connect_to = address,

@@ -11,11 +11,29 @@ struct probe_table;
 
 enum { PROBE_ENTRIES_MAX = 20000 };
 
+/* A condition as it was found; status NULL = no news, it stays as it is. */
+struct registry_probe {
+    const char *status, *reason, *message;
+};
+
+/* Times are clock_boottime_ms(), 0 = never. */
+struct manage_memory {
+    int64_t at_ms; /* of the last look */
+    int64_t generation;
+    int failures;           /* in a row */
+    bool guarded;           /* that look only kept Harbor from collecting */
+    bool tight;             /* little storage was left */
+    int64_t defaults_at_ms; /* what holds for projects to come was looked at */
+    int64_t refused_at_ms;  /* Harbor took the administrator's password no more */
+    uint64_t refused;       /* hash of that password */
+};
+
 struct probe_memory {
     int64_t at_ms; /* clock_boottime_ms() of the last probe; 0 = there was none */
     int64_t generation;
     int failures; /* in a row */
     struct harbor_cookie cookie;
+    struct manage_memory manage; /* manage.c */
 };
 
 struct probe_table *probes_new(void);

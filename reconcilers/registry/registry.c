@@ -38,6 +38,10 @@ static const struct phase phases[] = {
     {.name = "stack", .run = registry_stack, .why = "open: objects in the namespace"},
     {.name = "rotate", .run = registry_rotate, .why = "one step further with new credentials"},
     {.name = "probe", .run = registry_probe, .why = "does its Harbor serve? never a failure"},
+    {.name = "manage",
+     .run = registry_manage,
+     .flags = PHASE_ALWAYS,
+     .why = "account, storage and garbage collection in its Harbor; never a failure"},
     {.name = "status", .run = registry_status, .flags = PHASE_ALWAYS, .why = "conditions, events"},
     {0},
 };

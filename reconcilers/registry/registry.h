@@ -16,8 +16,10 @@ struct registry_options {
     bool portal_only;               /* of a stack: for tests of everything around it */
     bool serving_probe;             /* ask each registry's Harbor whether it serves */
     int64_t probe_interval_ms;
-    const char *harbor_address; /* where all of them are asked; "" = over their Services. Copied */
-    int workers;                /* at most a quarter of them inside one pool */
+    int64_t manage_interval_ms;  /* time between two looks into a Harbor; with serving_probe */
+    int64_t collect_interval_ms; /* time between two garbage collections; 0 = none */
+    const char *harbor_address;  /* where all of them are asked; "" = over their Services. Copied */
+    int workers;                 /* at most a quarter of them inside one pool */
 };
 
 enum { REGISTRY_RECONCILERS = 3 };

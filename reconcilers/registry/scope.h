@@ -6,7 +6,7 @@
 
 #include "reconcilers/engine/bundle.h"
 #include "reconcilers/registry/backend.h"
-#include "reconcilers/registry/probes.h"
+#include "reconcilers/registry/manage.h"
 #include "reconcilers/registry/registry.h"
 #include "reconcilers/registry/verify.h"
 
@@ -19,6 +19,8 @@
 #define KEPT_REDIS_PASSWORD "redisPassword"
 #define KEPT_S3_ACCESS "s3AccessKey"
 #define KEPT_S3_SECRET "s3SecretKey"
+#define KEPT_ADMIN_PASSWORD "adminPassword"
+#define KEPT_ROBOT_SECRET "robotSecret"
 #define LABEL_MANAGED "flotilla.dev/managed" /* value "true": a namespace that is all ours */
 #define REGISTRY_USER "harbor_registry_user" /* core and jobservice, as the registry knows them */
 #define ANNOTATION_ACCEPT_LOSS "registry.flotilla.dev/accept-loss" /* value: the identity */
@@ -50,14 +52,9 @@ struct registry_operator {
     struct verify_table *verified;
     bool portal_only;
     bool serving_probe;
-    int64_t probe_interval_ms;
+    int64_t probe_interval_ms, manage_interval_ms, collect_interval_ms;
     char *harbor_address; /* NULL = each registry's own Service */
     struct probe_table *probes;
-};
-
-/* The condition Serving as a probe found it; status NULL = no news, it stays as it is. */
-struct registry_probe {
-    const char *status, *reason, *message;
 };
 
 struct registry_scope {
@@ -88,6 +85,7 @@ struct registry_scope {
     /* gather: the operator probes; probe */
     bool probing;
     struct registry_probe probe;
+    struct registry_manage manage;
     /* teardown: the object is on its way out, its status is nobody's business */
     bool let_go;
 };
@@ -110,6 +108,7 @@ int registry_backend(struct ctx *ctx, struct pass *pass);
 int registry_stack(struct ctx *ctx, struct pass *pass);  /* act.c */
 int registry_rotate(struct ctx *ctx, struct pass *pass); /* rotation.c */
 int registry_probe(struct ctx *ctx, struct pass *pass);
+int registry_manage(struct ctx *ctx, struct pass *pass);
 int registry_status(struct ctx *ctx, struct pass *pass);
 
 /* Pure halves of phases, for tests. */
@@ -124,6 +123,9 @@ void registry_conditions(struct ctx *ctx, const struct pass *pass,
 /* What a probe means; rc is what harbor_serving() returned. probe.c */
 struct registry_probe registry_probe_verdict(struct ctx *ctx, int rc, const char *address,
                                              const struct harbor_serving *serving);
+/* "host:port" at which its Harbor is asked. probe.c */
+const char *registry_harbor_address(struct ctx *ctx, const struct registry_operator *home,
+                                    const struct registry_scope *scope);
 /* Until the next probe after so many failures in a row: 1 s, 2 s, 4 s, up to the interval. */
 int64_t registry_probe_wait_ms(int64_t interval_ms, int failures);
 
@@ -158,6 +160,9 @@ char *registry_secret_value(struct ctx *ctx, const json_t *secret, const char *k
 /* Locks the backends of a registry that is being deleted; backend.c. *ret_exists: there is
  * something to keep. */
 int registry_backend_close(struct ctx *ctx, struct pass *pass, bool *ret_exists);
+/* That its bucket lets its key write, list and delete, just now; backend_s3.c */
+struct s3_proof;
+int registry_bucket_prove(struct ctx *ctx, struct pass *pass, struct s3_proof *ret);
 /* A person agreed to the loss of what is gone: annotation ANNOTATION_ACCEPT_LOSS. */
 bool registry_accepts_loss(const struct pass *pass);
 /* Oldest first, then by name: every observer gives the same answer. gather.c */

@@ -57,7 +57,7 @@ static char *token_key(struct ctx *ctx, const char *identity)
     return keys_rsa_pkcs1(ctx->arena);
 }
 
-static char *admin_password(struct ctx *ctx, const char *identity)
+static char *long_password(struct ctx *ctx, const char *identity)
 {
     (void)identity;
     return crypto_random_password(ctx->arena, PASSWORD_LENGTH);
@@ -86,8 +86,9 @@ static const struct {
      "encrypts credentials in the database: lost or changed, they are lost"},
     {"tokenKey", token_key, true,
      "signs the tokens of docker clients; PKCS#1, or each login gets 500"},
-    {"adminPassword", admin_password, true,
+    {KEPT_ADMIN_PASSWORD, long_password, true,
      "first password of Harbor's admin; used by an empty database"},
+    {KEPT_ROBOT_SECRET, long_password, true, "of the operator's own account in Harbor"},
 };
 
 /* A line of an htpasswd file. */

@@ -251,6 +251,7 @@ void registry_conditions(struct ctx *ctx, const struct pass *pass,
     set_backends(&in);
     set_stack(&in);
     set_serving(&in);
+    registry_manage_status(ctx, scope, status);
     set_available(&in);
     set_stalled(&in);
     set_ready(&in);

@@ -11,6 +11,7 @@ Prints its port, then serves until it is ended. POST /control changes its state,
 
 import base64
 import copy
+import datetime
 import http.server
 import json
 import pathlib
@@ -54,6 +55,7 @@ class Harbor:
         self.signs, self.jobservice, self.raw, self.fail = True, True, {}, 0
         self.sessions, self.seen = set(), []
         self.locked = {}  # name: until
+        self.refused = []  # names whose password was wrong
         self.config = {key: row["value"] for key, row in recorded("get configurations").items()}
         self.robots, self.next_robot = {}, 1
         self.quotas = {row["id"]: row for row in recorded("list quotas")}
@@ -77,6 +79,7 @@ class Harbor:
             return robot
         if time.monotonic() >= self.locked.get(name, 0) and name == "admin" and password == self.admin:
             return "admin"
+        self.refused.append(name)
         self.locked[name] = time.monotonic() + self.lock_s
         lock.release()
         time.sleep(self.lock_s)
@@ -229,8 +232,8 @@ class Harbor:
         if kind == "Manual":
             run, self.next_run = self.next_run, self.next_run + 1
             entry = recorded("gc one")
-            entry.update(id=run, job_status="Success", job_parameters=json.dumps(parameters | {"freed_space": 7, "purged_blobs": 3,
-                         "purged_manifests": 1, "time_window": 2}))  # fmt: skip
+            counted = {"freed_space": 7, "purged_blobs": 3, "purged_manifests": 1, "time_window": 2}
+            entry.update(id=run, job_status="Success", update_time=now(), job_parameters=json.dumps(parameters | counted))
             self.runs.insert(0, entry)
         elif kind == "None":
             self.schedule = None
@@ -250,7 +253,7 @@ class Harbor:
     # ---- what tests do to it ----
 
     def tell(self):
-        return {"sessions": len(self.sessions), "seen": self.seen, "config": self.config, "admin": self.admin,
+        return {"sessions": len(self.sessions), "seen": self.seen, "refused": self.refused, "config": self.config, "admin": self.admin,
                 "done": self.pushed, "quotas": {row["ref"]["name"]: row for row in self.quotas.values()}, "runs": len(self.runs),
                 "schedule": self.schedule,
                 "robots": [robot | {"rights": sorted(map("/".join, robot["rights"]))} for robot in self.robots.values()]}  # fmt: skip
@@ -263,7 +266,7 @@ class Harbor:
         self.__init__()
 
     def control_set(self, value):
-        """Attributes: admin, signs, jobservice, raw ({path: [status, text]}), grows, lock_s, fail (so many more are 503)."""
+        """Attributes: admin, signs, jobservice, raw ({path, or "POST path": [status, text]}), grows, lock_s, fail (so many more are 503)."""
         self.__dict__.update(value)
 
     def control_config(self, value):
@@ -308,6 +311,10 @@ class Harbor:
             return
         self.pushed = True
         row["used"]["storage"] += grows
+
+
+def now():
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def paged(given, rows):
@@ -377,8 +384,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if harbor.fail:
             harbor.fail -= 1
             raise Refused(503, "")
-        if path in harbor.raw:
-            raise Refused(*harbor.raw[path])
+        for key in (path, f"{self.command} {path}"):
+            if key in harbor.raw:
+                raise Refused(*harbor.raw[key])
         for method, pattern, function in ROUTES:
             match = pattern.match(path)
             if match and method == self.command:

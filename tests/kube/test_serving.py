@@ -1,54 +1,30 @@
 """The serving probe on a real API server. The Harbor that it asks is tests/backends/harbor_replay.py: a recording, no Harbor."""
 
-import json
-import subprocess
-import sys
 import time
-import urllib.request
 
 import pytest
-from harness import REPO
-from harness.cell import VERIFY_MS, forget_registries, running
+from harness.harbor import PROBE_MS, managed
 from harness.wait import eventually
 
-INTERVAL_MS = 200
-
-
-class Harbor:
-    def __init__(self):
-        script = REPO / "tests/backends/harbor_replay.py"
-        self.process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
-        self.address = f"127.0.0.1:{int(self.process.stdout.readline())}"
-
-    def control(self, **change):
-        body = json.dumps(change).encode() if change else None
-        with urllib.request.urlopen(f"http://{self.address}/control", body, timeout=10) as answer:
-            return json.load(answer)
-
-    def asked(self):
-        return sum(line == "nobody GET /service/token" for line in self.control()["seen"])
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(10)
+LOOK_ONCE = {"FLOTILLA_HARBOR_INTERVAL_MS": 86400000}  # into Harbor; tests/kube/test_managed.py is about that
 
 
 @pytest.fixture(scope="module")
-def harbor():
-    made = Harbor()
-    yield made
-    made.stop()
+def made(stack, tmp_path_factory):
+    with managed(stack, tmp_path_factory.mktemp, **LOOK_ONCE) as (_, harbor, registry):
+        registry.wait("True", "ReadyServing").wait("True", "AccountReady", "Managed")
+        yield harbor, registry
 
 
 @pytest.fixture(scope="module")
-def registry(stack, harbor, tmp_path_factory):
+def harbor(made):
+    return made[0]
+
+
+@pytest.fixture(scope="module")
+def registry(made):
     """One Registry, and an operator that probes."""
-    env = {**stack.cell_env(tmp_path_factory.mktemp("cell")), "FLOTILLA_VERIFY_INTERVAL_MS": VERIFY_MS,
-           "FLOTILLA_SERVING_PROBE": "on", "FLOTILLA_SERVING_INTERVAL_MS": INTERVAL_MS,
-           "FLOTILLA_HARBOR_ADDRESS": harbor.address}  # fmt: skip
-    forget_registries(stack)
-    with running(stack, env, tmp_path_factory.mktemp("operate")) as cell:
-        yield cell.registry(cell.namespace("serving"))
+    return made[1]
 
 
 def serving_message(registry):
@@ -64,10 +40,12 @@ def version_after(registry, harbor, probes):
 
 def test_ready_means_that_harbor_serves(registry, harbor):
     registry.wait("True", "ReadyServing").wait("True", "Serves", "Serving").wait("True", "StackAvailable", "Available")
+    sessions = harbor.control()["sessions"]
     before, after = version_after(registry, harbor, 8)
     assert before == after, "probes that find the same write nothing"
-    assert harbor.control()["sessions"] == 1, "all probes share a session"
-    assert not [line for line in harbor.control()["seen"] if not line.startswith("nobody GET")]
+    assert harbor.control()["sessions"] == sessions, "all probes share a session"
+    asked = {line for line in harbor.control()["seen"] if line.startswith("nobody")}
+    assert asked == {"nobody GET /api/v2.0/health", "nobody GET /service/token"}
 
 
 @pytest.mark.parametrize("damage,reason,words", [
@@ -96,7 +74,7 @@ def test_a_closed_registry_is_not_asked(registry, harbor):
     registry.spec(lifecycle="Closed", purgeAfter="2090-01-01T00:00:00Z")
     registry.wait("False", "Closed").wait("False", "Closed", "Serving")
     asked = harbor.asked()
-    time.sleep(5 * INTERVAL_MS / 1000)
+    time.sleep(5 * PROBE_MS / 1000)
     assert harbor.asked() == asked
     registry.spec(lifecycle="Active", purgeAfter=None)
     registry.wait("True", "ReadyServing")

@@ -67,11 +67,12 @@ def test_every_row_of_a_condition_is_set_somewhere():
 
 
 def test_what_a_person_must_mend_has_its_row():
-    """ERR_TAKEN ends in the condition Stalled, a claim that has to wait in BackendsReady (reconcilers/registry/status.c)."""
+    """ERR_TAKEN ends in the condition Stalled (inside of Harbor in Managed), a claim that has to wait in BackendsReady."""
     taken = {reason or "Taken" for text in under("reconcilers/registry/", "reconcilers/engine/", "reconcilers/backends/")
              for reason in rows.refusals(text, "ERR_TAKEN")}  # fmt: skip
     waits = set(rows.refusals(text_of("reconcilers/registry/claim.c"), "ERR_WAITING"))
-    wanted = {("Stalled", reason) for reason in taken} | {("BackendsReady", reason) for reason in waits}
+    inside = {reason for text in under("reconcilers/backends/harbor") for reason in rows.refusals(text, "ERR_TAKEN")}
+    wanted = {("Managed" if reason in inside else "Stalled", reason) for reason in taken} | {("BackendsReady", reason) for reason in waits}
     assert len(taken) > 3 and len(waits) > 1 and not wanted - set(condition_rows())
 
 

@@ -1,0 +1,323 @@
+/*
+ * Manage: what the operator does inside a registry's Harbor while that serves: an account of its
+ * own, the storage that the registry was sold, garbage collection. Never a failure of the pass:
+ * what is found becomes conditions. Each look is level-based and ends with Harbor as it should be,
+ * whoever changed it and wherever an earlier one died; memory only saves work.
+ *
+ * The account is a robot, whose secret is kept before Harbor hears of it. The administrator, whose
+ * first password is kept as well, makes or mends it, and sets limits, which robots may not. When
+ * customers change that password all goes on but these two: it is tried once a day then, for a
+ * wrong password locks its name for 1.5 s.
+ *
+ * Garbage collection is started from here, right after the bucket let its key write, list and
+ * delete: where listing fails, Harbor reports success, forgets its records and leaves the objects.
+ * While the bucket fails, a schedule that stands in Harbor is taken away. The reasons are in
+ * docs/adr/0011-inside-a-harbor.md.
+ */
+#include "reconcilers/registry/scope.h"
+
+#include "reconcilers/backends/gate.h"
+#include "reconcilers/backends/s3.h"
+#include "reconcilers/engine/conditions.h"
+#include "server/base/cleanup.h"
+#include "server/base/clock.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+#include "server/net/metrics.h"
+
+static const char gate_name[] = "Managed"; /* of no pool: theirs are DNS labels */
+
+enum {
+    LOOK_TIMEOUT_MS = 15000, /* fifty limits cost the administrator 5 s */
+    BUSY_SOON_MS = 1000,
+    ADMIN_RETRY_MS = 86400000,
+    DEFAULTS_LOOKS = 12, /* what holds for projects to come costs the administrator a login */
+};
+
+struct look {
+    struct ctx *ctx;
+    struct pass *pass;
+    struct registry_scope *scope;
+    const struct registry_operator *home;
+    struct probe_memory memory;
+    struct harbor *harbor;
+    uint64_t password; /* hash of the administrator's */
+    bool guards;       /* the bucket fails: see only that nothing is collected */
+};
+
+/* ---- when ---- */
+
+static bool serves(const struct pass *pass)
+{
+    const struct registry_scope *scope = pass->scope;
+    return scope->probe.status ? str_equal(scope->probe.status, "True")
+                               : condition_is(pass->status, "Serving", "True");
+}
+
+static bool is_due(const struct look *look, int64_t *ret_wait_ms)
+{
+    const struct manage_memory *memory = &look->memory.manage;
+    *ret_wait_ms = manage_wait_ms(look->home->manage_interval_ms, memory) -
+                   (clock_boottime_ms() - memory->at_ms);
+    return *ret_wait_ms <= 0 || !memory->at_ms || memory->guarded != look->guards ||
+           memory->generation != look->scope->generation ||
+           !condition_get(look->pass->status, "Managed");
+}
+
+/* ---- the administrator ---- */
+
+static bool tells(const struct look *look, const char *type, const char *reason)
+{
+    return str_equal(json_str(condition_get(look->pass->status, type), "reason"), reason);
+}
+
+/* NULL while Harbor refuses it: it is not known then. */
+static const char *administrator(struct look *look)
+{
+    struct manage_memory *memory = &look->memory.manage;
+    const char *password = registry_secret_value(look->ctx, look->scope->kept, KEPT_ADMIN_PASSWORD);
+    int64_t now_ms = clock_boottime_ms();
+    look->password = password ? str_hash(password) : 0;
+    if (!memory->at_ms && (tells(look, "StorageQuota", "AdminRefused") ||
+                           tells(look, "Managed", "AccountRefused"))) { /* a process before us */
+        memory->refused_at_ms = now_ms;
+        memory->refused = look->password;
+    }
+    bool refused = memory->refused_at_ms && memory->refused == look->password &&
+                   now_ms - memory->refused_at_ms < ADMIN_RETRY_MS;
+    if (!refused)
+        memory->refused_at_ms = 0;
+    return refused ? NULL : password;
+}
+
+static bool is_refused(const struct look *look)
+{
+    return look->memory.manage.refused_at_ms != 0;
+}
+
+static void note_refused(struct look *look)
+{
+    struct manage_memory *memory = &look->memory.manage;
+    if (memory->refused_at_ms || !str_equal(look->ctx->err.reason, "HarborUnauthorized"))
+        return;
+    memory->refused_at_ms = clock_boottime_ms();
+    memory->refused = look->password;
+}
+
+/* ---- the three steps ---- */
+
+static int account(struct look *look)
+{
+    const char *mark = arena_printf(look->ctx->arena, "flotilla:%s:%s", look->home->cell,
+                                    look->scope->spec.identity);
+    bool unknown = !json_str(look->pass->status, "harbor.robot");
+    const char *robot = NULL;
+    int rc = harbor_account(look->ctx, look->harbor, mark, unknown, &robot);
+    if (rc == -ERR_DENIED)
+        note_refused(look);
+    look->scope->manage.account = manage_account_verdict(look->ctx, rc);
+    look->scope->manage.robot = robot;
+    return rc;
+}
+
+/* Limits as they should be, or at least what is stored when nobody may set them. */
+static int bring_limits(struct look *look, int64_t limit_bytes, struct harbor_quota *ret)
+{
+    struct manage_memory *memory = &look->memory.manage;
+    int64_t now_ms = clock_boottime_ms(),
+            every_ms = look->home->manage_interval_ms * DEFAULTS_LOOKS;
+    bool defaults = !is_refused(look) &&
+                    (!memory->defaults_at_ms || now_ms - memory->defaults_at_ms >= every_ms);
+    int rc = harbor_quota_set(look->ctx, look->harbor, limit_bytes, defaults, ret);
+    if (rc == 0 && defaults)
+        memory->defaults_at_ms = now_ms;
+    if (rc != -ERR_DENIED)
+        return rc;
+    note_refused(look);
+    err_clear(look->ctx);
+    *ret = (struct harbor_quota){0};
+    return harbor_usage(look->ctx, look->harbor, &ret->usage);
+}
+
+static int storage(struct look *look)
+{
+    struct registry_manage *found = &look->scope->manage;
+    struct harbor_quota quota = {0};
+    int64_t limit_bytes = manage_limit_bytes(&look->scope->spec, look->scope->size);
+    TRY(bring_limits(look, limit_bytes, &quota));
+    found->usage_known = true;
+    found->used_bytes = quota.usage.used_bytes;
+    found->limit_bytes = limit_bytes;
+    look->memory.manage.tight = quota.left > 0 || manage_is_tight(found->used_bytes, limit_bytes);
+    if (quota.left == 0)
+        found->quota =
+            manage_quota_verdict(look->ctx, found->used_bytes, limit_bytes, is_refused(look));
+    return 0;
+}
+
+static void not_collected(struct look *look, const char *reason, const char *why)
+{
+    look->scope->manage.collection = (struct registry_probe){
+        "False", reason, arena_printf(look->ctx->arena, "not started: %s", why)};
+    metric_add(METRIC_COLLECTIONS, 1, reason);
+}
+
+/* A schedule in Harbor would collect without asking anybody. */
+static int guard(struct look *look)
+{
+    static const struct harbor_gc_schedule none = {0};
+    int before = harbor_changes(look->harbor);
+    TRY(harbor_gc_schedule_set(look->ctx, look->harbor, &none, NULL));
+    if (harbor_changes(look->harbor) > before)
+        pass_event(look->ctx, look->pass, "Warning", "CollectionUnscheduled", "Update",
+                   "garbage collection was scheduled in Harbor while its bucket fails: that was "
+                   "taken away");
+    return 0;
+}
+
+static int start(struct look *look)
+{
+    struct s3_proof proof;
+    int64_t id;
+    int rc = registry_bucket_prove(look->ctx, look->pass, &proof);
+    if (rc == -ERR_OVERLOADED || rc == -ERR_LEASE_LOST)
+        return rc;
+    if (rc < 0) {
+        not_collected(look, "BucketUnproved", look->ctx->err.message);
+        err_clear(look->ctx);
+        return guard(look);
+    }
+    rc = harbor_gc_start(look->ctx, look->harbor, false, &proof, &id);
+    if (rc < 0 && rc != -ERR_LEASE_LOST)
+        not_collected(look, "StartFailed", look->ctx->err.message);
+    return rc;
+}
+
+/* Each run is counted once, by whoever tells of it in the status. */
+static void note_run(struct look *look, const struct harbor_gc_run *run)
+{
+    const json_t *told = json_at(look->pass->status, "harbor.collection");
+    if (run->id == 0 || run->running || json_int_or(told, "id", 0) == run->id)
+        return;
+    look->scope->manage.run = *run;
+    metric_add(METRIC_COLLECTIONS, 1, run->failed ? "RunFailed" : "Collected");
+}
+
+static int collection(struct look *look)
+{
+    const char *made = json_str(look->pass->root, "metadata.creationTimestamp");
+    struct harbor_gc_run last;
+    if (look->guards) {
+        not_collected(look, "BucketUnproved", "the bucket is not as it should be");
+        return guard(look);
+    }
+    TRY(harbor_gc_last(look->ctx, look->harbor, &last));
+    note_run(look, &last);
+    look->scope->manage.collection = manage_run_verdict(look->ctx, &last);
+    bool due = manage_collect_due(&last, made, look->home->collect_interval_ms, clock_wall_ms());
+    return due ? start(look) : 0;
+}
+
+static const struct step {
+    const char *name; /* label of the metric */
+    int (*run)(struct look *look);
+    bool guarding; /* also while the bucket fails */
+    bool needed;   /* nothing can follow when it fails */
+} steps[] = {
+    {"account", account, true, true},
+    {"storage", storage, false, false},
+    {"collection", collection, true, false},
+};
+
+/* A step that failed does not keep the next from being done. */
+static bool take_steps(struct look *look)
+{
+    bool fine = true;
+    for (size_t at = 0; at < ARRAY_SIZE(steps); at++) {
+        const struct step *step = &steps[at];
+        if (look->guards && !step->guarding)
+            continue;
+        int rc = step->run(look);
+        metric_add(METRIC_HARBOR_LOOKS, 1, step->name, rc < 0 ? look->ctx->err.reason : "ok");
+        err_clear(look->ctx);
+        fine &= rc == 0;
+        if (rc < 0 && step->needed)
+            break;
+    }
+    return fine;
+}
+
+/* ---- the phase ---- */
+
+static bool look_inside(struct look *look)
+{
+    struct ctx *ctx = look->ctx;
+    const struct registry_scope *scope = look->scope;
+    const struct backend_work work = {.identity = scope->spec.identity,
+                                      .at = &scope->backends[BACKEND_S3]};
+    const struct harbor_server server = {
+        .base_url = arena_printf(ctx->arena, "http://%s", scope->spec.host),
+        .connect_to = registry_harbor_address(ctx, look->home, scope),
+        .bucket = backend_rows[BACKEND_S3]->name(ctx, &work),
+        .admin = {"admin", administrator(look)},
+        .robot = {json_str(look->pass->status, "harbor.robot"),
+                  registry_secret_value(ctx, scope->kept, KEPT_ROBOT_SECRET)},
+        .cookie = &look->memory.cookie};
+    int64_t deadline_ms = ctx->deadline_ms, ours_ms = clock_boottime_ms() + LOOK_TIMEOUT_MS;
+    if (!deadline_ms || ours_ms < deadline_ms)
+        ctx->deadline_ms = ours_ms;
+    bool fine = harbor_open(ctx, &server, &look->harbor) == 0 && take_steps(look);
+    err_clear(ctx);
+    harbor_close(look->harbor);
+    ctx->deadline_ms = deadline_ms;
+    return fine;
+}
+
+/* What people should hear about, once. */
+static void tell(struct look *look)
+{
+    const struct registry_probe *quota = &look->scope->manage.quota;
+    if (str_equal(quota->status, "False") && !tells(look, "StorageQuota", quota->reason))
+        pass_event(look->ctx, look->pass, "Warning", quota->reason, "Look", "%s", quota->message);
+}
+
+static void look_now(struct look *look)
+{
+    struct manage_memory *memory = &look->memory.manage;
+    if (backend_gate_enter(look->ctx, look->home->gates, gate_name) < 0) {
+        err_clear(look->ctx);
+        pass_requeue(look->pass, BUSY_SOON_MS);
+        return;
+    }
+    bool fine = look_inside(look);
+    backend_gate_leave(look->home->gates, gate_name, true); /* no breaker: they fail one by one */
+    tell(look);
+    memory->at_ms = clock_boottime_ms();
+    memory->generation = look->scope->generation;
+    memory->guarded = look->guards;
+    memory->failures = fine ? 0 : memory->failures + 1;
+    probes_put(look->home->probes, look->scope->uid, &look->memory);
+    pass_requeue(look->pass, manage_wait_ms(look->home->manage_interval_ms, memory));
+}
+
+int registry_manage(struct ctx *ctx, struct pass *pass)
+{
+    struct registry_scope *scope = pass->scope;
+    const bool bucket_fails = scope->backends[BACKEND_S3].error != NULL;
+    struct look look = {.ctx = ctx,
+                        .pass = pass,
+                        .scope = scope,
+                        .home = pass->home,
+                        .guards = pass->rc < 0 && bucket_fails};
+    int64_t wait_ms;
+    if (!scope->uid || !scope->probing || !scope->kept || scope->deleting ||
+        registry_closed(scope) || scope->pods_ready == 0 ||
+        !(look.guards || (pass->rc == 0 && serves(pass))))
+        return 0;
+    look.memory = probes_get(look.home->probes, scope->uid);
+    if (is_due(&look, &wait_ms))
+        look_now(&look);
+    else
+        pass_requeue(pass, wait_ms);
+    return 0;
+}

@@ -1,0 +1,55 @@
+/*
+ * What the operator finds and does inside a registry's Harbor (manage.c), and the rules by which it
+ * judges that. All of the rules are pure: equal findings give equal bytes, so that a quiet registry
+ * is never written.
+ */
+#pragma once
+
+#include "api/registry.h"
+#include "reconcilers/backends/harbor.h"
+#include "reconcilers/registry/probes.h"
+
+struct ctx;
+struct registry_scope;
+
+/* What one look found; zeroed, it is no news. */
+struct registry_manage {
+    struct registry_probe account, quota, collection; /* Managed, StorageQuota, Collecting */
+    const char *robot;                                /* as Harbor calls it; NULL = no news */
+    bool usage_known;
+    int64_t used_bytes, limit_bytes;
+    struct harbor_gc_run run; /* the last one, ended; id 0 = no news */
+};
+
+/* What the images of a registry may take: the spec's word, else its size's. */
+int64_t manage_limit_bytes(const struct registry_spec *spec, const json_t *size);
+
+/*
+ * status.usage: `before` (borrowed; NULL = none) while that is near enough, else a new one, in the
+ * arena. It is told anew when it moved by a hundredth of the limit, when the limit was reached or
+ * is so no more, and when it moved at all and was told an hour ago.
+ */
+json_t *manage_usage(struct ctx *ctx, const json_t *before, int64_t used_bytes, int64_t limit_bytes,
+                     int64_t now_ms);
+/* Less is left than the smallest step of a limit: every push is refused. */
+bool manage_is_full(int64_t used_bytes, int64_t limit_bytes);
+/* So little is left that several projects together could soon take more than there is. */
+bool manage_is_tight(int64_t used_bytes, int64_t limit_bytes);
+
+/* The rc of harbor_account(), whose error stands in ctx->err. No news: Harbor did not answer. */
+struct registry_probe manage_account_verdict(struct ctx *ctx, int rc);
+/* `refused`: limits can not be changed, for the administrator's password is not known. */
+struct registry_probe manage_quota_verdict(struct ctx *ctx, int64_t used_bytes, int64_t limit_bytes,
+                                           bool refused);
+/* No news while one is under way. */
+struct registry_probe manage_run_verdict(struct ctx *ctx, const struct harbor_gc_run *run);
+
+/* Is it time for a garbage collection, `interval_ms` after the last one ended or, before the first,
+ * after the registry was made? Times of Harbor's that cannot be read are long ago. */
+bool manage_collect_due(const struct harbor_gc_run *last, const char *made, int64_t interval_ms,
+                        int64_t now_ms);
+/* Until the next look: the interval, less after failures and while storage is tight. */
+int64_t manage_wait_ms(int64_t interval_ms, const struct manage_memory *memory);
+
+/* Puts into a status what the look found; conditions of a Harbor that nobody asks go. */
+void registry_manage_status(struct ctx *ctx, const struct registry_scope *scope, json_t *status);

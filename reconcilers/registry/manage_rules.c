@@ -1,0 +1,194 @@
+/* See manage.h. */
+#include "reconcilers/engine/conditions.h"
+#include "reconcilers/registry/scope.h"
+
+#include "server/base/cleanup.h"
+#include "server/base/clock.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+enum {
+    MIB = 1 << 20,
+    GIB = 1 << 30,
+    USAGE_STEPS = 100,
+    USAGE_STALE_MS = 3600000,
+    TIGHT_SHARE = 10, /* of the limit; and then looks come ten times as often */
+    SOON_MS = 5000,
+    WAIT_MIN_MS = 100,
+    DOUBLINGS_MAX = 8,
+};
+
+/* ---- storage ---- */
+
+int64_t manage_limit_bytes(const struct registry_spec *spec, const json_t *size)
+{
+    if (spec->storage_bytes > 0)
+        return spec->storage_bytes;
+    return json_int_or(size, "storageGiB", 0) * GIB;
+}
+
+bool manage_is_full(int64_t used_bytes, int64_t limit_bytes)
+{
+    return limit_bytes - used_bytes < MIB;
+}
+
+bool manage_is_tight(int64_t used_bytes, int64_t limit_bytes)
+{
+    return limit_bytes - used_bytes < limit_bytes / TIGHT_SHARE;
+}
+
+static bool is_far(int64_t told_bytes, int64_t used_bytes, int64_t limit_bytes)
+{
+    int64_t step = limit_bytes / USAGE_STEPS > MIB ? limit_bytes / USAGE_STEPS : MIB;
+    int64_t moved = used_bytes > told_bytes ? used_bytes - told_bytes : told_bytes - used_bytes;
+    return moved >= step ||
+           manage_is_full(told_bytes, limit_bytes) != manage_is_full(used_bytes, limit_bytes);
+}
+
+json_t *manage_usage(struct ctx *ctx, const json_t *before, int64_t used_bytes, int64_t limit_bytes,
+                     int64_t now_ms)
+{
+    int64_t told_bytes = json_int_or(before, "storageBytes", -1);
+    bool stale = !json_str(before, "observedAt") ||
+                 registry_time_passed(json_str(before, "observedAt"), now_ms - USAGE_STALE_MS);
+    if (told_bytes >= 0 && json_int_or(before, "limitBytes", -1) == limit_bytes &&
+        !is_far(told_bytes, used_bytes, limit_bytes) && (told_bytes == used_bytes || !stale))
+        return arena_json(ctx->arena, json_deep_copy(before));
+    char now[CLOCK_RFC3339_BYTES];
+    clock_rfc3339(now, now_ms, 0);
+    return arena_json(ctx->arena,
+                      json_pack("{s:I, s:I, s:s}", "storageBytes", (json_int_t)used_bytes,
+                                "limitBytes", (json_int_t)limit_bytes, "observedAt", now));
+}
+
+static const char *size_text(struct ctx *ctx, int64_t bytes)
+{
+    bool whole = bytes % GIB == 0;
+    return arena_printf(ctx->arena, "%lld %s", (long long)(bytes / (whole ? GIB : MIB)),
+                        whole ? "GiB" : "MiB");
+}
+
+struct registry_probe manage_quota_verdict(struct ctx *ctx, int64_t used_bytes, int64_t limit_bytes,
+                                           bool refused)
+{
+    const char *limit = size_text(ctx, limit_bytes);
+    bool full = manage_is_full(used_bytes, limit_bytes);
+    if (refused)
+        return (struct registry_probe){
+            "False", "AdminRefused",
+            arena_printf(ctx->arena,
+                         "%sHarbor does not take the kept password of its administrator: its "
+                         "projects keep the limits that they have, whatever becomes of %s",
+                         full ? "all of the storage is taken, and " : "", limit)};
+    if (full)
+        return (struct registry_probe){
+            "False", "Reached",
+            arena_printf(ctx->arena,
+                         "all of %s is taken: pushes are refused, pulls and deletions "
+                         "are not",
+                         limit)};
+    return (struct registry_probe){"True", "Held",
+                                   arena_printf(ctx->arena, "pushes beyond %s are refused", limit)};
+}
+
+/* ---- account ---- */
+
+struct registry_probe manage_account_verdict(struct ctx *ctx, int rc)
+{
+    const char *why = arena_strdup(ctx->arena, ctx->err.message);
+    if (rc == 0)
+        return (struct registry_probe){
+            "True", "AccountReady", "the operator's account logs in and may do its work, not more"};
+    if (rc == -ERR_TAKEN)
+        return (struct registry_probe){"False", "RobotTaken", why};
+    if (rc == -ERR_DENIED)
+        return (struct registry_probe){
+            "False", "AccountRefused",
+            "Harbor takes neither the operator's account nor the kept password of its "
+            "administrator, which could mend it"};
+    if (rc == -ERR_REFUSED || rc == -ERR_PROTOCOL)
+        return (struct registry_probe){"False", "AccountFailed", why};
+    return (struct registry_probe){0};
+}
+
+/* ---- garbage collection ---- */
+
+struct registry_probe manage_run_verdict(struct ctx *ctx, const struct harbor_gc_run *run)
+{
+    if (run->running)
+        return (struct registry_probe){0};
+    if (run->id == 0)
+        return (struct registry_probe){"Unknown", "NotYet", "none was due yet"};
+    if (run->failed)
+        return (struct registry_probe){"False", "RunFailed",
+                                       arena_printf(ctx->arena,
+                                                    "run %lld of Harbor's ended with the status %s",
+                                                    (long long)run->id, run->status)};
+    return (struct registry_probe){
+        "True", "Collected",
+        arena_printf(ctx->arena, "run %lld of Harbor's removed %lld blobs and %lld manifests",
+                     (long long)run->id, (long long)run->blobs, (long long)run->manifests)};
+}
+
+bool manage_collect_due(const struct harbor_gc_run *last, const char *made, int64_t interval_ms,
+                        int64_t now_ms)
+{
+    int64_t at_ms = 0;
+    if (interval_ms <= 0 || last->running)
+        return false;
+    const char *since = last->id ? last->updated : made;
+    if (!since || clock_parse_rfc3339(since, &at_ms) < 0)
+        at_ms = 0;
+    return now_ms - at_ms >= interval_ms;
+}
+
+int64_t manage_wait_ms(int64_t interval_ms, const struct manage_memory *memory)
+{
+    int64_t wait_ms = memory->tight ? interval_ms / TIGHT_SHARE : interval_ms;
+    if (wait_ms < WAIT_MIN_MS)
+        wait_ms = WAIT_MIN_MS;
+    int doublings = memory->failures < DOUBLINGS_MAX ? memory->failures : DOUBLINGS_MAX;
+    int64_t soon_ms = doublings ? (int64_t)SOON_MS << (doublings - 1) : wait_ms;
+    return soon_ms < wait_ms ? soon_ms : wait_ms;
+}
+
+/* ---- status ---- */
+
+static void set_run(json_t *status, const struct harbor_gc_run *run)
+{
+    char ended[CLOCK_RFC3339_BYTES];
+    int64_t ended_ms;
+    bool told = run->updated && clock_parse_rfc3339(run->updated, &ended_ms) == 0;
+    if (run->id == 0)
+        return;
+    json_put(status, "harbor.collection",
+             json_pack("{s:I, s:s, s:I, s:s*}", "id", (json_int_t)run->id, "status", run->status,
+                       "freedBytes", (json_int_t)(run->freed_bytes > 0 ? run->freed_bytes : 0),
+                       "endedAt", told ? clock_rfc3339(ended, ended_ms, 0) : NULL));
+}
+
+void registry_manage_status(struct ctx *ctx, const struct registry_scope *scope, json_t *status)
+{
+    const struct registry_manage *found = &scope->manage;
+    const struct {
+        const char *type;
+        const struct registry_probe *verdict;
+    } rows[] = {{"Managed", &found->account},
+                {"StorageQuota", &found->quota},
+                {"Collecting", &found->collection}};
+    for (size_t at = 0; at < ARRAY_SIZE(rows); at++) {
+        const struct registry_probe *verdict = rows[at].verdict;
+        if (!scope->probing || registry_closed(scope))
+            condition_remove(status, rows[at].type);
+        else if (verdict->status)
+            condition_set(ctx, status, rows[at].type, verdict->status, verdict->reason,
+                          scope->generation, "%s", verdict->message);
+    }
+    if (found->robot)
+        json_put(status, "harbor.robot", json_string(found->robot));
+    set_run(status, &found->run);
+    if (found->usage_known)
+        json_put(status, "usage",
+                 json_incref(manage_usage(ctx, json_at(status, "usage"), found->used_bytes,
+                                          found->limit_bytes, clock_wall_ms())));
+}

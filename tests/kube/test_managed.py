@@ -1,0 +1,177 @@
+"""What the operator does in a registry's Harbor: account, storage. The Harbor is tests/backends/harbor_replay.py, a recording."""
+
+import json
+
+import pytest
+from harness.harbor import ADMIN_PASSWORD, managed
+from harness.wait import eventually
+
+GIB = 1 << 30
+RIGHTS = {"quota/list", "garbage-collection/read", "garbage-collection/list", "garbage-collection/create", "garbage-collection/update"}
+
+
+@pytest.fixture(scope="module")
+def made(stack, tmp_path_factory):
+    with managed(stack, tmp_path_factory.mktemp) as found:
+        found[2].wait("True", "AccountReady", "Managed")
+        yield found
+
+
+@pytest.fixture
+def cell(made):
+    return made[0]
+
+
+@pytest.fixture
+def harbor(made):
+    """Without a customer's projects, and with the password that is kept."""
+    made[1].control(set={"admin": ADMIN_PASSWORD}, projects=[], config={"quota_per_project_enable": True})
+    return made[1]
+
+
+@pytest.fixture
+def registry(made, harbor):  # pylint: disable=unused-argument
+    made[2].spec(storageBytes=10 * GIB)
+    return made[2].wait("True", "Held", "StorageQuota")
+
+
+def robot(harbor):
+    found = harbor.control()["robots"]
+    assert len(found) == 1, "one account, whatever happened"
+    return found[0]
+
+
+def limits(harbor):
+    return [row["hard"]["storage"] for row in harbor.control()["quotas"].values()]
+
+
+def refused(harbor):
+    return harbor.control()["refused"].count("admin")
+
+
+def looked(harbor, looks=4):
+    before = harbor.looks()
+    eventually(lambda: harbor.looks() >= before + looks, 30, what=f"{looks} more looks")
+
+
+def quiet(registry, harbor):
+    before = registry.get()["metadata"]["resourceVersion"]
+    looked(harbor)
+    return registry.get()["metadata"]["resourceVersion"] == before
+
+
+def usage(registry):
+    return registry.get()["status"]["usage"]
+
+
+def test_the_account_is_a_robot_whose_secret_was_kept(cell, registry, harbor):
+    made = robot(harbor)
+    assert made["secret"] == cell.kept(registry.id)["robotSecret"] and set(made["rights"]) == RIGHTS
+    assert made["description"].startswith("flotilla:") and made["description"].endswith(f":{registry.id}")
+    assert registry.get()["status"]["harbor"]["robot"] == "robot$flotilla-operator"
+
+
+def test_looks_that_find_the_same_write_nothing(registry, harbor):
+    looked(harbor, 2)
+    assert quiet(registry, harbor)
+    before = {line for line in harbor.control()["seen"] if not line.split()[1] == "GET"}
+    looked(harbor)
+    assert {line for line in harbor.control()["seen"] if not line.split()[1] == "GET"} == before
+
+
+@pytest.mark.parametrize("damage", [{"secret": "Other1secret"}, {"disable": True}, {"rights": [["project", "list"]]}, None])
+def test_a_refused_account_is_mended(cell, registry, harbor, damage):
+    harbor.control(robot={str(robot(harbor)["id"]): damage})
+
+    def mended():
+        made = robot(harbor)
+        return made["secret"] == cell.kept(registry.id)["robotSecret"] and set(made["rights"]) == RIGHTS and not made["disable"]
+
+    eventually(mended, 30, what="the robot is as it was")
+    registry.wait("True", "AccountReady", "Managed")
+
+
+def test_a_stranger_of_that_name_is_left_alone(registry, harbor):
+    number = str(robot(harbor)["id"])
+    harbor.control(robot={number: {"description": "mine", "secret": "Other1secret"}})
+    registry.wait("False", "RobotTaken", "Managed").wait("True", "ReadyServing")
+    assert robot(harbor)["description"] == "mine" and robot(harbor)["secret"] == "Other1secret"
+    harbor.control(robot={number: None})
+    registry.wait("True", "AccountReady", "Managed")
+
+
+def test_pushes_beyond_the_storage_are_refused(registry, harbor):
+    harbor.control(projects=[[2 * GIB, -1], [GIB, -1]])
+    eventually(lambda: all(0 < limit <= 9 * GIB for limit in limits(harbor)), 30, what="limits")
+    assert 0 < harbor.control()["config"]["storage_per_project"] <= 10 * GIB
+    harbor.control(push=[1, 8 * GIB])
+    assert not harbor.control()["done"]
+    harbor.control(push=[1, 6 * GIB])
+    assert harbor.control()["done"]
+    eventually(lambda: sum(limits(harbor)) <= 12 * GIB, 30, what="limits follow what is stored")
+    harbor.control(push=[2, -GIB])
+    assert harbor.control()["done"], "deletions are never refused"
+
+
+def test_who_raises_a_limit_gets_it_back(registry, harbor):
+    harbor.control(projects=[[GIB, -1]])
+    eventually(lambda: 0 < limits(harbor)[0] <= 10 * GIB, 30)
+    harbor.control(projects=[[GIB, 1 << 50]])
+    eventually(lambda: 0 < limits(harbor)[0] <= 10 * GIB, 30, what="the limit is set again")
+    harbor.control(config={"quota_per_project_enable": False})
+    eventually(lambda: harbor.control()["config"]["quota_per_project_enable"], 30, what="quotas are on again")
+
+
+def test_a_full_registry_says_so_and_a_larger_plan_ends_it(cell, registry, harbor):
+    harbor.control(projects=[[10 * GIB, -1]])
+    registry.wait("False", "Reached", "StorageQuota").wait("True", "ReadyServing")
+    harbor.control(push=[1, 1])
+    assert not harbor.control()["done"]
+    eventually(lambda: "Reached" in registry.events(), 10)
+    registry.spec(storageBytes=20 * GIB)
+    registry.wait("True", "Held", "StorageQuota")
+    harbor.control(push=[1, 9 * GIB])
+    assert harbor.control()["done"]
+    assert cell.stack.kubectl("get", "reg", "-n", registry.namespace, "-o", "wide").split("\n")[0].count("STORED") == 1
+    registry.spec(storageBytes=None)
+    eventually(lambda: usage(registry)["limitBytes"] == 100 * GIB, 30, what="what its size allows")
+
+
+def test_usage_is_told_in_steps(registry, harbor):
+    harbor.control(projects=[[GIB, -1]])
+    eventually(lambda: usage(registry)["storageBytes"] == GIB, 30)
+    assert usage(registry)["limitBytes"] == 10 * GIB
+    harbor.control(push=[1, 5 << 20])
+    assert quiet(registry, harbor), "less than a hundredth of the limit"
+    harbor.control(push=[1, 200 << 20])
+    eventually(lambda: usage(registry)["storageBytes"] == GIB + (205 << 20), 30)
+
+
+def test_a_customer_who_changes_the_admin_password_keeps_his_limits(cell, registry, harbor):
+    harbor.control(projects=[[GIB, -1]])
+    eventually(lambda: 0 < limits(harbor)[0] <= 10 * GIB, 30)
+    before = limits(harbor)
+    harbor.control(set={"admin": "Customers1own"})
+    registry.spec(storageBytes=5 * GIB)
+    registry.wait("False", "AdminRefused", "StorageQuota").wait("True", "AccountReady", "Managed").wait("True", "ReadyServing")
+    tries = refused(harbor)
+    harbor.control(push=[1, GIB])
+    eventually(lambda: usage(registry)["storageBytes"] == 2 * GIB, 30, what="what is stored is told all the same")
+    looked(harbor)
+    assert limits(harbor) == before and refused(harbor) == tries, "one wrong password a day: it locks the name"
+    secret = {"stringData": {"adminPassword": "Customers1own"}}
+    cell.patch("secret", f"registry-{registry.id}", secret, "flotilla-system")
+    registry.wait("True", "Held", "StorageQuota")
+    assert limits(harbor)[0] <= 5 * GIB
+    cell.patch("secret", f"registry-{registry.id}", {"stringData": {"adminPassword": ADMIN_PASSWORD}}, "flotilla-system")
+
+
+def test_a_closed_registry_says_nothing_of_its_harbor(registry, harbor):
+    registry.spec(lifecycle="Closed", purgeAfter="2090-01-01T00:00:00Z")
+    registry.wait("False", "Closed")
+    asked = json.dumps(harbor.control()["seen"])
+    types = {row["type"] for row in registry.get()["status"]["conditions"]}
+    assert not types & {"Managed", "StorageQuota", "Collecting"} and usage(registry)
+    assert json.dumps(harbor.control()["seen"]) == asked
+    registry.spec(lifecycle="Active", purgeAfter=None)
+    registry.wait("True", "AccountReady", "Managed")

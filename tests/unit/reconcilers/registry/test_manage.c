@@ -1,0 +1,246 @@
+/* The rules by which the operator judges what it finds inside a Harbor. */
+#include "tests/unit/test.h"
+
+#include "reconcilers/engine/conditions.h"
+#include "reconcilers/registry/scope.h"
+#include "server/base/cleanup.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+#include <string.h>
+
+#define NOW_MS INT64_C(1800000000000) /* 2027-01-15T08:00:00Z */
+#define JUST_NOW "2027-01-15T07:59:00Z"
+#define TWO_HOURS_AGO "2027-01-15T06:00:00Z"
+#define MIB (INT64_C(1) << 20)
+#define GIB (INT64_C(1) << 30)
+
+static void limit__is_the_specs_or_the_sizes(void **state)
+{
+    struct ctx *ctx = *state;
+    json_t *size = arena_json(ctx->arena, json_pack("{s:i}", "storageGiB", 3));
+    const struct registry_spec own = {.storage_bytes = 5 * MIB}, none = {.storage_bytes = -1};
+    assert_int_equal(manage_limit_bytes(&own, size), 5 * MIB);
+    assert_int_equal(manage_limit_bytes(&none, size), 3 * GIB);
+}
+
+static void usage__is_told_in_steps(void **state)
+{
+    static const struct {
+        int64_t told, told_limit;
+        const char *at;
+        int64_t used, limit;
+        bool anew;
+    } rows[] = {
+        {-1, 0, NULL, 0, 10 * GIB, true},
+        {GIB, 10 * GIB, JUST_NOW, GIB, 10 * GIB, false},
+        {GIB, 10 * GIB, TWO_HOURS_AGO, GIB, 10 * GIB, false}, /* for ever, while nothing changes */
+        {GIB, 10 * GIB, JUST_NOW, GIB + 1, 10 * GIB, false},
+        {GIB, 10 * GIB, TWO_HOURS_AGO, GIB + 1, 10 * GIB, true},
+        {GIB, 10 * GIB, NULL, GIB + 1, 10 * GIB, true},
+        {GIB, 10 * GIB, JUST_NOW, GIB + 10 * GIB / 100, 10 * GIB, true},
+        {GIB, 10 * GIB, JUST_NOW, GIB - 10 * GIB / 100, 10 * GIB, true},
+        {GIB, 10 * GIB, JUST_NOW, GIB, 20 * GIB, true},
+        {10 * GIB - 2 * MIB, 10 * GIB, JUST_NOW, 10 * GIB, 10 * GIB, true}, /* full */
+        {10 * GIB, 10 * GIB, JUST_NOW, 10 * GIB - 2 * MIB, 10 * GIB, true},
+        {0, 10 * MIB, JUST_NOW, MIB - 1, 10 * MIB, false}, /* a step has at least 1 MiB */
+        {0, 10 * MIB, JUST_NOW, MIB, 10 * MIB, true},
+    };
+    struct ctx *ctx = *state;
+    for (size_t at = 0; at < ARRAY_SIZE(rows); at++) {
+        json_t *before =
+            rows[at].told < 0
+                ? NULL
+                : arena_json(ctx->arena,
+                             json_pack("{s:I, s:I, s:s*}", "storageBytes",
+                                       (json_int_t)rows[at].told, "limitBytes",
+                                       (json_int_t)rows[at].told_limit, "observedAt", rows[at].at));
+        const json_t *found = manage_usage(ctx, before, rows[at].used, rows[at].limit, NOW_MS);
+        if (json_equal(found, before) == rows[at].anew)
+            fail_msg("row %zu", at);
+        if (!rows[at].anew)
+            continue;
+        assert_int_equal(json_int_or(found, "storageBytes", -1), rows[at].used);
+        assert_int_equal(json_int_or(found, "limitBytes", -1), rows[at].limit);
+        assert_string_equal(json_str(found, "observedAt"), "2027-01-15T08:00:00Z");
+    }
+}
+
+static void quota__by_rows(void **state)
+{
+    static const struct {
+        int64_t used, limit;
+        bool refused;
+        const char *status, *reason, *words;
+        bool tight;
+    } rows[] = {
+        {0, 10 * GIB, false, "True", "Held", "beyond 10 GiB", false},
+        {9 * GIB, 10 * GIB, false, "True", "Held", "beyond 10 GiB", false},
+        {9 * GIB + 1, 10 * GIB, false, "True", "Held", "beyond 10 GiB", true},
+        {10 * GIB - MIB, 10 * GIB, false, "True", "Held", "beyond 10 GiB", true},
+        {10 * GIB - MIB + 1, 10 * GIB, false, "False", "Reached", "all of 10 GiB", true},
+        {30 * GIB, 10 * MIB, false, "False", "Reached", "all of 10 MiB", true},
+        {0, 10 * GIB, true, "False", "AdminRefused", "whatever becomes of 10 GiB", false},
+        {11 * GIB, 10 * GIB, true, "False", "AdminRefused", "all of the storage is taken", true},
+    };
+    struct ctx *ctx = *state;
+    for (size_t at = 0; at < ARRAY_SIZE(rows); at++) {
+        const struct registry_probe verdict =
+            manage_quota_verdict(ctx, rows[at].used, rows[at].limit, rows[at].refused);
+        assert_string_equal(verdict.status, rows[at].status);
+        assert_string_equal(verdict.reason, rows[at].reason);
+        if (!strstr(verdict.message, rows[at].words))
+            fail_msg("row %zu: %s", at, verdict.message);
+        assert_int_equal(manage_is_tight(rows[at].used, rows[at].limit), rows[at].tight);
+    }
+}
+
+static void account__by_rows(void **state)
+{
+    static const struct {
+        int rc;
+        const char *status, *reason; /* NULL = no news */
+    } rows[] = {
+        {0, "True", "AccountReady"},
+        {-ERR_TAKEN, "False", "RobotTaken"},
+        {-ERR_DENIED, "False", "AccountRefused"},
+        {-ERR_REFUSED, "False", "AccountFailed"},
+        {-ERR_PROTOCOL, "False", "AccountFailed"},
+        {-ERR_UNAVAILABLE, NULL, NULL},
+        {-ERR_TIMEOUT, NULL, NULL},
+        {-ERR_LEASE_LOST, NULL, NULL},
+    };
+    struct ctx *ctx = *state;
+    for (size_t at = 0; at < ARRAY_SIZE(rows); at++) {
+        err_set(ctx, ERR_REFUSED, NULL, "row %zu", at);
+        const struct registry_probe verdict = manage_account_verdict(ctx, rows[at].rc);
+        err_clear(ctx);
+        assert_true(str_equal(verdict.status, rows[at].status));
+        assert_true(str_equal(verdict.reason, rows[at].reason));
+        if (str_equal(verdict.reason, "RobotTaken") || str_equal(verdict.reason, "AccountFailed"))
+            assert_non_null(strstr(verdict.message, "row"));
+    }
+}
+
+static void run__by_rows(void **state)
+{
+    static const struct {
+        struct harbor_gc_run run;
+        const char *status, *reason;
+    } rows[] = {
+        {{.id = 0, .status = ""}, "Unknown", "NotYet"},
+        {{.id = 4, .status = "Running", .running = true}, NULL, NULL},
+        {{.id = 4, .status = "Error", .failed = true}, "False", "RunFailed"},
+        {{.id = 4, .status = "Success", .blobs = 3, .manifests = 1}, "True", "Collected"},
+    };
+    struct ctx *ctx = *state;
+    for (size_t at = 0; at < ARRAY_SIZE(rows); at++) {
+        const struct registry_probe verdict = manage_run_verdict(ctx, &rows[at].run);
+        assert_true(str_equal(verdict.status, rows[at].status));
+        assert_true(str_equal(verdict.reason, rows[at].reason));
+    }
+    assert_string_equal(manage_run_verdict(ctx, &rows[3].run).message,
+                        "run 4 of Harbor's removed 3 blobs and 1 manifests");
+}
+
+static void collection__comes_an_interval_after_the_last(void **state)
+{
+    static const struct {
+        struct harbor_gc_run last;
+        const char *made;
+        int64_t interval_ms;
+        bool due;
+    } rows[] = {
+        {{0}, JUST_NOW, 3600000, false},
+        {{0}, TWO_HOURS_AGO, 3600000, true},
+        {{0}, TWO_HOURS_AGO, 0, false}, /* none is wanted */
+        {{.id = 1, .updated = JUST_NOW}, TWO_HOURS_AGO, 3600000, false},
+        {{.id = 1, .updated = TWO_HOURS_AGO}, TWO_HOURS_AGO, 3600000, true},
+        {{.id = 1, .updated = TWO_HOURS_AGO, .running = true}, TWO_HOURS_AGO, 3600000, false},
+        {{.id = 1, .updated = TWO_HOURS_AGO, .failed = true}, TWO_HOURS_AGO, 3600000, true},
+        {{.id = 1, .updated = "soon"}, JUST_NOW, 3600000, true},
+        {{.id = 1, .updated = NULL}, JUST_NOW, 3600000, true},
+        {{.id = 1, .updated = "2099-01-01T00:00:00Z"}, JUST_NOW, 3600000, false},
+    };
+    (void)state;
+    for (size_t at = 0; at < ARRAY_SIZE(rows); at++)
+        if (manage_collect_due(&rows[at].last, rows[at].made, rows[at].interval_ms, NOW_MS) !=
+            rows[at].due)
+            fail_msg("row %zu", at);
+}
+
+static void wait__is_bounded(void **state)
+{
+    static const struct {
+        int64_t interval_ms;
+        struct manage_memory memory;
+        int64_t wait_ms;
+    } rows[] = {
+        {300000, {0}, 300000},
+        {300000, {.tight = true}, 30000},
+        {300000, {.failures = 1}, 5000},
+        {300000, {.failures = 2}, 10000},
+        {300000, {.failures = 7}, 300000},
+        {86400000, {.failures = 1000000}, 640000},
+        {300000, {.failures = 7, .tight = true}, 30000},
+        {100, {.tight = true}, 100},
+    };
+    (void)state;
+    for (size_t at = 0; at < ARRAY_SIZE(rows); at++)
+        assert_int_equal(manage_wait_ms(rows[at].interval_ms, &rows[at].memory), rows[at].wait_ms);
+}
+
+static const char *reason_of(const json_t *status, const char *type)
+{
+    return json_str(condition_get(status, type), "reason");
+}
+
+/* What a look did not find stays; what nobody asks for any more goes; what a stranger's Harbor says
+ * is bounded. */
+static void status__tells_only_news(void **state)
+{
+    struct ctx *ctx = *state;
+    json_t *status = arena_json(ctx->arena, json_object());
+    struct registry_scope scope = {
+        .probing = true,
+        .manage = {.account = {"True", "AccountReady", "x"},
+                   .collection = {"Unknown", "NotYet", "x"},
+                   .robot = "robot$a",
+                   .usage_known = true,
+                   .used_bytes = 5,
+                   .limit_bytes = GIB,
+                   .run = {.id = 7, .status = "Success", .freed_bytes = -3, .updated = "<html>"}}};
+    registry_manage_status(ctx, &scope, status);
+    assert_string_equal(reason_of(status, "Managed"), "AccountReady");
+    assert_null(reason_of(status, "StorageQuota"));
+    assert_string_equal(json_str(status, "harbor.robot"), "robot$a");
+    assert_int_equal(json_int_or(status, "harbor.collection.freedBytes", -1), 0);
+    assert_null(json_str(status, "harbor.collection.endedAt"));
+    assert_int_equal(json_int_or(status, "usage.storageBytes", -1), 5);
+
+    json_t *before = arena_json(ctx->arena, json_deep_copy(status));
+    scope.manage = (struct registry_manage){0};
+    registry_manage_status(ctx, &scope, status);
+    assert_true(json_equal(status, before));
+
+    scope.spec.lifecycle = REGISTRY_CLOSED;
+    registry_manage_status(ctx, &scope, status);
+    assert_null(reason_of(status, "Managed"));
+    assert_null(reason_of(status, "Collecting"));
+    assert_int_equal(json_int_or(status, "usage.storageBytes", -1), 5);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(limit__is_the_specs_or_the_sizes),
+        TEST(usage__is_told_in_steps),
+        TEST(quota__by_rows),
+        TEST(account__by_rows),
+        TEST(run__by_rows),
+        TEST(collection__comes_an_interval_after_the_last),
+        TEST(wait__is_bounded),
+        TEST(status__tells_only_news),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
