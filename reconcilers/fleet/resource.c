@@ -19,8 +19,9 @@ static const struct verdict_row rows[] = {
 
 /* Members of spec that a row may lack and a custom resource may have, without a default in the CRD.
  * A member with a default must be in the row's object: else it would look like an edit. */
-static const char *const optional_members[] = {"purgeAfter", "backends",       "components",
-                                               "exposure",   "adminSecretRef", "credentials"};
+static const char *const optional_members[] = {"purgeAfter",  "backends",       "components",
+                                               "exposure",    "adminSecretRef", "credentials",
+                                               "storageBytes"};
 
 const struct verdict_row *verdict_row(enum verdict verdict)
 {

@@ -41,6 +41,7 @@ SELECT r.id,
                          FROM jsonb_array_elements(s.conditions) AS c)
                END,
                'url', 'https://' || (r.spec ->> 'host')),
+           'usage', s.usage,
            'currentOperations', coalesce(
                (SELECT jsonb_agg(jsonb_build_object(
                            'id', o.id, 'kind', o.kind, 'status', o.status,

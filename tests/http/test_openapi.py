@@ -69,6 +69,13 @@ def test_what_is_served_is_the_file(service):
     assert service.provider.get("/openapi.json").json == DOCUMENT
 
 
+def usage_of_a_cell():
+    """Its members are the cell's: they walk through as they are."""
+    crd = yaml.safe_load((REPO / "crds/registries.yaml").read_text(encoding="utf-8"))
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return set(schema["properties"]["status"]["properties"]["usage"]["properties"])
+
+
 def test_answers_have_the_documented_members(service, tenant):
     properties = DOCUMENT["components"]["schemas"]["Registry"]["properties"]
     answer = tenant.create()
@@ -76,5 +83,6 @@ def test_answers_have_the_documented_members(service, tenant):
     assert set(registry) == set(properties)
     for part in ("spec", "status"):
         assert set(registry[part]) == set(properties[part]["properties"])
+    assert set(properties["usage"]["properties"]) == usage_of_a_cell()
     operation = tenant.api.get(answer.headers["Operation-Location"]).json
     assert set(operation) == set(DOCUMENT["components"]["schemas"]["Operation"]["properties"])

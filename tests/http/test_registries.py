@@ -51,6 +51,16 @@ def test_messages_about_the_providers_servers_are_the_providers(service, tenant)
     assert "10.0.0.5" in service.provider.get(path).json["status"]["message"]
 
 
+def test_what_is_stored_is_shown(service, tenant):
+    registry = tenant.create().json
+    assert registry["usage"] is None
+    told = '{"storageBytes": 5368709120, "limitBytes": 107374182400, "observedAt": "2026-11-28T10:00:00Z"}'
+    service.database.query("UPDATE registry_status SET usage = %s WHERE registry_id = %s", told, registry["id"], role="fleet")
+    path = f"{tenant.path}/registries/{registry['id']}"
+    for body in (tenant.api.get(path).json, tenant.api.get(f"{tenant.path}/registries").json["items"][-1]):
+        assert body["usage"]["storageBytes"] == 5 << 30 and body["usage"]["limitBytes"] == 100 << 30
+
+
 def test_patch_supersedes_and_coalesces(service, tenant):
     registry = tenant.create().json
     path = f"{tenant.path}/registries/{registry['id']}"

@@ -97,6 +97,21 @@ def test_close_is_published_collected_and_undone(fleet, make):
     assert "purgeAfter" not in row.live()["spec"] and row.revision() == generation + 1
 
 
+def test_what_is_stored_is_collected(fleet, make):
+    row = make("usage")
+    published(row)
+    row.operate()
+    eventually(lambda: row.status("phase") == "ready")
+    assert row.status("usage") is None
+    told = {"storageBytes": 5 << 30, "limitBytes": 100 << 30, "observedAt": "2026-11-28T10:00:00Z"}
+    row.patch({"status": {"usage": told}}, "--subresource=status")
+    eventually(lambda: row.status("usage") == told)
+    row.patch({"status": {"usage": None}}, "--subresource=status")
+    row.operate("Closed", "False")
+    eventually(lambda: row.status("phase") != "ready")
+    assert row.status("usage") == told, "the last that is known"
+
+
 def test_an_edit_by_hand_is_reverted_with_an_event(fleet, make):
     row = make("drift")
     settled(row, 1)
@@ -104,8 +119,8 @@ def test_an_edit_by_hand_is_reverted_with_an_event(fleet, make):
     eventually(lambda: row.live()["spec"]["size"] == "S")
     events = json.loads(row.kubectl("get", "events.events.k8s.io", "-o", "json"))["items"]
     assert [e["reason"] for e in events] == ["DriftReverted"]
-    row.patch({"spec": {"purgeAfter": "2099-01-01T00:00:00Z"}})
-    eventually(lambda: "purgeAfter" not in row.live()["spec"])
+    row.patch({"spec": {"purgeAfter": "2099-01-01T00:00:00Z", "storageBytes": 1 << 50}})
+    eventually(lambda: not {"purgeAfter", "storageBytes"} & set(row.live()["spec"]))
     assert row.get("generation") == 1
 
 

@@ -105,6 +105,19 @@ static void test_project__long_messages_are_cut_between_characters(void **state)
     assert_true(values <= PROJECTION_MAX_BYTES);
 }
 
+/* A cell whose operator asks no Harbor tells none: then nothing is said, and nothing written. */
+static void test_project__usage_is_told_as_it_is(void **state)
+{
+    struct ctx *ctx = *state;
+    json_t *object = object_of(ctx, &seen[1]);
+    json_t *without = project(ctx, object, false);
+    assert_null(json_at(without, "usage"));
+    json_put(object, "status.usage.storageBytes", json_integer(7));
+    json_t *with = project(ctx, object, false);
+    assert_int_equal(json_int_or(with, "usage.storageBytes", -1), 7);
+    assert_string_not_equal(json_str(with, "hash"), json_str(without, "hash"));
+}
+
 static void test_project__gone(void **state)
 {
     struct ctx *ctx = *state;
@@ -119,6 +132,7 @@ int main(void)
         TEST(test_project__phase_and_health),
         TEST(test_project__equal_objects_have_equal_hashes),
         TEST(test_project__long_messages_are_cut_between_characters),
+        TEST(test_project__usage_is_told_as_it_is),
         TEST(test_project__gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
