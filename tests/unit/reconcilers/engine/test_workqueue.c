@@ -91,8 +91,8 @@ static void test_ready_key_forgets_its_timer(void **state)
 static void test_events_go_before_the_clock_but_do_not_starve_it(void **state)
 {
     (void)state;
-    static const char *const order[] = {"event 1", "lifted", "event 2", "clock 1",
-                                        "event 3", "clock 2"};
+    static const char *const order[] = {"event 1", "lifted",  "event 2",
+                                        "clock 1", "event 3", "clock 2"};
     struct workqueue *queue = workqueue_new("test", 1000);
     workqueue_add_after(queue, "clock 1", 0);
     workqueue_add_after(queue, "lifted", 0);
