@@ -108,6 +108,8 @@ struct postgres_health {
     bool ours;
     bool superuser, reaches_all; /* reaches_all: CREATEROLE of PostgreSQL <= 15 */
     const char *open_databases;  /* "postgres, template1": every role may connect; NULL = none */
+    bool lends_locks; /* every role may connect to where we lock, and the administrator could end it
+                       */
 };
 
 /* Logs in, sets the pool's owner mark if it has none, and tells whose it is. */

@@ -13,6 +13,7 @@
 
 enum { VERSION_CREATEROLE_BOUNDED = 160000, MARKED_MAX = 200000 };
 
+/* Advisory locks are a database's: who may connect to ours may take them, or never let go. */
 static const char facts_sql[] =
     "SELECT current_setting('server_version_num') AS number,"
     " split_part(current_setting('server_version'), ' ', 1) AS version,"
@@ -20,7 +21,11 @@ static const char facts_sql[] =
     " (SELECT left(string_agg(datname, ', ' ORDER BY datname), 200) FROM pg_database"
     "  WHERE datallowconn AND EXISTS"
     "  (SELECT FROM aclexplode(coalesce(datacl, acldefault('d', datdba)))"
-    "   WHERE grantee = 0 AND privilege_type = 'CONNECT')) AS open_databases"
+    "   WHERE grantee = 0 AND privilege_type = 'CONNECT')) AS open_databases,"
+    " EXISTS (SELECT FROM pg_database,"
+    "  aclexplode(coalesce(datacl, acldefault('d', datdba)))"
+    "  WHERE datname = current_database() AND grantee = 0 AND privilege_type = 'CONNECT'"
+    "   AND pg_has_role(current_user, datdba, 'USAGE')) AS lends_locks"
     " FROM pg_roles WHERE rolname = current_user";
 
 /* One transaction under a lock of its own: two first visitors must not both win. */
@@ -49,6 +54,7 @@ static int check(struct ctx *ctx, const struct postgres_pool *pool, struct pg *s
         .version = pg_field(&rows, 0, "version"),
         .superuser = str_equal(pg_field(&rows, 0, "rolsuper"), "t"),
         .open_databases = pg_field(&rows, 0, "open_databases"),
+        .lends_locks = str_equal(pg_field(&rows, 0, "lends_locks"), "t"),
     };
     health.reaches_all =
         str_equal(pg_field(&rows, 0, "rolcreaterole"), "t") &&

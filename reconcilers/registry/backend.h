@@ -67,6 +67,8 @@ struct pool_health {
     const char *version; /* NULL: the server does not tell */
     const char *owner;   /* the pool's mark; NULL: it carries none */
     bool ours;
+    const char *blocked,
+        *blocked_why; /* no new registry may come: reason and message; NULL = none */
     struct pool_warning warnings[POOL_WARNINGS_MAX]; /* ends at one without type */
 };
 

@@ -139,6 +139,19 @@ static struct pool_warning openness(struct ctx *ctx, const struct postgres_healt
                      health->open_databases)};
 }
 
+/*
+ * The database in which identities are locked is not ours to change: the provider made it, and may
+ * have let others in on purpose. Nobody new comes before it is shut; where only others could shut
+ * it, that would wait for ever, and the warning has to do.
+ */
+static const char *blocked_why(struct ctx *ctx, const struct postgres_pool *access)
+{
+    return arena_printf(ctx->arena,
+                        "every role may connect to '%s' and take the locks that guard registries: "
+                        "REVOKE CONNECT ON DATABASE \"%s\" FROM PUBLIC",
+                        access->maintenance, access->maintenance);
+}
+
 static int check(struct ctx *ctx, struct kube *kube, const struct registry_operator *home,
                  const json_t *pool, struct pool_health *ret)
 {
@@ -150,6 +163,8 @@ static int check(struct ctx *ctx, struct kube *kube, const struct registry_opera
         .version = health.version,
         .owner = health.owner,
         .ours = health.ours,
+        .blocked = health.lends_locks ? "OpenToAll" : NULL,
+        .blocked_why = blocked_why(ctx, &access),
         .warnings = {powers(&health), openness(ctx, &health)},
     };
     return 0;

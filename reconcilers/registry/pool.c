@@ -17,7 +17,17 @@ struct pool_scope {
 
 static const char *health_reason(const struct pool_health *health)
 {
-    return health->ours ? "Healthy" : "OwnedByOtherCluster";
+    if (!health->ours)
+        return "OwnedByOtherCluster";
+    return health->blocked ? health->blocked : "Healthy";
+}
+
+static const char *health_message(const struct pool_health *health)
+{
+    if (!health->ours)
+        return "the server carries the mark of another cluster; no slot is used";
+    return health->blocked ? health->blocked_why
+                           : "the administrator logs in, and the server is ours";
 }
 
 /* What was checked and what was found: it counts only while the status says the same. */
@@ -80,10 +90,8 @@ static void set_health(struct ctx *ctx, const struct pass *pass, int64_t generat
         json_put(pass->status, "serverVersion", json_string(health->version));
     if (health->owner)
         json_put(pass->status, "ownerMark", json_string(health->owner));
-    condition_set(ctx, pass->status, "Ready", health->ours ? "True" : "False",
-                  health_reason(health), generation, "%s",
-                  health->ours ? "the administrator logs in, and the server is ours"
-                               : "the server carries the mark of another cluster; no slot is used");
+    condition_set(ctx, pass->status, "Ready", health->ours && !health->blocked ? "True" : "False",
+                  health_reason(health), generation, "%s", health_message(health));
     for (int at = 0; at < POOL_WARNINGS_MAX && health->warnings[at].type; at++) {
         const struct pool_warning *warning = &health->warnings[at];
         condition_set(ctx, pass->status, warning->type, warning->status, warning->reason,

@@ -392,6 +392,51 @@ def test_pool_tells_which_databases_are_open_to_all(cell):
     eventually(lambda: openness() == ("NoneOpen", False), 15)
 
 
+def test_pool_whose_locks_everybody_may_take_gets_nobody_further(cell):
+    def ready(name):
+        cell.patch("backendpool", name, {"spec": {"slots": int(cell.get("backendpool", name)["spec"]["slots"]) + 1}})  # asked at once
+
+        def told():
+            item = cell.get("backendpool", name)
+            found = {c["type"]: c for c in item["status"]["conditions"]}["Ready"]
+            return found["observedGeneration"] == item["metadata"]["generation"] and (found["reason"], found["message"])
+
+        return eventually(told, 20)
+
+    cell.sql("CREATE DATABASE lent OWNER flotilla_admin")  # CREATE DATABASE lets everybody in
+    pool_of(cell, "PostgreSQL", "lent", maintenanceDatabase="lent")
+    reason, message = ready("lent")
+    assert reason == "OpenToAll" and 'REVOKE CONNECT ON DATABASE "lent" FROM PUBLIC' in message
+    backends = {**PINNED, "postgresql": {"pool": "lent"}}
+    registry = cell.registry(cell.namespace(), backends=backends).wait("False", "PoolMissing", "BackendsReady")
+    cell.sql("REVOKE CONNECT ON DATABASE lent FROM PUBLIC")
+    assert ready("lent")[0] == "Healthy"
+    registry.ready()
+    cell.sql("GRANT CONNECT ON DATABASE lent TO PUBLIC")
+    assert ready("lent")[0] == "OpenToAll"
+    registry.spec(size="M", deletionPolicy="Delete")
+    registry.ready()  # who is there goes on
+    registry.delete()
+    cell.stack.kubectl("delete", "backendpool", "lent")
+    cell.sql("DROP DATABASE lent WITH (FORCE)")
+
+
+def test_pool_whose_locks_only_others_could_guard_warns(cell):
+    cell.sql("CREATE DATABASE theirs")
+    cell.sql("CREATE TABLE flotilla_owner (one boolean PRIMARY KEY DEFAULT true, cell text NOT NULL);"
+             "INSERT INTO flotilla_owner (cell) VALUES (%s); GRANT SELECT ON flotilla_owner TO flotilla_admin",
+             cell.get("namespace", "kube-system")["metadata"]["uid"], database="theirs")
+    pool_of(cell, "PostgreSQL", "theirs", maintenanceDatabase="theirs")
+
+    def told():
+        conditions = {c["type"]: c for c in cell.get("backendpool", "theirs")["status"]["conditions"]}
+        return conditions["Ready"]["reason"], conditions["OpenToAll"]["reason"]
+
+    eventually(lambda: told() == ("Healthy", "PublicConnect"), 20)
+    cell.stack.kubectl("delete", "backendpool", "theirs")
+    cell.sql("DROP DATABASE theirs WITH (FORCE)")
+
+
 def test_full_pool_says_so(cell):
     pool_of(cell, "PostgreSQL", "tiny", slots=1)
     one = cell.registry(cell.namespace(), backends={"postgresql": {"pool": "tiny"}}).ready()
