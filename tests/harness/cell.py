@@ -170,22 +170,10 @@ def pool_of(cell, kind, name, slots=50, **spec):
         cell.apply(item)
 
 
-def forget_registries(stack):
-    """Takes away what other modules of this session left in the cluster, and leaves its externals. An operator with
-    --harbor-address asks one Harbor for every registry that it sees: it must see its own only."""
-    left = stack.get("registries", "-A")["items"]
-    if left:
-        stack.kubectl("delete", "registries", "-A", "--all", "--wait=false")
-    for item in left:
-        where = (item["metadata"]["name"], "-n", item["metadata"]["namespace"])
-        stack.kubectl("patch", "registry", *where, "--type=merge", "-p", '{"metadata": {"finalizers": null}}', check=False)
-    eventually(lambda: not stack.get("registries", "-A")["items"], 30, what="registries of other modules gone")
-
-
 @contextlib.contextmanager
 def running(stack, env, directory):
     """One operator, with a pool of each type, whose end is part of what is tested. What earlier tests left goes first:
-    forty registries of theirs, verified each second, would take a processor."""
+    forty registries of theirs, verified each second, would take a processor, and be asked for at one's own Harbor."""
     sweep(world.World(stack, directory), Cluster(stack))
     made = Cell(stack)
     for kind, name in POOLS.items():

@@ -7,7 +7,7 @@ import sys
 import urllib.request
 
 from . import REPO
-from .cell import VERIFY_MS, forget_registries, running
+from .cell import VERIFY_MS, running
 
 PROBE_MS = 200
 LOOK_MS = 300
@@ -51,7 +51,6 @@ def probing(stack, directory, harbor, **more):
 def managed(stack, make_directory, **more):
     """(cell, harbor, registry): one Registry of a Harbor, whose first admin password is the recording's."""
     harbor = Harbor()
-    forget_registries(stack)
     try:
         with running(stack, probing(stack, make_directory("cell"), harbor, **more), make_directory("operate")) as cell:
             namespace = cell.namespace("managed")
