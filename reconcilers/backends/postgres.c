@@ -1,5 +1,5 @@
 /*
- * Create, update and remove a registry's role and database. A database is made closed (no
+ * Create and update a registry's role and database. A database is made closed (no
  * connections, limit 0) and opened only when its rights are set and read back; the role is made
  * without LOGIN and gets it last. Closing is one flag: NOLOGIN, then its sessions are ended. What a
  * step needs is read from the state that observe() found, so that a converged pair costs no write.
@@ -147,12 +147,6 @@ static const struct step role_steps[] = {
     {CALL_PG_ROLE_ALTER, set_role, "LOGIN or NOLOGIN, the limit, no more powers than needed"},
     {0},
 };
-static const struct step join_steps[] = {
-    {CALL_PG_ROLE_ALTER, join_role,
-     "to end the role's sessions the administrator must be a member"},
-    {0},
-};
-
 /* Runs what is needed; the state is read again after each change. */
 static int run_steps(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
                      struct postgres_state *state, const struct step *steps)
@@ -329,7 +323,7 @@ static int end_sessions(struct ctx *ctx, struct postgres *pg, const struct postg
 {
     int64_t until = clock_boottime_ms() + END_SESSIONS_MS;
     if (postgres_sessions_shut(want, state) > 0)
-        TRY(run_steps(ctx, pg, want, state, join_steps));
+        TRY(postgres_join(ctx, pg, state));
     while (postgres_sessions_shut(want, state) > 0) {
         if (clock_boottime_ms() >= until)
             return err_set(ctx, ERR_UNAVAILABLE, "SessionsRemain", "%d sessions of '%s' do not end",
@@ -364,7 +358,7 @@ static int set_roles(struct ctx *ctx, struct postgres *pg, const struct postgres
         return rc;
     log_failure(ctx, arena_printf(ctx->arena, "ending the sessions of '%s' first", pg->name));
     err_clear(ctx);
-    TRY(run_steps(ctx, pg, want, state, join_steps));
+    TRY(postgres_join(ctx, pg, state));
     TRY(postgres_terminate(ctx, pg, want));
     return try_roles(ctx, pg, want, state);
 }
@@ -397,28 +391,4 @@ int postgres_update(struct ctx *ctx, struct postgres *pg, const struct postgres_
     TRY(prove_logins(ctx, pg, want));
     TRY(end_sessions(ctx, pg, want, state));
     return read_back(ctx, pg, want, state);
-}
-
-/* ---- remove ---- */
-
-int postgres_remove(struct ctx *ctx, struct postgres *pg)
-{
-    struct postgres_state state;
-    const struct postgres_want want = {.identity = pg->identity};
-    const char *name = pg_identifier(ctx, pg->admin, pg->name);
-    TRY(postgres_observe(ctx, pg, &state));
-    if (state.role)
-        TRY(run_steps(ctx, pg, &want, &state, join_steps));
-    if (state.database)
-        TRY(session_alter(ctx, CALL_PG_DATABASE_DROP, pg,
-                          arena_printf(ctx->arena, "DROP DATABASE %s WITH (FORCE)", name)));
-    TRY(postgres_turns_drop(ctx, pg, &state));
-    if (state.role)
-        TRY(session_alter(ctx, CALL_PG_ROLE_DROP, pg,
-                          arena_printf(ctx->arena, "DROP ROLE %s", name)));
-    TRY(postgres_observe(ctx, pg, &state));
-    if (state.role || state.database)
-        return err_set(ctx, ERR_REFUSED, "ReadBack", "'%s' is still there after it was dropped",
-                       pg->name);
-    return 0;
 }

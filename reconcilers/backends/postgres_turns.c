@@ -191,19 +191,25 @@ int postgres_turns_shut(struct ctx *ctx, struct postgres *pg, const struct postg
     return 0;
 }
 
-int postgres_turns_drop(struct ctx *ctx, struct postgres *pg, const struct postgres_state *state)
+/* ---- sessions ---- */
+
+static int join_one(struct ctx *ctx, struct postgres *pg, const char *role)
 {
-    for (int at = 0; at < POSTGRES_TURNS; at++) {
-        const char *name = postgres_turn_name(ctx, pg->identity, at);
-        if (state->turn[at].role)
-            TRY(session_alter(
-                ctx, CALL_PG_ROLE_DROP, pg,
-                arena_printf(ctx->arena, "DROP ROLE %s", pg_identifier(ctx, pg->admin, name))));
-    }
-    return 0;
+    return session_alter(
+        ctx, CALL_PG_ROLE_ALTER, pg,
+        arena_printf(ctx->arena, "GRANT %s TO CURRENT_USER", pg_identifier(ctx, pg->admin, role)));
 }
 
-/* ---- sessions ---- */
+int postgres_join(struct ctx *ctx, struct postgres *pg, struct postgres_state *state)
+{
+    int changes = pg->changes;
+    if (state->role && !state->member)
+        TRY(join_one(ctx, pg, pg->name));
+    for (int at = 0; at < POSTGRES_TURNS; at++)
+        if (state->turn[at].role && !state->turn[at].member)
+            TRY(join_one(ctx, pg, postgres_turn_name(ctx, pg->identity, at)));
+    return pg->changes == changes ? 0 : postgres_observe(ctx, pg, state);
+}
 
 static bool owner_logs_in(const struct postgres_want *want)
 {

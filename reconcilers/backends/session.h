@@ -42,7 +42,8 @@ int postgres_turns_open(struct ctx *ctx, struct postgres *pg, const struct postg
 /* NOLOGIN for those that are not. */
 int postgres_turns_shut(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
                         struct postgres_state *state);
-int postgres_turns_drop(struct ctx *ctx, struct postgres *pg, const struct postgres_state *state);
+/* Makes the administrator a member of each role: else it may not end their sessions. */
+int postgres_join(struct ctx *ctx, struct postgres *pg, struct postgres_state *state);
 /* Sessions of roles, the owner included, that are not to log in. */
 int postgres_sessions_shut(const struct postgres_want *want, const struct postgres_state *state);
 /* Ends them. */

@@ -300,6 +300,17 @@ def test_retained_is_purged_in_time(cell):
     cell.wait_purged(identity)
 
 
+def test_a_neighbours_grants_hold_no_purge_up(cell):
+    """Everybody may grant what is his to any role that he can name, and a role with grants cannot be dropped."""
+    registry, neighbour = cell.registry(cell.namespace()).ready(), cell.registry(cell.namespace()).ready()
+    identity, conninfo = registry.id, cell.conninfo(neighbour.id)
+    cell.sql(f"CREATE TABLE lure (); GRANT SELECT ON lure TO t_{identity}", conninfo=conninfo)
+    registry.spec(deletionPolicy="Delete")
+    registry.delete()
+    cell.wait_purged(identity)
+    assert cell.sql("SELECT count(*) FROM lure", conninfo=conninfo) == [(0,)], "what was granted is still its owner's"
+
+
 def test_deletion_policy_is_ignored_on_what_the_fleet_owns(cell):
     own = cell.registry(cell.namespace(), deletionPolicy="Delete").ready()
     fleets = cell.registry(cell.namespace(), labels={"flotilla.dev/fleet": "true"}, deletionPolicy="Delete").ready()
