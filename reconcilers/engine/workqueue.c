@@ -32,7 +32,7 @@ enum bringer { BY_EVENT, BY_CLOCK, BRINGERS };
 struct item {
     UT_hash_handle hh;
     struct item *prev, *next; /* of its ready list */
-    enum bringer bringer;     /* while ready */
+    enum bringer bringer;     /* while ready, or dirty */
     size_t heap_place;        /* its index in the heap + 1; 0 = not waiting */
     int64_t due_ms;           /* while waiting */
     int64_t ready_since_ms, taken_ms;
@@ -171,6 +171,7 @@ static void delist(struct workqueue *queue, struct item *item)
 static void make_ready(struct workqueue *queue, struct item *item, enum bringer bringer)
 {
     if (item->processing) {
+        item->bringer = item->dirty && item->bringer < bringer ? item->bringer : bringer;
         item->dirty = true;
         return;
     }
@@ -362,7 +363,7 @@ void workqueue_done(struct workqueue *queue, const char *key)
     item->processing = false;
     if (item->dirty) {
         item->dirty = false;
-        make_ready(queue, item, BY_EVENT);
+        make_ready(queue, item, item->bringer);
     } else {
         free_if_idle(queue, item);
     }

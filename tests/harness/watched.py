@@ -31,7 +31,7 @@ class _Feed(threading.Thread):
         while not self.stopping:
             try:
                 self._watch(self._list())
-            except (OSError, http.client.HTTPException, AssertionError):  # the API server goes or has forgotten
+            except (OSError, http.client.HTTPException, AssertionError, ValueError):  # it goes, or has forgotten
                 time.sleep(0.2)
 
     def _list(self):
@@ -45,9 +45,10 @@ class _Feed(threading.Thread):
         try:
             connection.request("GET", f"{self.path}?{query}")
             response = connection.getresponse()
+            assert response.status == 200, response.status
             while not self.stopping and (line := response.readline()):
                 event = json.loads(line)
-                assert event["type"] in ("ADDED", "MODIFIED", "DELETED"), event
+                assert event["type"] in ("ADDED", "MODIFIED", "DELETED"), event  # a Status is an ERROR
                 items = dict(self.items)  # readers hold the old one
                 items.pop(_key(event["object"]), None)
                 if event["type"] != "DELETED":
