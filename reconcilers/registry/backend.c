@@ -8,6 +8,7 @@
  * as far as that is possible. The first failure is the pass's.
  */
 #include "reconcilers/registry/identity.h"
+#include "reconcilers/registry/rotation.h"
 
 #include "server/base/json.h"
 #include "server/base/str.h"
@@ -164,7 +165,8 @@ static int converge(struct ctx *ctx, struct pass *pass, struct backend_work *wor
     TRY(row->observe(ctx, work));
     TRY(check_lost(ctx, pass, work));
     TRY(row->converge(ctx, work));
-    if (work->open && recorded(pass, row->type) == EXTERNAL_OPEN && row->changes(work) > 0)
+    if (work->open && recorded(pass, row->type) == EXTERNAL_OPEN && row->changes(work) > 0 &&
+        !rotation_changes(work->kept, row->type))
         pass_event(ctx, pass, "Normal", "BackendChanged", "Update",
                    "%s '%s' were not as wanted and were set right", row->what,
                    row->name(ctx, work));

@@ -127,14 +127,26 @@ static char *next_line(const struct input *in, const json_t *values)
                         keys_bcrypt(in->ctx->arena, password));
 }
 
+/* Where a kind opens something outside of the cluster; BACKEND_TYPES = nowhere. */
+static const enum backend_type backends_of[CREDENTIAL_KINDS] = {
+    [CREDENTIAL_DATABASE] = BACKEND_POSTGRESQL,
+    [CREDENTIAL_REDIS] = BACKEND_REDIS,
+    [CREDENTIAL_S3] = BACKEND_S3,
+    [CREDENTIAL_REGISTRY] = BACKEND_TYPES,
+    [CREDENTIAL_INTERNAL] = BACKEND_TYPES,
+};
+
+bool rotation_changes(const json_t *kept, enum backend_type type)
+{
+    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++)
+        if (backends_of[kind] == type && !is_settled(rotation_of(kept, kind).phase))
+            return true;
+    return false;
+}
+
 static bool backend_opens(const struct input *in)
 {
-    static const enum backend_type types[CREDENTIAL_KINDS] = {
-        [CREDENTIAL_DATABASE] = BACKEND_POSTGRESQL,
-        [CREDENTIAL_REDIS] = BACKEND_REDIS,
-        [CREDENTIAL_S3] = BACKEND_S3,
-    };
-    return in->scope->backends[types[in->kind]].external == EXTERNAL_OPEN;
+    return in->scope->backends[backends_of[in->kind]].external == EXTERNAL_OPEN;
 }
 
 /* The stack is as planned, and no pod is left of what it was before. */

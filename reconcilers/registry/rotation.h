@@ -31,6 +31,9 @@ struct rotation rotation_of(const json_t *kept, enum credential_kind kind);
 /* Something was asked for that was not begun, or was begun and is not done. */
 bool rotation_is_open(const struct registry_scope *scope, enum credential_kind kind);
 
+/* Changes of a backend are the rotation's own, and nobody's tampering. */
+bool rotation_changes(const json_t *kept, enum backend_type type);
+
 /*
  * Pure but for randomness: the next step of every kind, as a merge patch of the kept Secret; NULL =
  * none may be taken now. -ERR_REFUSED (SecretDamaged) when a value is missing that a step needs.

@@ -121,6 +121,7 @@ def test_old_and_new_open_until_no_old_pod_is_left(cell):
     assert list(lines(registry)) == ["harbor_registry_user_b"]
     assert [access for access in cell.store().accounts() if identity in access] == [after["s3AccessKey"]]
     assert {key for key in before if before[key] == after[key]} == set(NEVER)
+    assert "BackendChanged" not in registry.events(), "nobody tampered with anything"
     before_number = registry.get()["metadata"]["resourceVersion"]
     with pytest.raises(AssertionError):
         eventually(lambda: registry.get()["metadata"]["resourceVersion"] != before_number, 3, interval=0.2)
