@@ -17,6 +17,7 @@
 #include "server/base/clock.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
+#include "server/net/metrics.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -376,6 +377,10 @@ int registry_rotate(struct ctx *ctx, struct pass *pass)
     if (!patch)
         return 0;
     TRY(pass_patch(ctx, pass, CALL_KUBE_SECRET_ROTATE, scope->kept, NULL, patch, &kept));
+    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++)
+        if (json_object_get(json_at(patch, "metadata.annotations"), annotations[kind]))
+            metric_add(METRIC_ROTATION_STEPS, 1, credential_kind_names[kind],
+                       phase_names[rotation_of(kept, kind).phase]);
     scope->kept = kept;
     pass_requeue(pass, STEP_SOON_MS);
     return 0;

@@ -74,4 +74,4 @@ def test_every_step_may_be_the_last_of_its_process(world):
                    {"s3AccessKey": before["s3AccessKey"], "s3SecretKey": before["s3SecretKey"]}):
         with pytest.raises((psycopg2.OperationalError, pools.Refused)):
             registry.open_everything({**registry.told(), **change})
-    assert {key for key in kept if kept[key] == after[key]} == {"secretKey", "adminPassword"}
+    assert {key for key in kept if kept[key] == after[key]} == {"secretKey", "adminPassword", "robotSecret"}
