@@ -214,7 +214,8 @@ static int collection(struct look *look)
     TRY(harbor_gc_last(look->ctx, look->harbor, &last));
     note_run(look, &last);
     look->scope->manage.collection = manage_run_verdict(look->ctx, &last);
-    bool due = manage_collect_due(&last, made, look->home->collect_interval_ms, clock_wall_ms());
+    int64_t every_ms = manage_collect_ms(look->home->collect_interval_ms, look->scope->size);
+    bool due = manage_collect_due(&last, made, every_ms, clock_wall_ms());
     return due ? start(look) : 0;
 }
 

@@ -24,6 +24,10 @@ struct registry_manage {
 /* What the images of a registry may take: the spec's word, else its size's. */
 int64_t manage_limit_bytes(const struct registry_spec *spec, const json_t *size);
 
+/* Between two garbage collections: the option's, else the size's collectHours; 0 = there are none.
+ */
+int64_t manage_collect_ms(int64_t option_ms, const json_t *size);
+
 /*
  * status.usage: `before` (borrowed; NULL = none) while that is near enough, else a new one, in the
  * arena. It is told anew when it moved by a hundredth of the limit, when the limit was reached or

@@ -11,7 +11,8 @@ enum {
     MIB = 1 << 20,
     GIB = 1 << 30,
     USAGE_STEPS = 100,
-    USAGE_STALE_MS = 3600000,
+    MS_PER_HOUR = 3600000,
+    USAGE_STALE_MS = MS_PER_HOUR,
     TIGHT_SHARE = 10, /* of the limit; and then looks come ten times as often */
     SOON_MS = 5000,
     WAIT_MIN_MS = 100,
@@ -128,6 +129,11 @@ struct registry_probe manage_run_verdict(struct ctx *ctx, const struct harbor_gc
         "True", "Collected",
         arena_printf(ctx->arena, "run %lld of Harbor's removed %lld blobs and %lld manifests",
                      (long long)run->id, (long long)run->blobs, (long long)run->manifests)};
+}
+
+int64_t manage_collect_ms(int64_t option_ms, const json_t *size)
+{
+    return option_ms > 0 ? option_ms : json_int_or(size, "collectHours", 0) * MS_PER_HOUR;
 }
 
 bool manage_collect_due(const struct harbor_gc_run *last, const char *made, int64_t interval_ms,

@@ -17,7 +17,7 @@ struct registry_options {
     bool serving_probe;             /* ask each registry's Harbor whether it serves */
     int64_t probe_interval_ms;
     int64_t manage_interval_ms;  /* time between two looks into a Harbor; with serving_probe */
-    int64_t collect_interval_ms; /* time between two garbage collections; 0 = none */
+    int64_t collect_interval_ms; /* instead of what the size says; 0 = that */
     const char *harbor_address;  /* where all of them are asked; "" = over their Services. Copied */
     int workers;                 /* at most a quarter of them inside one pool */
 };

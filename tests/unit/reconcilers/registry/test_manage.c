@@ -24,6 +24,15 @@ static void limit__is_the_specs_or_the_sizes(void **state)
     assert_int_equal(manage_limit_bytes(&none, size), 3 * GIB);
 }
 
+static void collections__come_as_the_size_or_the_option_says(void **state)
+{
+    struct ctx *ctx = *state;
+    json_t *size = arena_json(ctx->arena, json_pack("{s:i}", "collectHours", 2));
+    assert_int_equal(manage_collect_ms(0, size), 7200000);
+    assert_int_equal(manage_collect_ms(5, size), 5);
+    assert_int_equal(manage_collect_ms(0, NULL), 0);
+}
+
 static void usage__is_told_in_steps(void **state)
 {
     static const struct {
@@ -234,6 +243,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(limit__is_the_specs_or_the_sizes),
+        TEST(collections__come_as_the_size_or_the_option_says),
         TEST(usage__is_told_in_steps),
         TEST(quota__by_rows),
         TEST(account__by_rows),
