@@ -51,8 +51,9 @@ def probing(stack, directory, harbor, **more):
 def managed(stack, make_directory, **more):
     """(cell, harbor, registry): one Registry of a Harbor, whose first admin password is the recording's."""
     harbor = Harbor()
+    harbor.operator = make_directory("operate")  # what that process writes
     try:
-        with running(stack, probing(stack, make_directory("cell"), harbor, **more), make_directory("operate")) as cell:
+        with running(stack, probing(stack, make_directory("cell"), harbor, **more), harbor.operator) as cell:
             namespace = cell.namespace("managed")
             cell.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "first", "namespace": namespace},
                         "stringData": {"password": ADMIN_PASSWORD}})  # fmt: skip

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from harness import canary
 from harness.harbor import ADMIN_PASSWORD, managed
 from harness.wait import eventually
 
@@ -69,6 +70,15 @@ def test_the_account_is_a_robot_whose_secret_was_kept(cell, registry, harbor):
     assert made["secret"] == cell.kept(registry.id)["robotSecret"] and set(made["rights"]) == RIGHTS
     assert made["description"].startswith("flotilla:") and made["description"].endswith(f":{registry.id}")
     assert registry.get()["status"]["harbor"]["robot"] == "robot$flotilla-operator"
+
+
+def test_its_secret_is_nowhere_else(cell, registry, harbor):
+    secret = cell.kept(registry.id)["robotSecret"]
+    harbor.control(robot={str(robot(harbor)["id"]): {"secret": "Other1secret"}})
+    eventually(lambda: robot(harbor)["secret"] == secret, 30, what="it was sent once more")
+    places = canary.files(harbor.operator) | {
+        what: json.dumps(cell.stack.get(what, "-n", registry.namespace)) for what in ("registries", "events", "configmaps", "secrets")}
+    assert len(places) > 4 and not canary.hits(secret, places)
 
 
 def test_looks_that_find_the_same_write_nothing(registry, harbor):
