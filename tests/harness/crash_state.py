@@ -86,7 +86,7 @@ def cell(cluster, namespace, identity, seen):
     if kept:
         notes = kept["metadata"].get("annotations", {})
         seen.turn = json.dumps({key: note for key, note in notes.items() if key.startswith(ROTATION)}, sort_keys=True)
-        learn(seen, **{key: value for key, value in decoded(kept).items() if key != "username"})
+        learn(seen, **{key: value for key, value in decoded(kept).items() if not key.startswith("username")})
     handover = cluster.get("secrets", "admin-handover", namespace)
     if handover:
         learn(seen, admin_password=decoded(handover)["password"])
