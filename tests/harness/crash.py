@@ -295,12 +295,12 @@ class Proof:
 
         eventually(clean, 30, 0.2, "clean audit")
         # who woke late may have put work into the outbox, which must come to nothing
-        scenario.await_equal(self.expected_end(scenario), 10, "after the end")
+        scenario.await_equal(self.expected_end(scenario), 10, "after the end", self.cluster)
         assert (left := leftovers(self.world, self.cluster)) == [], f"left behind: {left}"
         eventually(lambda: self.same_creations(scenario), 5, what="nothing created twice")
 
     def expected_end(self, scenario):
-        return self.expected[crash_life.STAGES[-1]] if self.expected else scenario.snapshot()
+        return self.expected[crash_life.STAGES[-1]] if self.expected else scenario.snapshot(self.cluster)
 
     def same_creations(self, scenario):
         scenario.made = getattr(scenario, "made", collections.Counter())

@@ -24,7 +24,7 @@ class _Feed(threading.Thread):
     def __init__(self, cluster, resource):
         super().__init__(daemon=True)
         self.cluster, self.path = cluster, cluster.path(resource)
-        self.items, self.stopping = None, False
+        self.items, self.changes, self.stopping = None, 0, False
         self.start()
 
     def run(self):
@@ -37,6 +37,7 @@ class _Feed(threading.Thread):
     def _list(self):
         answer = self.cluster.ok("GET", self.path)
         self.items = {_key(item): item for item in answer["items"]}
+        self.changes += 1
         return answer["metadata"]["resourceVersion"]
 
     def _watch(self, version):
@@ -54,6 +55,7 @@ class _Feed(threading.Thread):
                 if event["type"] != "DELETED":
                     items[_key(event["object"])] = event["object"]
                 self.items = items
+                self.changes += 1
         finally:
             connection.close()
 
@@ -73,6 +75,10 @@ class Watched:
         label, _, value = (selector or "").partition("=")
         return [item for (home, _), item in sorted(self.feeds[resource].items.items())
                 if namespace in (None, home) and (not label or item["metadata"].get("labels", {}).get(label) == value)]
+
+    def changes(self):
+        """Equal to an earlier answer when nothing happened since."""
+        return sum(feed.changes for feed in self.feeds.values())
 
     def stop(self):
         for feed in self.feeds.values():
