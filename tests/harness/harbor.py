@@ -8,6 +8,7 @@ import urllib.request
 
 from . import REPO
 from .cell import VERIFY_MS, running
+from .wait import eventually
 
 PROBE_MS = 200
 LOOK_MS = 300
@@ -57,6 +58,9 @@ def managed(stack, make_directory, **more):
             namespace = cell.namespace("managed")
             cell.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "first", "namespace": namespace},
                         "stringData": {"password": ADMIN_PASSWORD}})  # fmt: skip
-            yield cell, harbor, cell.registry(namespace, adminSecretRef={"name": "first"})
+            registry = cell.registry(namespace, adminSecretRef={"name": "first"})
+            # Everything is made in this time, on a machine that may have much else to do.
+            eventually(lambda: registry.condition("Managed") == ("True", "AccountReady"), 120, what="a Harbor that is managed")
+            yield cell, harbor, registry
     finally:
         harbor.stop()

@@ -14,7 +14,6 @@ RIGHTS = {"quota/list", "garbage-collection/read", "garbage-collection/list", "g
 @pytest.fixture(scope="module")
 def made(stack, tmp_path_factory):
     with managed(stack, tmp_path_factory.mktemp) as found:
-        found[2].wait("True", "AccountReady", "Managed")
         yield found
 
 

@@ -12,7 +12,7 @@ LOOK_ONCE = {"FLOTILLA_HARBOR_INTERVAL_MS": 86400000}  # into Harbor; tests/kube
 @pytest.fixture(scope="module")
 def made(stack, tmp_path_factory):
     with managed(stack, tmp_path_factory.mktemp, **LOOK_ONCE) as (_, harbor, registry):
-        registry.wait("True", "ReadyServing").wait("True", "AccountReady", "Managed")
+        registry.wait("True", "ReadyServing")
         yield harbor, registry
 
 
