@@ -134,7 +134,8 @@ static const struct {
     {"job started", READY_IN_PROGRESS,
      "apiVersion: batch/v1\nkind: Job\nstatus: {startTime: '2020-01-01T00:00:00Z'}\n"},
     {"job suspended", READY_IN_PROGRESS,
-     "apiVersion: batch/v1\nkind: Job\nstatus: {conditions: [{type: Suspended, status: 'True'}]}\n"},
+     "apiVersion: batch/v1\nkind: Job\nstatus: {conditions: [{type: Suspended, status: "
+     "'True'}]}\n"},
     {"job complete", READY_CURRENT,
      "apiVersion: batch/v1\nkind: Job\nstatus: {conditions: [{type: Complete, status: 'True'}]}\n"},
     {"job failed", READY_FAILED,
