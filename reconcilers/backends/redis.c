@@ -37,20 +37,27 @@ int redis_create(struct ctx *ctx, struct redis *rd, const struct redis_want *wan
     return state->user ? 0 : set_user(ctx, rd, want, state);
 }
 
+static int kill_connections(struct ctx *ctx, struct redis *rd, int64_t *ret_ended)
+{
+    const struct redis_reply *ended = NULL;
+    TRY(redis_session_change(ctx, CALL_REDIS_USER_KILL, rd->admin,
+                             &REDIS_COMMAND("CLIENT", "KILL", "USER", rd->name), &ended));
+    rd->changes += ended->integer > 0;
+    *ret_ended = ended->integer;
+    return 0;
+}
+
 /*
  * The connections of a user that is off. CLIENT KILL tells how many it ended: that it finds none is
  * the reading back.
  */
 static int end_connections(struct ctx *ctx, struct redis *rd)
 {
-    const struct redis_reply *ended = NULL;
-    int64_t until = clock_boottime_ms() + END_CONNECTIONS_MS;
+    int64_t ended, until = clock_boottime_ms() + END_CONNECTIONS_MS;
     for (;;) {
-        TRY(redis_session_change(ctx, CALL_REDIS_USER_KILL, rd->admin,
-                                 &REDIS_COMMAND("CLIENT", "KILL", "USER", rd->name), &ended));
-        if (ended->integer == 0)
+        TRY(kill_connections(ctx, rd, &ended));
+        if (ended == 0)
             return 0;
-        rd->changes++;
         if (clock_boottime_ms() >= until)
             return err_set(ctx, ERR_UNAVAILABLE, "SessionsRemain",
                            "the connections of '%s' do not end", rd->name);
@@ -91,6 +98,12 @@ int redis_update(struct ctx *ctx, struct redis *rd, const struct redis_want *wan
     if (!as_wanted(state, want))
         return err_set(ctx, ERR_REFUSED, "ReadBack",
                        "the rights of '%s' read back otherwise than set", rd->name);
+    /* A change of passwords ends no connection. Whoever comes after this has a valid one, so that
+     * once is enough; a pass that died before it is repeated, for `retires` is the caller's phase.
+     */
+    int64_t ended;
+    if (want->retires)
+        TRY(kill_connections(ctx, rd, &ended));
     for (int at = 0; at < REDIS_PASSWORDS_MAX && want->passwords[at]; at++)
         TRY(redis_login(ctx, rd->pool, rd->identity, rd->index, want->passwords[at]));
     return 0;

@@ -40,7 +40,8 @@ struct redis_pool {
 
 struct redis_want {
     const char *passwords[REDIS_PASSWORDS_MAX]; /* all of them valid; NULL ends the list */
-    bool open; /* false: the user may not log in, needs no passwords; nothing is removed */
+    bool open;    /* false: the user may not log in, needs no passwords; nothing is removed */
+    bool retires; /* with open: a password has just gone, and what was let in by it goes, too */
 };
 
 /* What observe found. Only what is ours gets this far. */
@@ -79,7 +80,8 @@ int redis_observe(struct ctx *ctx, struct redis *rd, struct redis_state *ret);
 int redis_create(struct ctx *ctx, struct redis *rd, const struct redis_want *want,
                  struct redis_state *state);
 /*
- * Open: brings rights and passwords to `want`, reads them back and logs in with each password.
+ * Open: brings rights and passwords to `want`, reads them back and logs in with each password;
+ * where a password retires, ends all connections of the user once, and they come back with another.
  * Closed: turns the user off and ends its connections.
  */
 int redis_update(struct ctx *ctx, struct redis *rd, const struct redis_want *want,

@@ -81,6 +81,7 @@ static int converge(struct ctx *ctx, struct backend_work *work)
         .passwords = {registry_secret_value(ctx, work->kept, KEPT_REDIS_PASSWORD),
                       registry_secret_value(ctx, work->kept, KEPT_REDIS_PASSWORD KEPT_OTHER)},
         .open = work->open,
+        .retires = rotation_of(work->kept, CREDENTIAL_REDIS).phase == ROTATION_RETIRING,
     };
     if (want.open)
         TRY(redis_create(ctx, session->redis, &want, &session->state));

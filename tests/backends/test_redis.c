@@ -8,6 +8,8 @@
 static const struct redis_want wanted = {.passwords = {"canary-one"}, .open = true};
 static const struct redis_want rotating = {.passwords = {"canary-one", "canary-two"}, .open = true};
 static const struct redis_want rotated = {.passwords = {"canary-two"}, .open = true};
+static const struct redis_want retiring = {
+    .passwords = {"canary-two"}, .open = true, .retires = true};
 static const struct redis_want closed = {.open = false};
 
 static int setup(void **state)
@@ -164,6 +166,24 @@ static void rotation__keeps_both_and_cuts_nobody(void **state)
     assert_int_equal(try_login(world, "canary-one"), -ERR_DENIED);
     assert_string_equal(say_to(world, link, &REDIS_COMMAND("GET", "key"))->text, "value");
     redis_link_close(link);
+}
+
+/* Also when the pass that took the password away died before it ended what was let in by it. */
+static void retiring__ends_what_the_old_password_let_in(void **state)
+{
+    struct world *world = *state;
+    converge(world, &rotating);
+    for (int died = 0; died < 2; died++) {
+        struct redis_link *link = tenant_with_key(world, died ? "canary-two" : "canary-one");
+        if (died)
+            assert_int_equal(converge(world, &rotated), 0);
+        assert_int_equal(converge(world, &retiring), died ? 1 : 2);
+        assert_int_equal(redis_link_call(&world->ctx, link, &REDIS_COMMAND("GET", "key"), NULL),
+                         -ERR_UNAVAILABLE);
+        redis_link_close(link);
+        assert_int_equal(try_login(world, "canary-two"), 0);
+        assert_int_equal(converge(world, &retiring), 0);
+    }
 }
 
 static void closing__ends_connections_and_keeps_data(void **state)
@@ -478,6 +498,7 @@ int main(void)
         WITH_SERVER(fence__is_proved_and_seen_open),
         WITH_SERVER(tenant__may_what_harbor_needs_and_no_more),
         WITH_SERVER(rotation__keeps_both_and_cuts_nobody),
+        WITH_SERVER(retiring__ends_what_the_old_password_let_in),
         WITH_SERVER(closing__ends_connections_and_keeps_data),
         WITH_SERVER(removing__leaves_the_server_as_it_was),
         WITH_SERVER(restart__keeps_users),

@@ -10,7 +10,7 @@
 
 static const struct redis_want wanted = {.passwords = {"one"}, .open = true};
 static const struct redis_want rotating = {.passwords = {"one", "two"}, .open = true};
-static const struct redis_want rotated = {.passwords = {"two"}, .open = true};
+static const struct redis_want rotated = {.passwords = {"two"}, .open = true, .retires = true};
 static const struct redis_want closed = {.open = false};
 
 static int converge(struct world *world, const void *want)

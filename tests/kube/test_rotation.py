@@ -175,6 +175,18 @@ def test_a_session_of_the_old_role_is_ended(cell):
         session.cursor().execute("SELECT 1")
 
 
+def test_a_connection_of_the_old_redis_password_is_ended(cell):
+    registry = ready(cell.registry(cell.namespace()))
+    before = cell.kept(registry.id)
+    held = pools.Redis(cell.stack.env, f"t_{registry.id}", before["redisPassword"])
+    assert held.call("PING") == "PONG"
+    ask(registry, 1, ["redis"])
+    ready(registry)
+    with pytest.raises((Refused, OSError)):
+        held.call("PING")
+    assert opens(cell, before, registry.id) == ALL - {"redis"}
+
+
 def test_drift_of_a_turn_is_repaired(cell):
     registry = ready(cell.registry(cell.namespace()))
     identity = registry.id
