@@ -115,3 +115,13 @@ void backend_gate_leave(struct backend_gates *gates, const char *pool, bool conn
     pthread_cond_broadcast(&gates->left);
     pthread_mutex_unlock(&gates->lock);
 }
+
+int backend_hold_back(struct ctx *ctx, int rc, const char **ret_why)
+{
+    if (rc == 0 || rc == -ERR_LEASE_LOST)
+        return rc;
+    *ret_why = arena_strdup(ctx->arena, ctx->err.message);
+    log_failure(ctx, "one of two credentials is not proved");
+    err_clear(ctx);
+    return 0;
+}

@@ -24,3 +24,10 @@ void backend_gates_free(struct backend_gates *gates);
 int backend_gate_enter(struct ctx *ctx, struct backend_gates *gates, const char *pool);
 /* connected = false: the server could not be reached. */
 void backend_gate_leave(struct backend_gates *gates, const char *pool, bool connected);
+
+/*
+ * Of two credentials of a rotation one is enough for the registry to serve: the failure `rc` of the
+ * other is logged and told in *ret_why (of ctx->arena), and 0 is returned. Not so that the lease
+ * was lost, which is returned.
+ */
+int backend_hold_back(struct ctx *ctx, int rc, const char **ret_why);

@@ -4,6 +4,7 @@
  * without LOGIN and gets it last. Closing is one flag: NOLOGIN, then its sessions are ended. What a
  * step needs is read from the state that observe() found, so that a converged pair costs no write.
  */
+#include "reconcilers/backends/gate.h"
 #include "reconcilers/backends/session.h"
 
 #include "server/base/cleanup.h"
@@ -94,9 +95,13 @@ static const char *grant_connect(const struct step_input *in)
                         in->name, in->name, in->name, in->name);
 }
 
+/* Each role that logs in has its own limit: pods of before must not keep those of after out. */
 static int database_limit(const struct postgres_want *want)
 {
-    return want->connection_limit + ADMIN_CONNECTIONS;
+    int logins = want->password ? 1 : 0;
+    for (int at = 0; at < POSTGRES_TURNS; at++)
+        logins += want->turn[at] ? 1 : 0;
+    return (logins > 1 ? logins : 1) * want->connection_limit + ADMIN_CONNECTIONS;
 }
 
 static const char *open_database(const struct step_input *in)
@@ -229,7 +234,14 @@ static int grant_schema(struct ctx *ctx, struct postgres *pg, const char *strang
  */
 static bool refused_for_limit(const struct ctx *ctx)
 {
-    return strstr(ctx->err.message, "too many connections for ") != NULL;
+    return strstr(ctx->err.message, "too many connections for role ") != NULL;
+}
+
+/* SQLSTATE 28P01, which libpq does not tell of a connection that failed. No other password helps
+ * against other refusals, such as pg_hba's. */
+static bool refused_for_password(const struct ctx *ctx, int rc)
+{
+    return rc == -ERR_DENIED && strstr(ctx->err.message, "password authentication failed") != NULL;
 }
 
 static int look_inside(struct ctx *ctx, struct postgres *pg, const struct credential *as,
@@ -254,18 +266,33 @@ static int look_inside(struct ctx *ctx, struct postgres *pg, const struct creden
     return 0;
 }
 
+/* As in set_roles(): a role that is at work on itself loses its sessions right before. */
+static int set_password(struct ctx *ctx, struct postgres *pg, const struct credential *as,
+                        struct postgres_state *state)
+{
+    const char *verifier = postgres_verifier(ctx, pg->identity, as->password);
+    const char *sql =
+        arena_printf(ctx->arena, "ALTER ROLE %s PASSWORD %s",
+                     pg_identifier(ctx, pg->admin, as->user), pg_literal(ctx, pg->admin, verifier));
+    int rc = session_alter(ctx, CALL_PG_ROLE_ALTER, pg, sql);
+    if (rc != -ERR_CONFLICT && rc != -ERR_REFUSED)
+        return rc;
+    log_failure(ctx, arena_printf(ctx->arena, "ending the sessions of '%s' first", as->user));
+    err_clear(ctx);
+    TRY(postgres_join(ctx, pg, state));
+    TRY(postgres_terminate_role(ctx, pg, as->user));
+    return session_alter(ctx, CALL_PG_ROLE_ALTER, pg, sql);
+}
+
 /* Logs in as the registry does; repairs password and schema rights once each. */
-static int prove_login(struct ctx *ctx, struct postgres *pg, const struct credential *as)
+static int prove_login(struct ctx *ctx, struct postgres *pg, const struct credential *as,
+                       struct postgres_state *state)
 {
     struct inside inside = {0};
     int rc = look_inside(ctx, pg, as, &inside);
-    if (rc == -ERR_DENIED) {
+    if (refused_for_password(ctx, rc)) {
         err_clear(ctx);
-        const char *verifier = postgres_verifier(ctx, pg->identity, as->password);
-        TRY(session_alter(ctx, CALL_PG_ROLE_ALTER, pg,
-                          arena_printf(ctx->arena, "ALTER ROLE %s PASSWORD %s",
-                                       pg_identifier(ctx, pg->admin, as->user),
-                                       pg_literal(ctx, pg->admin, verifier))));
+        TRY(set_password(ctx, pg, as, state));
         rc = look_inside(ctx, pg, as, &inside);
     }
     if (rc == 0 && (!inside.granted || inside.strangers)) {
@@ -280,15 +307,31 @@ static int prove_login(struct ctx *ctx, struct postgres *pg, const struct creden
     return 0;
 }
 
-static int prove_logins(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want)
+/*
+ * Each role that logs in. Where there are two, one is enough: the next one of a rotation when it is
+ * proved, for whoever holds the login in use must not keep it from being replaced, and else the one
+ * in use. So the next one is tried first.
+ */
+static int prove_logins(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
+                        struct postgres_state *state)
 {
-    if (want->password)
-        TRY(prove_login(ctx, pg, &(struct credential){pg->name, want->password}));
-    for (int at = 0; at < POSTGRES_TURNS; at++) {
-        const struct credential as = {postgres_turn_name(ctx, pg->identity, at), want->turn[at]};
-        if (as.password)
-            TRY(prove_login(ctx, pg, &as));
+    const struct credential all[] = {
+        {pg->name, want->password},
+        {postgres_turn_name(ctx, pg->identity, 0), want->turn[0]},
+        {postgres_turn_name(ctx, pg->identity, 1), want->turn[1]},
+    };
+    const char *unproved = NULL, *spoilt = NULL;
+    bool next = want->other && want->other_is_next;
+    for (size_t at = 0; next && at < ARRAY_SIZE(all); at++)
+        if (all[at].password && str_equal(all[at].user, want->other))
+            TRY(backend_hold_back(ctx, prove_login(ctx, pg, &all[at], state), &unproved));
+    for (size_t at = 0; at < ARRAY_SIZE(all); at++) {
+        if (!all[at].password || str_equal(all[at].user, want->other))
+            continue;
+        int rc = prove_login(ctx, pg, &all[at], state);
+        TRY(next && !unproved ? backend_hold_back(ctx, rc, &spoilt) : rc);
     }
+    state->unproved = unproved;
     return 0;
 }
 
@@ -387,8 +430,8 @@ int postgres_update(struct ctx *ctx, struct postgres *pg, const struct postgres_
     if (!opened_before)
         TRY(grant_schema(ctx, pg, NULL));
     TRY(set_roles(ctx, pg, want, state));
-    TRY(postgres_turns_open(ctx, pg, want, state));
-    TRY(prove_logins(ctx, pg, want));
     TRY(end_sessions(ctx, pg, want, state));
+    TRY(postgres_turns_open(ctx, pg, want, state));
+    TRY(prove_logins(ctx, pg, want, state));
     return read_back(ctx, pg, want, state);
 }

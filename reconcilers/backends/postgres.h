@@ -36,8 +36,13 @@ struct postgres_want {
     const char *identity;
     const char *password;             /* of the role that owns; NULL = it does not log in */
     const char *turn[POSTGRES_TURNS]; /* passwords of _a and _b; NULL = it does not log in */
-    int connection_limit;             /* of each */
-    bool open;                        /* false: no role may log in; nothing is removed */
+    /* Of two roles that log in the one that is not in use; NULL = there is none. The next one: that
+     * it cannot log in is told by state.unproved, and the other one serves on. The old one: whoever
+     * holds it may spoil it, and nothing waits for it any more: it is neither proved nor mended. */
+    const char *other;
+    bool other_is_next;
+    int connection_limit; /* of each */
+    bool open;            /* false: no role may log in; nothing is removed */
 };
 
 /* _a or _b, as observe found it. */
@@ -64,7 +69,8 @@ struct postgres_state {
     const char *strangers; /* "PUBLIC, x": others with rights on the database; NULL = none */
     int sessions;          /* of the role */
     struct postgres_turn turn[POSTGRES_TURNS];
-    int64_t now_ms; /* by the server's clock */
+    const char *unproved; /* by update(): why want.other does not log in; NULL = nothing is known */
+    int64_t now_ms;       /* by the server's clock */
 };
 
 /* "t_<identity>" */

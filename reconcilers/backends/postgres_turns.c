@@ -146,6 +146,13 @@ static const char *password_of(const struct postgres_want *want, int turn)
     return want->open ? want->turn[turn] : NULL;
 }
 
+/* The old one of a rotation stays as it is, as long as it may log in. */
+static bool is_left_alone(const struct postgres_want *want, const struct postgres_turn *turn,
+                          const char *name)
+{
+    return turn->can_login && !want->other_is_next && str_equal(want->other, name);
+}
+
 int postgres_turns_open(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
                         struct postgres_state *state)
 {
@@ -160,7 +167,9 @@ int postgres_turns_open(struct ctx *ctx, struct postgres *pg, const struct postg
             .name = pg_identifier(ctx, pg->admin, name),
             .owner = pg_identifier(ctx, pg->admin, pg->name),
         };
-        for (size_t step = 0; in.password && step < ARRAY_SIZE(open_steps); step++) {
+        if (!in.password || is_left_alone(want, in.turn, name))
+            continue;
+        for (size_t step = 0; step < ARRAY_SIZE(open_steps); step++) {
             const char *sql = open_steps[step].sql(&in);
             if (!sql)
                 continue;
@@ -224,14 +233,10 @@ int postgres_sessions_shut(const struct postgres_want *want, const struct postgr
     return sessions;
 }
 
-int postgres_terminate(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want)
+/* "{a,b": names of roles, which need no quotes. */
+static int terminate(struct ctx *ctx, struct postgres *pg, const char *names)
 {
     struct pg_rows rows;
-    const char *names = owner_logs_in(want) ? "{" : arena_printf(ctx->arena, "{%s", pg->name);
-    for (int at = 0; at < POSTGRES_TURNS; at++)
-        if (!password_of(want, at))
-            names = arena_printf(ctx->arena, "%s%s%s", names, names[1] ? "," : "",
-                                 postgres_turn_name(ctx, pg->identity, at));
     names = arena_printf(ctx->arena, "%s}", names);
     pg->changes++;
     TRY(ctx_may_write(ctx));
@@ -239,4 +244,19 @@ int postgres_terminate(struct ctx *ctx, struct postgres *pg, const struct postgr
                          "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
                          " WHERE usename = ANY ($1::name[])",
                          1, &names, &rows);
+}
+
+int postgres_terminate(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want)
+{
+    const char *names = owner_logs_in(want) ? "{" : arena_printf(ctx->arena, "{%s", pg->name);
+    for (int at = 0; at < POSTGRES_TURNS; at++)
+        if (!password_of(want, at))
+            names = arena_printf(ctx->arena, "%s%s%s", names, names[1] ? "," : "",
+                                 postgres_turn_name(ctx, pg->identity, at));
+    return terminate(ctx, pg, names);
+}
+
+int postgres_terminate_role(struct ctx *ctx, struct postgres *pg, const char *role)
+{
+    return terminate(ctx, pg, arena_printf(ctx->arena, "{%s", role));
 }

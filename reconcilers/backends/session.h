@@ -48,3 +48,5 @@ int postgres_join(struct ctx *ctx, struct postgres *pg, struct postgres_state *s
 int postgres_sessions_shut(const struct postgres_want *want, const struct postgres_state *state);
 /* Ends them. */
 int postgres_terminate(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want);
+/* Ends those of one role. */
+int postgres_terminate_role(struct ctx *ctx, struct postgres *pg, const char *role);

@@ -165,6 +165,7 @@ static int converge(struct ctx *ctx, struct pass *pass, struct backend_work *wor
     TRY(row->observe(ctx, work));
     TRY(check_lost(ctx, pass, work));
     TRY(row->converge(ctx, work));
+    scope->backends[row->type].unproved = work->unproved;
     if (work->open && recorded(pass, row->type) == EXTERNAL_OPEN && row->changes(work) > 0 &&
         !rotation_changes(work->kept, row->type))
         pass_event(ctx, pass, "Normal", "BackendChanged", "Update",
@@ -260,6 +261,7 @@ int registry_backend(struct ctx *ctx, struct pass *pass)
     struct registry_scope *scope = pass->scope;
     const struct registry_operator *home = pass->home;
     enum external_state found[BACKEND_TYPES];
+    bool unproved = false; /* some next credential */
     if (nothing_claimed(scope->backends))
         return 0;
     for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
@@ -278,10 +280,13 @@ int registry_backend(struct ctx *ctx, struct pass *pass)
         if (fresh)
             scope->backends[type].external = found[type];
         found[type] = scope->backends[type].external;
+        unproved |= scope->backends[type].unproved != NULL;
     }
-    if (!fresh)
+    if (!fresh && !unproved)
         verify_done(home->verified, scope->uid, wish_of(ctx, scope, found));
     pass_requeue(pass, fresh ? interval - age : interval);
+    if (unproved)
+        pass_requeue(pass, POOL_CHECK_MS); /* whoever mends the server wakes nobody here */
     return 0;
 }
 

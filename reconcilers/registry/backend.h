@@ -34,7 +34,8 @@ struct registry_backend {
     const json_t *given;          /* Secret with what the provider gave for this slot, or NULL */
     enum external_state external; /* what the pass found or made; UNKNOWN = it did not get there */
     const char *error;            /* why it is not as wanted; NULL = nothing is known to be wrong */
-    const char *made; /* claim under which it was made, after a look; NULL = it was not */
+    const char *unproved; /* why the next credential of a rotation is not valid; NULL = it is */
+    const char *made;     /* claim under which it was made, after a look; NULL = it was not */
 };
 
 /* What one look at one backend, or one change of it, goes by. Strings live as long as the pass. */
@@ -51,9 +52,10 @@ struct backend_work {
     struct postgres *lock; /* held */
     void *session;         /* the row's own */
     /* observe, converge */
-    bool any;          /* something of ours is there */
-    bool data;         /* that which a loss would be a loss of is there */
-    bool cannot_close; /* whatever `open` says: the keys are the provider's */
+    bool any;             /* something of ours is there */
+    bool data;            /* that which a loss would be a loss of is there */
+    bool cannot_close;    /* whatever `open` says: the keys are the provider's */
+    const char *unproved; /* as in registry_backend */
 };
 
 enum { POOL_WARNINGS_MAX = 4 };

@@ -78,6 +78,8 @@ static int converge(struct ctx *ctx, struct backend_work *work)
         .password = password_of(ctx, work, postgres_name(ctx, work->identity)),
         .turn = {password_of(ctx, work, postgres_turn_name(ctx, work->identity, 0)),
                  password_of(ctx, work, postgres_turn_name(ctx, work->identity, 1))},
+        .other = registry_secret_value(ctx, work->kept, "username" KEPT_OTHER),
+        .other_is_next = rotation_of(work->kept, CREDENTIAL_DATABASE).phase == ROTATION_ADDING,
         .connection_limit = work->connections,
         .open = work->open,
     };
@@ -87,6 +89,7 @@ static int converge(struct ctx *ctx, struct backend_work *work)
     if (want.open)
         TRY(postgres_create(ctx, work->lock, &want, state));
     TRY(postgres_update(ctx, work->lock, &want, state));
+    work->unproved = state->unproved;
     note(work, state);
     return 0;
 }

@@ -38,6 +38,15 @@ static const char *const annotations[CREDENTIAL_KINDS] = {
     [CREDENTIAL_INTERNAL] = "rotation.flotilla.dev/internal",
 };
 
+/* Where a kind opens something outside of the cluster; BACKEND_TYPES = nowhere. */
+static const enum backend_type backends_of[CREDENTIAL_KINDS] = {
+    [CREDENTIAL_DATABASE] = BACKEND_POSTGRESQL,
+    [CREDENTIAL_REDIS] = BACKEND_REDIS,
+    [CREDENTIAL_S3] = BACKEND_S3,
+    [CREDENTIAL_REGISTRY] = BACKEND_TYPES,
+    [CREDENTIAL_INTERNAL] = BACKEND_TYPES,
+};
+
 struct input {
     struct ctx *ctx;
     const struct registry_scope *scope;
@@ -84,6 +93,14 @@ bool rotation_is_open(const struct registry_scope *scope, enum credential_kind k
     return is_asked_for(scope, kind) || !is_settled(rotation_of(scope->kept, kind).phase);
 }
 
+const char *rotation_held_by(const struct registry_scope *scope, enum credential_kind kind)
+{
+    if (rotation_of(scope->kept, kind).phase != ROTATION_ADDING ||
+        backends_of[kind] == BACKEND_TYPES)
+        return NULL;
+    return scope->backends[backends_of[kind]].unproved;
+}
+
 static json_t *note_of(int64_t number, enum rotation_phase phase)
 {
     return json_sprintf("%lld/%s", (long long)number, phase_names[phase]);
@@ -128,15 +145,6 @@ static char *next_line(const struct input *in, const json_t *values)
                         keys_bcrypt(in->ctx->arena, password));
 }
 
-/* Where a kind opens something outside of the cluster; BACKEND_TYPES = nowhere. */
-static const enum backend_type backends_of[CREDENTIAL_KINDS] = {
-    [CREDENTIAL_DATABASE] = BACKEND_POSTGRESQL,
-    [CREDENTIAL_REDIS] = BACKEND_REDIS,
-    [CREDENTIAL_S3] = BACKEND_S3,
-    [CREDENTIAL_REGISTRY] = BACKEND_TYPES,
-    [CREDENTIAL_INTERNAL] = BACKEND_TYPES,
-};
-
 bool rotation_changes(const json_t *kept, enum backend_type type)
 {
     for (int kind = 0; kind < CREDENTIAL_KINDS; kind++)
@@ -147,7 +155,8 @@ bool rotation_changes(const json_t *kept, enum backend_type type)
 
 static bool backend_opens(const struct input *in)
 {
-    return in->scope->backends[backends_of[in->kind]].external == EXTERNAL_OPEN;
+    const struct registry_backend *backend = &in->scope->backends[backends_of[in->kind]];
+    return backend->external == EXTERNAL_OPEN && !backend->unproved;
 }
 
 /* The stack is as planned, and no pod is left of what it was before. */
@@ -280,6 +289,18 @@ static bool asked_for(const struct input *in)
     return is_asked_for(in->scope, in->kind);
 }
 
+/* While nothing but the next one itself would be lost. */
+static bool withdrawn(const struct input *in)
+{
+    return in->scope->spec.credentials[in->kind] == 0;
+}
+
+static bool always(const struct input *in)
+{
+    (void)in;
+    return true;
+}
+
 static bool valid(const struct input *in)
 {
     return kinds[in->kind].valid(in);
@@ -294,14 +315,22 @@ static const struct step {
     const char *why;
 } steps[] = {
     {WAY_TWO, ROTATION_CURRENT, asked_for, keep_other, ROTATION_ADDING, "kept before it is used"},
+    {WAY_TWO, ROTATION_GIVEN, asked_for, keep_other, ROTATION_ADDING, "the store has turned ours"},
+    {WAY_TWO, ROTATION_ADDING, withdrawn, forget_other, ROTATION_CURRENT, "nobody wants it now"},
     {WAY_TWO, ROTATION_ADDING, valid, swap, ROTATION_ROLLING, "both are valid: pods may turn"},
     {WAY_TWO, ROTATION_ROLLING, stack_rolled, forget_other, ROTATION_RETIRING,
      "no pod is left that was started with the old one"},
     {WAY_TWO, ROTATION_RETIRING, valid, NULL, ROTATION_CURRENT, "the old one opens nothing"},
     {WAY_ONE, ROTATION_CURRENT, asked_for, replace, ROTATION_ROLLING, "one rollout, in its order"},
+    {WAY_ONE, ROTATION_GIVEN, asked_for, replace, ROTATION_ROLLING, "noted by hand: settled"},
+    {WAY_ONE, ROTATION_ADDING, always, forget_other, ROTATION_CURRENT, "noted by hand"},
+    {WAY_ONE, ROTATION_RETIRING, always, NULL, ROTATION_CURRENT, "noted by hand"},
     {WAY_ONE, ROTATION_ROLLING, stack_rolled, NULL, ROTATION_CURRENT, "all parts know the new one"},
     {WAY_GIVEN, ROTATION_CURRENT, asked_for, NULL, ROTATION_GIVEN, "said, and nothing is done"},
     {WAY_GIVEN, ROTATION_GIVEN, asked_for, NULL, ROTATION_GIVEN, "said, and nothing is done"},
+    {WAY_GIVEN, ROTATION_ADDING, always, forget_other, ROTATION_GIVEN, "begun on another store"},
+    {WAY_GIVEN, ROTATION_ROLLING, always, forget_other, ROTATION_GIVEN, "begun on another store"},
+    {WAY_GIVEN, ROTATION_RETIRING, always, NULL, ROTATION_GIVEN, "begun on another store"},
 };
 
 static const struct step *step_of(const struct input *in)
@@ -310,6 +339,13 @@ static const struct step *step_of(const struct input *in)
         if (steps[at].way == way_of(in) && steps[at].from == in->now.phase && steps[at].may(in))
             return &steps[at];
     return NULL;
+}
+
+/* What was withdrawn was never done: the same number may ask for it again. */
+static int64_t number_after(const struct input *in, const struct step *step)
+{
+    bool begins = step->may == asked_for, ends = step->may == withdrawn;
+    return begins || ends ? in->scope->spec.credentials[in->kind] : in->now.number;
 }
 
 static const json_t *planned_for(const struct registry_scope *scope, const json_t *pod)
@@ -332,9 +368,9 @@ bool rotation_pods_current(const struct registry_scope *scope, const char *compo
         const json_t *planned = planned_for(scope, pod);
         if (component && !str_equal(kube_label(pod, LABEL_COMPONENT), component))
             continue;
-        if (registry_pod_runs(pod, now_ms) &&
-            (!planned || !str_equal(kube_annotation(planned, ANNOTATION_CONFIG),
-                                    kube_annotation(pod, ANNOTATION_CONFIG))))
+        if (planned && registry_pod_runs(pod, now_ms) &&
+            !str_equal(kube_annotation(planned, ANNOTATION_CONFIG),
+                       kube_annotation(pod, ANNOTATION_CONFIG)))
             return false;
     }
     return true;
@@ -353,10 +389,7 @@ int rotation_step(struct ctx *ctx, const struct registry_scope *scope, json_t **
             continue;
         if (step->change)
             TRY(step->change(&in));
-        json_object_set_new(
-            notes, annotations[kind],
-            note_of(step->may == asked_for ? scope->spec.credentials[kind] : in.now.number,
-                    step->to));
+        json_object_set_new(notes, annotations[kind], note_of(number_after(&in, step), step->to));
     }
     if (json_object_size(notes) > 0)
         *ret_patch = arena_json(ctx->arena, json_pack("{s:{s:O}, s:O}", "metadata", "annotations",

@@ -31,6 +31,10 @@ struct rotation rotation_of(const json_t *kept, enum credential_kind kind);
 /* Something was asked for that was not begun, or was begun and is not done. */
 bool rotation_is_open(const struct registry_scope *scope, enum credential_kind kind);
 
+/* Why a step waits for more than time: the next credential is not valid; NULL = it is, or may be.
+ */
+const char *rotation_held_by(const struct registry_scope *scope, enum credential_kind kind);
+
 /* Changes of a backend are the rotation's own, and nobody's tampering. */
 bool rotation_changes(const json_t *kept, enum backend_type type);
 
@@ -39,8 +43,9 @@ bool rotation_changes(const json_t *kept, enum backend_type type);
  * none may be taken now. -ERR_REFUSED (SecretDamaged) when a value is missing that a step needs.
  */
 int rotation_step(struct ctx *ctx, const struct registry_scope *scope, json_t **ret_patch);
-/* Every pod that runs (of a component; NULL = of any) was started with what the plan wants pods to
- * read. Pure. */
+/* Every pod that runs (of a component; NULL = of any that the plan has) was started with what the
+ * plan wants pods to read. A pod of no component of the plan is a stranger's, or on its way out:
+ * what it loses nobody needs. Pure. */
 bool rotation_pods_current(const struct registry_scope *scope, const char *component,
                            int64_t now_ms);
 /* Annotations of a Secret that is made now: its values are new, whatever number is asked for. */

@@ -79,11 +79,13 @@ static void set_credentials(const struct input *in)
     json_t *all = arena_json(in->ctx->arena, json_array());
     for (int kind = 0; kind < CREDENTIAL_KINDS; kind++) {
         const struct rotation rotation = rotation_of(in->scope->kept, kind);
+        const char *held = rotation_held_by(in->scope, kind);
         if (rotation.number != 0)
-            json_array_append_new(all,
-                                  json_pack("{s:s, s:I, s:s}", "kind", credential_kind_names[kind],
-                                            "number", (json_int_t)rotation.number, "phase",
-                                            rotation_phase_name(rotation.phase)));
+            json_array_append_new(all, json_pack("{s:s, s:I, s:s, s:s*, s:s*}", "kind",
+                                                 credential_kind_names[kind], "number",
+                                                 (json_int_t)rotation.number, "phase",
+                                                 rotation_phase_name(rotation.phase), "reason",
+                                                 held ? "NotProved" : NULL, "message", held));
     }
     if (json_array_size(all) > 0)
         json_put(in->status, "credentials", json_incref(all));

@@ -187,6 +187,61 @@ def test_a_connection_of_the_old_redis_password_is_ended(cell):
     assert opens(cell, before, registry.id) == ALL - {"redis"}
 
 
+def spoil(cell, role):
+    """A server that refuses a login whose password is right; a role may do so to itself."""
+    cell.sql(f"ALTER ROLE {role} SET local_preload_libraries = 'missing'")
+
+
+def told(registry, kind):
+    return next(row for row in registry.get()["status"]["credentials"] if row["kind"] == kind)
+
+
+def test_a_next_login_that_is_refused_holds_back_its_own_step_only(cell):
+    registry = ready(cell.registry(cell.namespace()))
+    identity, before = registry.id, cell.kept(registry.id)
+    role = f"t_{identity}_a"
+    mark = cell.sql("SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = %s", f"t_{identity}")[0][0]
+    admin = cell.stack.env["POOL_PG_ADMIN_USER"]
+    cell.sql(f"SET ROLE {admin}; CREATE ROLE {role} NOLOGIN; COMMENT ON ROLE {role} IS '{mark}'")
+    spoil(cell, role)
+    ask(registry, 1, ["database", "redis"])
+    eventually(lambda: phases(registry).get("redis") == ("Current", 1), 120, 0.2, "the other kind goes on")
+    row = told(registry, "database")
+    assert (row["phase"], row["reason"]) == ("Adding", "NotProved") and role in row["message"]
+    assert registry.condition("BackendsReady")[0] == registry.condition("Available")[0] == "True"
+    assert cell.kept(identity)["username"] == before["username"]
+    cell.sql(f"ALTER ROLE t_{identity} PASSWORD 'other'")
+    registry.spec(size="M" if registry.get()["spec"]["size"] == "S" else "S")
+    eventually(lambda: "database" in opens(cell, before, identity), 60, 0.2, "what is in use is mended meanwhile")
+    registry.spec(credentials={"redis": 1, "database": None})
+    ready(registry)
+    assert "database" not in phases(registry) and others(cell.kept(identity)) == []
+    assert cell.sql("SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", role) == [(False,)]
+    cell.sql(f"ALTER ROLE {role} RESET ALL")
+    ask(registry, 1, ["database"])
+    ready(registry)
+    assert cell.kept(identity)["username"] == role and "database" not in opens(cell, before, identity)
+
+
+def test_whoever_holds_the_old_login_cannot_keep_it(cell):
+    registry = ready(cell.registry(cell.namespace()))
+    identity, before = registry.id, cell.kept(registry.id)
+    plant_old_pod(registry)
+    ask(registry, 1, ["database"])
+    eventually(lambda: phases(registry) == {"database": ("Rolling", 1)}, 120, what="it is rolling")
+    held = login(cell, before, identity)
+    held.cursor().execute(f"ALTER ROLE t_{identity} SET local_preload_libraries = 'missing'")
+    held.commit()
+    held.cursor().execute(f"ALTER ROLE t_{identity} PASSWORD 'other'")  # and its row is locked
+    registry.spec(purgeAfter="2090-01-01T00:00:00Z")  # looked at again
+    cell.stack.kubectl("delete", "pod", "old", "-n", registry.namespace, "--now")
+    ready(registry)
+    assert phases(registry) == {"database": ("Current", 1)}
+    assert "database" in opens(cell, cell.kept(identity), identity)
+    with pytest.raises(psycopg2.Error):
+        held.cursor().execute("SELECT 1")
+
+
 def test_drift_of_a_turn_is_repaired(cell):
     registry = ready(cell.registry(cell.namespace()))
     identity = registry.id

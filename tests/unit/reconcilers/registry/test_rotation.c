@@ -170,10 +170,68 @@ static void steps__wait_for_what_they_stand_upon(void **state)
         for (int type = 0; !rows[at].open && type < BACKEND_TYPES; type++)
             scope.backends[type].external = EXTERNAL_PENDING;
         scope.stack.ready = rows[at].ready;
+        scope.spec.credentials[rows[at].kind] = 7;
         assert_true(rotation_is_open(&scope, rows[at].kind));
         if (step(ctx, &scope, kept) != rows[at].may)
             fail_msg("%s %s", rows[at].annotation, rows[at].noted);
     }
+}
+
+/* Also after the store changed its way in the middle, and after a note by somebody's hand. */
+static void every_phase__has_a_way_out(void **state)
+{
+    static const struct {
+        enum credential_kind kind;
+        const char *annotation;
+        bool given;
+    } rows[] = {
+        {CREDENTIAL_REDIS, "rotation.flotilla.dev/redis", false},
+        {CREDENTIAL_S3, "rotation.flotilla.dev/s3", false},
+        {CREDENTIAL_S3, "rotation.flotilla.dev/s3", true},
+        {CREDENTIAL_INTERNAL, "rotation.flotilla.dev/internal", false},
+    };
+    struct ctx *ctx = *state;
+    for (size_t at = 0; at < sizeof rows / sizeof *rows; at++)
+        for (enum rotation_phase phase = 0; phase < ROTATION_PHASES; phase++) {
+            json_t *kept = kept_of(ctx), *data = json_object_get(kept, "data");
+            static const char *const keys[] = {"redisPassword", "s3AccessKey", "s3SecretKey"};
+            for (size_t key = 0; key < sizeof keys / sizeof *keys; key++)
+                json_object_set(data, arena_printf(ctx->arena, "%s" KEPT_OTHER, keys[key]),
+                                json_object_get(data, keys[key]));
+            const char *note = arena_printf(ctx->arena, "7/%s", rotation_phase_name(phase));
+            json_object_set_new(json_at(kept, "metadata.annotations"), rows[at].annotation,
+                                json_string(note));
+            struct registry_scope scope = scope_of(ctx, kept);
+            scope.backends[BACKEND_S3].given = rows[at].given ? kept : NULL;
+            scope.spec.credentials[rows[at].kind] = 8;
+            for (int taken = 0; taken < 8 && rotation_is_open(&scope, rows[at].kind); taken++)
+                if (!step(ctx, &scope, kept))
+                    fail_msg("%s from %s: no step", rows[at].annotation, note);
+            assert_false(rotation_is_open(&scope, rows[at].kind));
+            assert_int_equal(rotation_of(kept, rows[at].kind).number, 8);
+        }
+}
+
+static void next_login__that_is_not_valid_is_waited_for_until_nobody_wants_it(void **state)
+{
+    struct ctx *ctx = *state;
+    json_t *kept = kept_of(ctx);
+    json_t *before = arena_json(ctx->arena, json_deep_copy(json_object_get(kept, "data")));
+    struct registry_scope scope = scope_of(ctx, kept);
+    scope.spec.credentials[CREDENTIAL_DATABASE] = 7;
+    assert_true(step(ctx, &scope, kept));
+    scope.backends[BACKEND_POSTGRESQL].unproved = "refused";
+    assert_string_equal(rotation_held_by(&scope, CREDENTIAL_DATABASE), "refused");
+    assert_false(step(ctx, &scope, kept));
+    scope.spec.credentials[CREDENTIAL_DATABASE] = 0;
+    assert_true(step(ctx, &scope, kept));
+    assert_int_equal(phase_of(kept, CREDENTIAL_DATABASE), ROTATION_CURRENT);
+    assert_null(rotation_held_by(&scope, CREDENTIAL_DATABASE));
+    assert_true(json_equal(json_object_get(kept, "data"), before));
+    scope.backends[BACKEND_POSTGRESQL].unproved = NULL;
+    scope.spec.credentials[CREDENTIAL_DATABASE] = 7; /* the same number again */
+    assert_true(step(ctx, &scope, kept));
+    assert_int_equal(phase_of(kept, CREDENTIAL_DATABASE), ROTATION_ADDING);
 }
 
 #define POD                                                                                        \
@@ -188,19 +246,22 @@ static void pods__of_before_are_waited_for(void **state)
         {"{" POD "core}, annotations: {flotilla.dev/config: new}}}", true, true},
         {"{" POD "core}, annotations: {flotilla.dev/config: old}}}", false, true},
         {"{" POD "core}}}", false, true},
-        {"{" POD "trivy}, annotations: {flotilla.dev/config: new}}}", false, true},
+        {"{" POD "trivy}, annotations: {flotilla.dev/config: old}}}", true, true},
         {"{" POD "registry}, annotations: {flotilla.dev/config: old}}}", false, false},
         {"{" POD "core}, annotations: {flotilla.dev/config: old}}, status: {phase: Failed}}", true,
          true},
     };
     static const char template[] =
-        "{spec: {template: {metadata: {labels: {app.kubernetes.io/component: core},"
+        "{spec: {template: {metadata: {labels: {app.kubernetes.io/component: %s},"
         " annotations: {flotilla.dev/config: new}}}}}";
     struct ctx *ctx = *state;
     for (size_t at = 0; at < sizeof rows / sizeof *rows; at++) {
-        struct bundle_object object = {.desired = parsed(ctx, template)};
+        struct bundle_object objects[] = {
+            {.desired = parsed(ctx, arena_printf(ctx->arena, template, "core"))},
+            {.desired = parsed(ctx, arena_printf(ctx->arena, template, "registry"))},
+        };
         struct registry_scope scope = scope_of(ctx, NULL);
-        scope.plan = (struct bundle_plan){.count = 1, .objects = &object};
+        scope.plan = (struct bundle_plan){.count = 2, .objects = objects};
         scope.pods = parsed(ctx, arena_printf(ctx->arena, "[%s]", rows[at].pod));
         if (rotation_pods_current(&scope, NULL, clock_wall_ms()) != rows[at].current ||
             rotation_pods_current(&scope, "registry", clock_wall_ms()) != rows[at].registry)
@@ -250,6 +311,7 @@ static void damage__is_told_and_nothing_is_swapped(void **state)
     struct ctx *ctx = *state;
     json_t *kept = kept_of(ctx), *patch;
     struct registry_scope scope = scope_of(ctx, kept);
+    scope.spec.credentials[CREDENTIAL_REDIS] = 7;
     json_object_set_new(json_at(kept, "metadata.annotations"), "rotation.flotilla.dev/redis",
                         json_string("7/Adding"));
     assert_int_equal(rotation_step(ctx, &scope, &patch), -ERR_REFUSED);
@@ -257,6 +319,7 @@ static void damage__is_told_and_nothing_is_swapped(void **state)
     err_clear(ctx);
     json_object_set_new(json_at(kept, "metadata.annotations"), "rotation.flotilla.dev/redis",
                         json_string("by hand"));
+    scope.spec.credentials[CREDENTIAL_REDIS] = 0;
     assert_false(step(ctx, &scope, kept));
 }
 
@@ -266,6 +329,8 @@ int main(void)
         TEST(steps__lead_from_asked_to_current),
         TEST(values__are_kept_before_and_until_they_are_needed),
         TEST(steps__wait_for_what_they_stand_upon),
+        TEST(every_phase__has_a_way_out),
+        TEST(next_login__that_is_not_valid_is_waited_for_until_nobody_wants_it),
         TEST(pods__of_before_are_waited_for),
         TEST(logins__take_turns),
         TEST(given__keys_are_not_made_anew),
