@@ -48,7 +48,9 @@ static int try_robot(struct ctx *ctx, struct harbor *harbor)
 
 struct search {
     const char *mark;
-    const json_t *robot; /* ours; NULL = there is none */
+    const char *name; /* of ours; NULL = there is none */
+    int64_t id;
+    bool same; /* it has our rights */
 };
 
 /* By its description, and by its name as far as that is ours. */
@@ -57,11 +59,13 @@ static int take_ours(struct ctx *ctx, const json_t *robot, void *arg)
     struct search *search = arg;
     const char *name = json_str_or(robot, "name", "");
     size_t length = strlen(name), suffix = strlen(HARBOR_ROBOT_NAME);
-    (void)ctx;
     if (str_equal(json_str(robot, "description"), search->mark) &&
         str_equal(json_str(robot, "level"), "system") && length >= suffix &&
-        str_equal(name + length - suffix, HARBOR_ROBOT_NAME))
-        search->robot = robot;
+        str_equal(name + length - suffix, HARBOR_ROBOT_NAME)) {
+        search->name = arena_strdup(ctx->arena, name);
+        search->id = json_int_or(robot, "id", 0);
+        search->same = harbor_rights_same(robot);
+    }
     return 0;
 }
 
@@ -87,7 +91,7 @@ static int create(struct ctx *ctx, struct harbor *harbor, struct search *search)
                        HARBOR_ROBOT_NAME);
     TRY(rc);
     TRY(find(ctx, harbor, search));
-    if (!search->robot)
+    if (!search->name)
         return err_set(ctx, ERR_PROTOCOL, NULL, "a robot was made and is not there");
     return 0;
 }
@@ -95,15 +99,15 @@ static int create(struct ctx *ctx, struct harbor *harbor, struct search *search)
 static int mend(struct ctx *ctx, struct harbor *harbor, const struct search *search,
                 const char *path)
 {
-    const char *name = json_str_or(search->robot, "name", "");
     struct harbor_answer answer;
-    if (harbor_rights_same(search->robot))
+    if (search->same)
         return 0;
     const struct harbor_request request = {.call = CALL_HARBOR_ROBOT_UPDATE,
                                            .as = HARBOR_ADMIN,
                                            .method = "PUT",
                                            .path = path,
-                                           .body = harbor_rights_body(ctx, name, search->mark)};
+                                           .body =
+                                               harbor_rights_body(ctx, search->name, search->mark)};
     return harbor_send(ctx, harbor, &request, &answer);
 }
 
@@ -130,16 +134,14 @@ static int repair(struct ctx *ctx, struct harbor *harbor, const char *mark)
 {
     struct search search = {.mark = mark};
     TRY(find(ctx, harbor, &search));
-    if (!search.robot)
+    if (!search.name)
         TRY(create(ctx, harbor, &search));
-    const char *name = json_str_or(search.robot, "name", "");
-    int64_t id = json_int_or(search.robot, "id", 0);
-    if (id <= 0 || !is_plain(name, MARK_MAX))
+    if (search.id <= 0 || !is_plain(search.name, MARK_MAX))
         return err_set(ctx, ERR_PROTOCOL, NULL, "Harbor lists our robot without id or name");
-    const char *path = arena_printf(ctx->arena, "/api/v2.0/robots/%lld", (long long)id);
+    const char *path = arena_printf(ctx->arena, "/api/v2.0/robots/%lld", (long long)search.id);
     TRY(mend(ctx, harbor, &search, path));
     TRY(set_secret(ctx, harbor, path));
-    harbor->robot.user = name;
+    harbor->robot.user = search.name;
     return try_robot(ctx, harbor);
 }
 

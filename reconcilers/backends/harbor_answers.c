@@ -20,8 +20,29 @@ enum {
     CRON_FIELDS = 6
 };
 
-int harbor_parse(struct ctx *ctx, const char *body, size_t bytes, json_t **ret)
+/* At least as many as the tree will have, counted before it is built: what begins a list or an
+ * object or goes on with one, outside of strings. */
+static size_t count_values(const char *body, size_t bytes)
 {
+    size_t count = 1;
+    bool quoted = false;
+    for (size_t at = 0; at < bytes; at++) {
+        if (quoted && body[at] == '\\')
+            at++;
+        else if (body[at] == '"')
+            quoted = !quoted;
+        else if (!quoted)
+            count += body[at] == '{' || body[at] == '[' || body[at] == ',';
+    }
+    return count;
+}
+
+int harbor_parse_bounded(struct ctx *ctx, const char *body, size_t bytes, size_t values_max,
+                         json_t **ret)
+{
+    if (count_values(body, bytes) > values_max)
+        return err_set(ctx, ERR_TOO_LARGE, NULL, "an answer of Harbor has over %zu values",
+                       values_max);
     if (bytes == 0) {
         *ret = arena_json(ctx->arena, json_null());
         return 0;
@@ -29,6 +50,11 @@ int harbor_parse(struct ctx *ctx, const char *body, size_t bytes, json_t **ret)
     if (json_parse_foreign(ctx, body, bytes, HARBOR_ANSWER_MAX_BYTES, ret) < 0)
         return err_set(ctx, ERR_PROTOCOL, NULL, "an answer of Harbor is no JSON");
     return 0;
+}
+
+int harbor_parse(struct ctx *ctx, const char *body, size_t bytes, json_t **ret)
+{
+    return harbor_parse_bounded(ctx, body, bytes, HARBOR_VALUES_MAX, ret);
 }
 
 /* ---- health ---- */

@@ -11,11 +11,16 @@ struct ctx;
 
 enum {
     HARBOR_ANSWER_MAX_BYTES = 1 << 20,
+    HARBOR_VALUES_MAX = 4096,   /* of one answer's JSON: each costs up to 300 bytes of memory */
+    HARBOR_PAGE_VALUES = 65536, /* of one page of a list */
     HARBOR_COMPONENTS_MAX = 32,
     HARBOR_WHAT_BYTES = 200 /* of a message of Harbor's that we repeat */
 };
 
-/* JSON, bounded; what is empty is null. -ERR_PROTOCOL. */
+/* JSON of at most `values_max` values; what is empty is null. -ERR_PROTOCOL, -ERR_TOO_LARGE. */
+int harbor_parse_bounded(struct ctx *ctx, const char *body, size_t bytes, size_t values_max,
+                         json_t **ret);
+/* The same, of at most HARBOR_VALUES_MAX. */
 int harbor_parse(struct ctx *ctx, const char *body, size_t bytes, json_t **ret);
 
 /* The answer to /health into healthy, components, unhealthy. -ERR_PROTOCOL: no such answer. */

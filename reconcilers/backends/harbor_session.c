@@ -181,6 +181,10 @@ static int exchange(struct ctx *ctx, struct harbor *harbor, const struct harbor_
     int rc = http_call(ctx, harbor->http, &http, &response);
     harbor->status = response.status;
     TRY(rc);
+    harbor->bytes += response.body_bytes;
+    if (harbor->bytes > HARBOR_SESSION_BYTES)
+        return err_set(ctx, ERR_TOO_LARGE, NULL, "%.*s: Harbor's answers are over %d MiB together",
+                       (int)strcspn(request->path, "?"), request->path, HARBOR_SESSION_BYTES >> 20);
     if (reads && harbor->server->cookie)
         harbor_parse_session(response.kept[0], harbor->server->cookie);
     *ret = (struct harbor_answer){
@@ -221,31 +225,66 @@ int harbor_get(struct ctx *ctx, struct harbor *harbor, enum call call, enum harb
 
 /* ---- pages ---- */
 
+struct pages {
+    struct harbor *harbor;
+    enum call call;
+    enum harbor_as as;
+    const char *path;
+    int (*take)(struct ctx *ctx, const json_t *element, void *arg);
+    void *arg;
+    struct arena *kept; /* the caller's: what `take` makes stays */
+    int64_t seen;
+};
+
+/* 1 = there may be more. ctx->arena is the page's own, but for `take`. */
+static int read_page(struct ctx *ctx, struct pages *pages, int page)
+{
+    const char *path = pages->path;
+    const struct harbor_request request = {
+        .call = pages->call,
+        .as = pages->as,
+        .method = "GET",
+        .path = arena_printf(ctx->arena, "%s%cpage=%d&page_size=%d", path,
+                             strchr(path, '?') ? '&' : '?', page, HARBOR_PAGE)};
+    struct harbor_answer answer;
+    struct arena *scratch = ctx->arena;
+    json_t *list = NULL, *element;
+    size_t at;
+    TRY(harbor_send(ctx, pages->harbor, &request, &answer));
+    TRY(harbor_parse_bounded(ctx, answer.body, answer.bytes, HARBOR_PAGE_VALUES, &list));
+    if (!json_is_array(list) && !json_is_null(list))
+        return err_set(ctx, ERR_PROTOCOL, NULL, "%s: Harbor's answer is no list", path);
+    if (json_array_size(list) > HARBOR_PAGE)
+        return err_set(ctx, ERR_TOO_LARGE, NULL, "%s: a page of Harbor's is over %d elements", path,
+                       HARBOR_PAGE);
+    ctx->arena = pages->kept;
+    int rc = 0;
+    json_array_foreach(list, at, element)
+        if (rc == 0)
+            rc = pages->take(ctx, element, pages->arg);
+    ctx->arena = scratch;
+    TRY(rc);
+    pages->seen += (int64_t)json_array_size(list);
+    return json_array_size(list) == HARBOR_PAGE && (answer.total < 0 || pages->seen < answer.total);
+}
+
+/* Customers own their Harbor: a page's text and tree go before the next one is read. */
 int harbor_each(struct ctx *ctx, struct harbor *harbor, enum call call, enum harbor_as as,
                 const char *path, int (*take)(struct ctx *ctx, const json_t *element, void *arg),
                 void *arg)
 {
-    int64_t seen = 0;
-    for (int page = 1; page <= HARBOR_PAGES_MAX; page++) {
-        const struct harbor_request request = {
-            .call = call,
-            .as = as,
-            .method = "GET",
-            .path = arena_printf(ctx->arena, "%s%cpage=%d&page_size=%d", path,
-                                 strchr(path, '?') ? '&' : '?', page, HARBOR_PAGE)};
-        struct harbor_answer answer;
-        json_t *list = NULL, *element;
-        size_t at;
-        TRY(harbor_send(ctx, harbor, &request, &answer));
-        TRY(harbor_parse(ctx, answer.body, answer.bytes, &list));
-        if (!json_is_array(list) && !json_is_null(list))
-            return err_set(ctx, ERR_PROTOCOL, NULL, "%s: Harbor's answer is no list", path);
-        json_array_foreach(list, at, element)
-            TRY(take(ctx, element, arg));
-        seen += (int64_t)json_array_size(list);
-        if (json_array_size(list) < HARBOR_PAGE || (answer.total >= 0 && seen >= answer.total))
-            return 0;
+    struct pages pages = {harbor, call, as, path, take, arg, ctx->arena, 0};
+    struct arena *scratch = arena_new();
+    int more = 1;
+    for (int page = 1; more == 1 && page <= HARBOR_PAGES_MAX; page++) {
+        ctx->arena = scratch;
+        more = read_page(ctx, &pages, page);
+        ctx->arena = pages.kept;
+        arena_reset(scratch);
     }
-    return err_set(ctx, ERR_TOO_LARGE, NULL, "%s: a list of Harbor's is over %d elements", path,
-                   HARBOR_PAGE * HARBOR_PAGES_MAX);
+    arena_free(scratch);
+    if (more == 1)
+        return err_set(ctx, ERR_TOO_LARGE, NULL, "%s: a list of Harbor's is over %d elements", path,
+                       HARBOR_PAGE * HARBOR_PAGES_MAX);
+    return more;
 }

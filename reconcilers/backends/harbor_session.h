@@ -9,7 +9,11 @@
 
 struct http_pool;
 
-enum { HARBOR_PAGE = 100, HARBOR_PAGES_MAX = 100 };
+enum {
+    HARBOR_PAGE = 100,
+    HARBOR_PAGES_MAX = 100,
+    HARBOR_SESSION_BYTES = 8 << 20, /* what all answers of one session may hold together */
+};
 
 struct harbor {
     const struct harbor_server *server;
@@ -17,6 +21,7 @@ struct harbor {
     struct harbor_login robot; /* as it is found to be called */
     int status;                /* of the last answer; 0 = there was none */
     int changes;
+    size_t bytes; /* of all answers so far */
 };
 
 /* Who asks. */
@@ -38,15 +43,17 @@ struct harbor_answer {
     int64_t total;        /* X-Total-Count; -1 = not sent */
 };
 
-/* One request as a named call: failpoints, metric. Methods other than GET are changes: they are
- * counted, ask the gate of the lease right before sending, and carry no cookie. */
+/* One request as a named call: failpoints, metric; -ERR_TOO_LARGE past HARBOR_SESSION_BYTES.
+ * Methods other than GET are changes: they are counted, ask the gate of the lease right before
+ * sending, and carry no cookie. */
 int harbor_send(struct ctx *ctx, struct harbor *harbor, const struct harbor_request *request,
                 struct harbor_answer *ret);
 /* A GET whose answer is JSON; an empty body is JSON's null. */
 int harbor_get(struct ctx *ctx, struct harbor *harbor, enum call call, enum harbor_as as,
                const char *path, json_t **ret);
 /* All elements of a list that comes in pages, each for `take`; one may come twice if the list
- * changes meanwhile. Bounded: -ERR_TOO_LARGE past HARBOR_PAGES_MAX pages. */
+ * changes meanwhile. An element lives until `take` returns: what is to stay is copied. Bounded:
+ * -ERR_TOO_LARGE past HARBOR_PAGES_MAX pages, or for a page of more than HARBOR_PAGE elements. */
 int harbor_each(struct ctx *ctx, struct harbor *harbor, enum call call, enum harbor_as as,
                 const char *path, int (*take)(struct ctx *ctx, const json_t *element, void *arg),
                 void *arg);

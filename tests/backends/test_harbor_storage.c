@@ -3,6 +3,8 @@
 
 #include "reconcilers/backends/s3.h"
 
+#include <malloc.h>
+
 #define MIB (INT64_C(1) << 20)
 
 static int quota(struct ctx *ctx, const struct harbor_server *server, int64_t limit,
@@ -145,6 +147,82 @@ static void many_limits_take_several_calls(void **state)
     assert_int_equal(changes, 0);
 }
 
+/* ---- a Harbor that tells too much ---- */
+
+static size_t live_bytes, most_bytes;
+
+/* Of jansson's; blocks stay malloc()'s own, for some are freed by free(). */
+static void *counted_malloc(size_t bytes)
+{
+    void *block = malloc(bytes);
+    live_bytes += block ? malloc_usable_size(block) : 0;
+    if (live_bytes > most_bytes)
+        most_bytes = live_bytes;
+    return block;
+}
+
+static void counted_free(void *block)
+{
+    live_bytes -= block ? malloc_usable_size(block) : 0;
+    free(block);
+}
+
+/* Pages without end, each of so many elements, which carry `filler` so many times. */
+static void flood(struct ctx *ctx, int elements, const char *filler, int times)
+{
+    struct str text;
+    str_init(&text, 4 << 20);
+    for (int at = 0; at < elements; at++) {
+        str_printf(&text,
+                   "%s{\"id\":%d,\"used\":{\"storage\":1},\"hard\":{\"storage\":-1},\"x\":[1",
+                   at ? "," : "", at + 1);
+        for (int copy = 0; copy < times; copy++)
+            str_printf(&text, ",%s", filler);
+        str_printf(&text, "]}");
+    }
+    json_t *change =
+        arena_json(ctx->arena, json_pack("{s:{s:{s:[i,o]}}}", "set", "raw", "/api/v2.0/quotas", 200,
+                                         json_sprintf("[%s]", str_text(&text))));
+    str_done(&text);
+    control(ctx, json_text(ctx->arena, change));
+}
+
+static void a_list_without_end_costs_bounded_memory(void **state)
+{
+    static const struct {
+        int elements;
+        const char *filler;
+        int times;
+        const char *words;
+        int pages; /* that were asked for */
+    } rows[] = {
+        {100, "{}", 1500, "over 65536 values", 1},
+        {101, "1", 1, "over 100 elements", 1},
+        {100, "{\"a\":{}}", 200, "answers are over 8 MiB together", 46},
+        {100, "1", 1, "over 10000 elements", 100},
+    };
+    struct ctx *ctx = *state;
+    const struct harbor_server server = with_robot(ctx);
+    for (size_t at = 0; at < ARRAY_SIZE(rows); at++) {
+        _cleanup_harbor_ struct harbor *harbor = NULL;
+        struct harbor_usage usage;
+        flood(ctx, rows[at].elements, rows[at].filler, rows[at].times);
+        int before = seen(ctx, "robot GET /api/v2.0/quotas");
+        SUCCEEDS(ctx, harbor_open(ctx, &server, &harbor));
+        size_t kept = arena_used(ctx->arena), live = live_bytes;
+        most_bytes = live_bytes;
+        assert_int_equal(harbor_usage(ctx, harbor, &usage), -ERR_TOO_LARGE);
+        if (!strstr(ctx->err.message, rows[at].words))
+            fail_msg("row %zu: %s", at, ctx->err.message);
+        err_clear(ctx);
+        assert_in_range(arena_used(ctx->arena) - kept, 0, 1 << 20);
+        assert_int_equal(live_bytes, live);
+        assert_in_range(most_bytes - live, 0, 24 << 20);
+        assert_int_equal(seen(ctx, "robot GET /api/v2.0/quotas") - before, rows[at].pages);
+    }
+    control(ctx, "{\"reset\": 1}");
+}
+
 /* ---- garbage collection ---- */
 
 static struct s3_proof fresh(void)
@@ -266,7 +344,8 @@ int main(void)
         TEST(a_customers_lower_limit_is_kept),    TEST(quotas_are_switched_on),
         TEST(many_limits_take_several_calls),     TEST(collection_wants_a_proof),
         TEST(collection_is_run_and_told),         TEST(a_schedule_is_set_once),
-        TEST(nothing_is_changed_without_a_lease),
+        TEST(nothing_is_changed_without_a_lease), TEST(a_list_without_end_costs_bounded_memory),
     };
+    json_set_alloc_funcs(counted_malloc, counted_free);
     return cmocka_run_group_tests(tests, start_replay, stop_replay);
 }

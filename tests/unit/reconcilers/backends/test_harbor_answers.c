@@ -135,6 +135,33 @@ static void version__is_told_or_not(void **state)
     }
 }
 
+/* What a tree will cost is known before it is built; a string's own commas cost nothing. */
+static void parse__bounds_values(void **state)
+{
+    struct ctx *ctx = *state;
+    static const struct {
+        const char *text;
+        size_t values_max;
+        int rc;
+    } rows[] = {
+        {"[1,1,1]", 4, 0},
+        {"[1,1,1]", 3, -ERR_TOO_LARGE},
+        {"{\"a\":{},\"b\":[]}", 5, 0},
+        {"{\"a\":{},\"b\":[]}", 4, -ERR_TOO_LARGE},
+        {"[\",,,,[[{{\\\",,\"]", 2, 0},
+        {"\"\\", 1, -ERR_PROTOCOL},
+        {"", 1, 0},
+    };
+    for (size_t at = 0; at < ARRAY_SIZE(rows); at++) {
+        json_t *unread = NULL;
+        int rc = harbor_parse_bounded(ctx, rows[at].text, strlen(rows[at].text),
+                                      rows[at].values_max, &unread);
+        if (rc != rows[at].rc)
+            fail_msg("row %zu: %d", at, rc);
+        err_clear(ctx);
+    }
+}
+
 static void complaint__is_one_bounded_line(void **state)
 {
     struct ctx *ctx = *state;
@@ -191,6 +218,7 @@ int main(void)
         TEST(health__of_any_bytes_is_bounded),
         TEST(token__has_three_parts),
         TEST(version__is_told_or_not),
+        TEST(parse__bounds_values),
         TEST(complaint__is_one_bounded_line),
         TEST(session__is_taken_from_its_cookie),
     };
