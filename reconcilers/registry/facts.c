@@ -139,7 +139,7 @@ static void put_registry_users(const struct facts *facts)
         registry_secret_value(ctx, facts->scope->kept, "registryHtpasswd" KEPT_OTHER);
     size_t length = line ? strcspn(line, ":") : 0;
     put_text(facts, "registry", "user", arena_strndup(ctx->arena, line, length));
-    if (!other)
+    if (!line || !other)
         put_text(facts, "registry", "htpasswd", line);
     else if (strcmp(line, other) < 0)
         put_text(facts, "registry", "htpasswd", arena_printf(ctx->arena, "%s\n%s", line, other));
