@@ -95,7 +95,7 @@ static bool fires(const char *failpoint, const struct step *step)
 static const char *snapshot(struct ctx *ctx)
 {
     json_t *told = json_deep_copy(control(ctx, NULL));
-    static const char *const passing[] = {"seen", "sessions", "runs", "done"};
+    static const char *const passing[] = {"seen", "sessions", "refused", "runs", "done"};
     for (size_t at = 0; at < ARRAY_SIZE(passing); at++)
         json_object_del(told, passing[at]);
     return json_text(ctx->arena, arena_json(ctx->arena, told));
