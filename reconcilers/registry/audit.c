@@ -162,19 +162,13 @@ static bool is_made(const struct audit *audit, const json_t *identity, enum back
     return state && !str_equal(state, "Pending");
 }
 
-/* What was retained before identities remembered what was made: all of it, then. */
-static bool was_made(const json_t *identity, enum backend_type type)
-{
-    return !json_at(identity, "spec.made") || registry_made(identity, type);
-}
-
 static void check_claimed(struct audit *audit, const json_t *claim, const json_t *identity)
 {
     enum backend_type type = backend_claim_type(claim);
     bool retained = str_equal(json_str(identity, "spec.state"), "Retained");
     for (size_t row = 0; row < ARRAY_SIZE(kinds); row++)
         if (kinds[row].type == type && kinds[row].missing &&
-            (retained ? kinds[row].retained && was_made(identity, type)
+            (retained ? kinds[row].retained && registry_made(identity, type)
                       : is_made(audit, identity, type)) &&
             !is_marked(audit, kinds[row].kind, claim))
             found(audit, kinds[row].missing, "BackendClaim", name_of(claim),
@@ -220,7 +214,7 @@ static void check_retained(struct audit *audit, const json_t *identity)
     if (!str_equal(json_str(identity, "spec.state"), "Retained"))
         return;
     for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
-        if (was_made(identity, type) && !claim_of(audit, name_of(identity), type))
+        if (registry_made(identity, type) && !claim_of(audit, name_of(identity), type))
             found(audit, "MissingClaim", "RegistryIdentity", name_of(identity),
                   arena_printf(audit->ctx->arena, "retained, but no claim of %s stands for it",
                                backend_type_names[type]));
