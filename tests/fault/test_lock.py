@@ -4,20 +4,11 @@ import pytest
 from harness import pools
 from harness.cluster import Cluster
 from harness.wait import eventually
-from harness.world import World
 
 NAME = "locked"
 END_HOLDER = ("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
               " AND (classid::bigint << 32 | objid::bigint) = hashtextextended(%s, 0)")
 GONE = "the lock on the identity is gone"
-
-
-@pytest.fixture
-def world(stack, tmp_path):
-    running = World(stack, tmp_path)
-    running.make_cell()
-    yield running
-    running.down()
 
 
 def ready_is(cluster, status, reason):

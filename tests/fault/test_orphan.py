@@ -1,22 +1,12 @@
 """A Registry whose finalizer was removed by hand while no operator ran; the one that finds it dies on the way."""
 
-import pytest
 from harness import pools
 from harness.cluster import Cluster
 from harness.wait import eventually
-from harness.world import World
 
 NAME = "orphaned"
 POINTS = [f"{call}.{side}" for call in ("kube.registry.find", "pg.role.alter", "s3.bucket.close", "kube.identity.update")
           for side in ("before", "after")]
-
-
-@pytest.fixture
-def world(stack, tmp_path):
-    running = World(stack, tmp_path)
-    running.make_cell()
-    yield running
-    running.down()
 
 
 def ready(cluster):

@@ -1,0 +1,13 @@
+"""The world of tests that need no fleet."""
+
+import pytest
+from harness.world import World
+
+
+@pytest.fixture
+def world(stack, tmp_path):
+    """Servers with a cell and its pools; the test starts what it needs. A module with a fleet has a fixture of its own."""
+    running = World(stack, tmp_path)
+    running.make_cell()
+    yield running
+    running.down()
