@@ -113,19 +113,14 @@ static const char *open_database(const struct step_input *in)
                         in->name, database_limit(in->want));
 }
 
-static bool logs_in(const struct postgres_want *want)
-{
-    return want->open && want->password;
-}
-
 static const char *set_role(const struct step_input *in)
 {
     const struct postgres_state *state = in->state;
-    if (state->can_login == logs_in(in->want) && state->role_limit == in->want->connection_limit &&
-        !state->powers)
+    if (state->can_login == postgres_owner_logs_in(in->want) &&
+        state->role_limit == in->want->connection_limit && !state->powers)
         return NULL;
     return arena_printf(in->ctx->arena, "ALTER ROLE %s %s%s CONNECTION LIMIT %d", in->name,
-                        logs_in(in->want) ? "LOGIN" : "NOLOGIN",
+                        postgres_owner_logs_in(in->want) ? "LOGIN" : "NOLOGIN",
                         state->powers ? " NOCREATEDB NOCREATEROLE" : "",
                         in->want->connection_limit);
 }
@@ -345,7 +340,7 @@ static int read_back(struct ctx *ctx, struct postgres *pg, const struct postgres
         bool holds;
         const char *what;
     } facts[] = {
-        {state->can_login == logs_in(want), "LOGIN"},
+        {state->can_login == postgres_owner_logs_in(want), "LOGIN"},
         {!state->powers, "the role's attributes"},
         {state->role_limit == want->connection_limit, "the role's connection limit"},
         {state->granted, "the right to connect"},

@@ -220,14 +220,14 @@ int postgres_join(struct ctx *ctx, struct postgres *pg, struct postgres_state *s
     return pg->changes == changes ? 0 : postgres_observe(ctx, pg, state);
 }
 
-static bool owner_logs_in(const struct postgres_want *want)
+bool postgres_owner_logs_in(const struct postgres_want *want)
 {
     return want->open && want->password;
 }
 
 int postgres_sessions_shut(const struct postgres_want *want, const struct postgres_state *state)
 {
-    int sessions = owner_logs_in(want) ? 0 : state->sessions;
+    int sessions = postgres_owner_logs_in(want) ? 0 : state->sessions;
     for (int at = 0; at < POSTGRES_TURNS; at++)
         sessions += password_of(want, at) ? 0 : state->turn[at].sessions;
     return sessions;
@@ -248,7 +248,8 @@ static int terminate(struct ctx *ctx, struct postgres *pg, const char *names)
 
 int postgres_terminate(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want)
 {
-    const char *names = owner_logs_in(want) ? "{" : arena_printf(ctx->arena, "{%s", pg->name);
+    const char *names =
+        postgres_owner_logs_in(want) ? "{" : arena_printf(ctx->arena, "{%s", pg->name);
     for (int at = 0; at < POSTGRES_TURNS; at++)
         if (!password_of(want, at))
             names = arena_printf(ctx->arena, "%s%s%s", names, names[1] ? "," : "",

@@ -44,6 +44,8 @@ int postgres_turns_shut(struct ctx *ctx, struct postgres *pg, const struct postg
                         struct postgres_state *state);
 /* Makes the administrator a member of each role: else it may not end their sessions. */
 int postgres_join(struct ctx *ctx, struct postgres *pg, struct postgres_state *state);
+/* By a password of its own: before the first rotation. */
+bool postgres_owner_logs_in(const struct postgres_want *want);
 /* Sessions of roles, the owner included, that are not to log in. */
 int postgres_sessions_shut(const struct postgres_want *want, const struct postgres_state *state);
 /* Ends them. */
