@@ -1,124 +1,25 @@
-"""The cases of the crash proof and how one is run: a point of server/base/calls.def, an action, and the process that
-makes the call. tests/proofs/*-crash run all of them, tests/fault a fixed tenth."""
+"""How the cases of the crash proofs run: one world, an undisturbed run of the scenario, then round after round of cases.
+tests/proofs/*-crash run all of them, tests/fault a fixed tenth."""
 
 import collections
-import dataclasses
 import os
-import random
-import subprocess
-import threading
 import time
 
 from . import crash_life, database, pools
 from .cluster import Cluster
+from .crash_cases import ROLES
+from .crash_keeper import Keeper
 from .crash_leftovers import leftovers, namespaces, new_requests, sweep
-from .process import binary
+from .crash_round import Armed, Recorded
 from .wait import eventually
 from .watched import Watched
-from .world import LEASE_MS
-
-HANG_MS = 3 * LEASE_MS[0]
-SIDES = ("before", "after")
-ACTIONS = [(side, action) for action in ("kill", f"hang({HANG_MS})") for side in SIDES] + [("after", "error")]
-# How a process may end because of a point: killed, or told at start that a server does not answer. Whoever supervises it
-# starts it again. The watchdog of `operate` ends it by design when a pass outstays its lease, as on a machine with too
-# much to do. The end must be the same then, too; how often that was is part of the figure.
-DEATHS = {"kill": (-9,), "hang": (), "error": (1,)}
-OUTSTAYED = 70
-ROLES = ("serve", "fleet", "operate")
-# What no process of the world comes to, by the beginning of its name. versitygw takes the mark with the creation of a
-# bucket (tests/backends reaches this with another driver); no Harbor answers on simulated nodes
-# (tests/backends/test_harbor*.c, tests/kube/test_managed_crash.py); rekey is a command for people
-# (tests/http/test_rekey.py); nobody takes a finalizer away by hand (tests/fault/test_orphan.py).
-UNREACHED = ("kube.registry.find", "s3.bucket.mark", "harbor.", "rekey.")
-# Which proof runs a call's cases: what came with a whole Harbor has one of its own, so that either ends within an hour.
-HARBOR = ("redis.", "s3.", "harbor.", "fleet.secret.", "fleet.shred")
-WRITES = ("create", "change", "close", "undo", "purge")  # stages with a request that changes something
-
-
-@dataclasses.dataclass(frozen=True)
-class Case:
-    call: str
-    role: str
-    side: str
-    action: str
-
-    @property
-    def point(self):
-        return f"{self.call}.{self.side}"
-
-    @property
-    def name(self):
-        return f"{self.point}={self.action}"
-
-
-def cases():
-    """All, by process, so that each is started as seldom as possible; the operator's first: they are the most."""
-    table = subprocess.run([binary(), "do", "calls"], capture_output=True, text=True, check=True).stdout
-    rows = [[field.strip() for field in line.strip("| ").split("|")] for line in table.splitlines()]
-    assert rows, "flotillad do calls printed nothing"
-    return [Case(row[0], row[1], side, action) for row in reversed(rows) if not row[0].startswith(UNREACHED)
-            for side, action in ACTIONS]
-
-
-def proof_of(case):
-    return "harbor-crash" if case.call.startswith(HARBOR) else "spine-crash"
-
-
-def tenth(of):
-    """Every tenth in an order that does not follow the table: each action and each role is among them."""
-    mixed = sorted(of, key=lambda case: (case.action, case.side, case.call))
-    return mixed[::10]
-
-
-class Keeper:
-    """Starts a role of the world again when the armed point ended it; any other end is noted.
-
-    One thread starts, watches and stops the process: it would die with the thread that started it.
-    """
-
-    def __init__(self, world, role, env, allowed):
-        self.world, self.role, self.env, self.allowed = world, role, env, allowed
-        self.deaths, self.outstayed, self.unexpected = 0, 0, []
-        self.process, self.stopping = None, False
-        self.thread = threading.Thread(target=self._keep, daemon=True)
-        self.thread.start()
-
-    def _keep(self):
-        while not self.stopping:
-            self.process = self.world.start(self.role, env=self.env, wait=False)
-            while not self.stopping and self.process.process.poll() is None:
-                time.sleep(0.02)
-            try:
-                self._note(self.world.stop(self.role), asked=self.stopping)
-            except AssertionError as error:
-                self.unexpected.append(str(error))
-
-    def _note(self, status, asked):
-        if status in self.allowed:
-            self.deaths += 1
-        elif status == OUTSTAYED and self.role == "operate":
-            self.outstayed += 1
-        elif status != 0 or not asked:
-            self.unexpected.append(f"{self.role} ended with {status}: {self.process.logs[-3:]}")
-
-    def wait_ready(self):
-        def ready():
-            return any(line.get("msg", "").startswith("ready") for line in list(self.process.logs))
-
-        eventually(ready, 40, what=f"{self.role} ready")
-
-    def stop(self):
-        """Asks it to end; its very end is part of the case."""
-        self.stopping = True
-        self.thread.join()
 
 
 class Proof:
-    """One world, one undisturbed run, then case after case in it."""
+    """One world, one undisturbed run, then round after round in it."""
 
-    def __init__(self, world, seed):
-        self.world, self.seed, self.cluster = world, seed, Cluster(world.stack)
+    def __init__(self, world):
+        self.world, self.cluster = world, Cluster(world.stack)
         self.watched, self.keepers = None, {}
         self.expected = self.creations = None
         self.stages_of = {}  # (role, point) → stages in which that process of an undisturbed run reaches it
@@ -157,10 +58,10 @@ class Proof:
 
     # ---- processes
 
-    def keep(self, role, env=None, allowed=()):
+    def keep(self, role, env=None, cases=()):
         if role in self.keepers:
             self.stop(role)
-        self.keepers[role] = Keeper(self.world, role, env, allowed)
+        self.keepers[role] = Keeper(self.world, role, env, cases)
 
     def stop(self, role):
         keeper = self.keepers.pop(role)
@@ -175,8 +76,8 @@ class Proof:
     # ---- the undisturbed run
 
     def record(self):
-        """Twice, so that only what two undisturbed runs share is expected. """
-        reached = [collections.defaultdict(set) for _ in range(2)]
+        """Twice, so that only what two undisturbed runs share is expected."""
+        recorded = Recorded(2)
         for run in range(2):
             name, marks = self.name()
             now, env = ["start"], {}
@@ -185,18 +86,14 @@ class Proof:
                 env[role] = {"FLOTILLA_FAILPOINT_DIR": f"{marks}/{role}"}
 
             def on_stage(stage, run=run, marks=marks, now=now):
-                for role in os.listdir(marks):
-                    for point in marks_of("hit", f"{marks}/{role}"):
-                        reached[run][role, point].add(now[0])
-                        os.unlink(f"{marks}/{role}/hit.{point}")
+                recorded.note(run, marks, now[0])
                 now[0] = stage
 
             for role in ROLES:
                 self.keep(role, env[role])
                 self.keepers[role].wait_ready()
             started = time.monotonic()
-            scenario = crash_life.Scenario(self.world, self.cluster, self.watched, name, self.expected, on_stage,
-                                           resolve=self.resolver(env["audit"]))
+            scenario = self.scenario(name, on_stage, resolve=self.resolver(env["audit"]))
             self.expected = scenario.run()
             on_stage("audit")
             self.check_clean(scenario, env["audit"])
@@ -204,9 +101,10 @@ class Proof:
             on_stage("stop")
             self.stop_all()
             on_stage("end")
-        for point in reached[0].keys() | reached[1].keys():
-            one, other = reached[0][point], reached[1][point]
-            self.stages_of[point] = sorted(one & other or one | other)
+        self.stages_of = recorded.stages_of()
+
+    def scenario(self, name, on_stage, before_write=None, resolve=None):
+        return crash_life.Scenario(self.world, self.cluster, self.watched, name, self.expected, on_stage, before_write, resolve)
 
     def resolver(self, env):
         """What a person does who is told of a divergence; a command that did not end well is repeated."""
@@ -219,71 +117,64 @@ class Proof:
 
         return resolve
 
-    # ---- one case
+    # ---- one round
 
-    def aims(self, case):
-        """The stage from which on the point may fire, and a second try: what an undisturbed run happens to do late need
-        not come again. Requests are aimed at in before_write."""
-        stages = self.stages_of.get((case.role, case.point))
-        assert stages, f"{case.point}: no undisturbed run reaches it"
-        if case.role == "serve":
-            stages = WRITES
-        else:  # what repeats may not come once more before the end
-            stages = [stage for stage in stages if stage not in ("audit", "stop")] or stages
-        order = ("start", *crash_life.STAGES, "audit", "stop")
-        return random.Random(f"{self.seed} {case.name}").choice(stages), min(stages, key=order.index)
-
-    def run_case(self, case):
-        """Raises AssertionError when the end differs from that of the undisturbed run. Returns (stage, deaths,
-        slowest stage)."""
-        aims = self.aims(case)
-        for aim in aims:
-            if done := self.run_at(case, aim):
-                return done
-        raise AssertionError(f"{case.point} was not reached from the stages {aims} on")
-
-    def run_at(self, case, aim):
-        """None: the point was not reached."""
+    def run_round(self, aims):
+        """Raises AssertionError when an end differs from that of the undisturbed run. Returns the aims whose points
+        were reached, and what the scenario's stages took."""
         name, marks = self.name()
-        now, fired = ["start"], f"{marks}/fired.{case.point}"
-        action = case.action.partition("(")[0]
-        env = {"FLOTILLA_FAILPOINTS": case.name, "FLOTILLA_FAILPOINT_DIR": marks}
-
-        def arm(is_time):
-            if is_time and os.path.exists(fired):
-                os.unlink(fired)
-
-        def on_stage(stage):
-            now[0] = stage
-            arm(stage == aim and case.role in ("fleet", "operate"))
-
-        def before_write():
-            arm(case.role == "serve" and (now[0] == aim or action != "hang"))
-
-        if aim != "start" and case.role != "audit":
-            disarm(fired)
+        armed = Armed(aims, marks)
         for role in ROLES:
-            if role == case.role:
-                self.keep(role, env, DEATHS[action])
+            if armed.cases(role):
+                self.keep(role, armed.env(role), armed.cases(role))
             elif role not in self.keepers:
                 self.keep(role)
-        scenario = crash_life.Scenario(self.world, self.cluster, self.watched, name, self.expected, on_stage, before_write,
-                                       self.resolver(env if case.role == "audit" else None))
+        scenario = self.scenario(name, armed.on_stage, armed.before_write, self.resolver(armed.env("audit")))
         scenario.run()
-        on_stage("stop")
-        ended = self.stop(case.role) if case.role in ROLES else None
-        self.outlast_hang(fired, action)
-        self.check_clean(scenario, env if case.role == "audit" else None)
-        unexpected = [text for keeper in (ended, *self.keepers.values()) if keeper for text in keeper.unexpected]
+        armed.on_stage("stop")
+        ended = [self.stop(role) for role in ROLES if armed.cases(role)]
+        armed.on_stage("audit")
+        self.check_clean(scenario, armed.env("audit"))
+        unexpected = [text for keeper in (*ended, *self.keepers.values()) for text in keeper.unexpected]
         assert not unexpected, "\n".join(unexpected)
-        if not os.path.exists(fired):
-            return None
-        return aim, ended.deaths if ended else 0, max(scenario.took.items(), key=lambda item: item[1])
+        return armed.reached(), scenario.took
 
-    def outlast_hang(self, fired, action):
-        """Who hangs may still do harm when he wakes up: look only after that."""
-        if action == "hang" and os.path.exists(fired):
-            time.sleep(max(0, os.stat(fired).st_mtime + HANG_MS / 1000 + 0.5 - time.time()))
+    def run_all(self, waiting, report):
+        """Everything that waits. `report(case, stage, error)` hears of each case; stage or error may be None."""
+        while waiting:
+            aims, lost = waiting.take(self.stages_of)
+            for case in lost:
+                report(case, None, "no undisturbed run reaches it")
+            if not aims:
+                continue
+            try:
+                reached, took = self.run_round(aims)
+            except Exception as error:  # pylint: disable=broad-except
+                self.rebuild()
+                self.blame(aims, error, report)
+                continue
+            for aim in aims:
+                if aim in reached:
+                    report(aim.case, aim.stage, None)
+                elif not waiting.again(aim.case):
+                    report(aim.case, aim.stage, "was not reached from there on")
+            print(f"     {len(reached)} in one life of {sum(took.values()):.0f} s", flush=True)
+
+    def blame(self, aims, error, report):
+        """A round has failed: which case is it? If each holds alone, all are told to have failed together."""
+        errors = {aim: self.alone(aim) for aim in aims}
+        together = None if any(errors.values()) else f"in one life, though not alone: {error}"
+        for aim in aims:
+            report(aim.case, aim.stage, errors[aim] or together)
+
+    def alone(self, aim):
+        """What is wrong with it, or None."""
+        try:
+            reached, _ = self.run_round([aim])
+            return None if reached else "was not reached from there on"
+        except Exception as error:  # pylint: disable=broad-except
+            self.rebuild()
+            return str(error) or repr(error)
 
     # ---- the end
 
@@ -321,15 +212,3 @@ class Proof:
         database.drop(self.world.stack, self.world.db)
         self.set_up()
         self.new_requests()
-
-
-# ---- small things
-
-
-def marks_of(kind, directory):
-    return {name.removeprefix(f"{kind}.") for name in os.listdir(directory) if name.startswith(f"{kind}.")}
-
-
-def disarm(fired):
-    with open(fired, "x", encoding="utf-8"):
-        pass

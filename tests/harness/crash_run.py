@@ -2,11 +2,10 @@
 
     tests/prove spine-crash [--only REGEX] [--tenth] [--seed N] [--worlds N] [--list]
 
-A case that hangs mostly waits, so two worlds on servers of their own share the cases.
+A life mostly waits, so two worlds on servers of their own share the cases.
 """
 
 import argparse
-import collections
 import os
 import re
 import shutil
@@ -15,7 +14,8 @@ import tempfile
 import threading
 import time
 
-from . import crash
+from . import crash, crash_cases
+from .crash_round import Waiting
 from .stack import Stack
 from .world import World
 
@@ -24,51 +24,44 @@ def wanted(calls):
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", default="", help="cases whose name this finds, e.g. 'pg[.]role.*kill'")
     parser.add_argument("--tenth", action="store_true", help="every tenth, the same ones each time")
-    parser.add_argument("--seed", default=os.environ.get("PROOF_SEED", "1"), help="decides in which stage a point fires")
+    parser.add_argument("--seed", default=os.environ.get("PROOF_SEED", "1"), help="decides which cases share a life, and in which stage a point fires")
     parser.add_argument("--worlds", type=int, default=2, help="how many at a time")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
-    chosen = [case for case in crash.cases() if crash.proof_of(case) == calls]
-    chosen = crash.tenth(chosen) if options.tenth else chosen
+    chosen = [case for case in crash_cases.cases() if crash_cases.proof_of(case) == calls]
+    chosen = crash_cases.tenth(chosen) if options.tenth else chosen
     return options, [case for case in chosen if re.search(options.only, case.name)]
 
 
 class Worker(threading.Thread):
     """One world, until no case is left."""
 
-    def __init__(self, directory, seed, waiting):
+    def __init__(self, directory, waiting):
         super().__init__()
-        self.directory, self.seed, self.waiting = directory, seed, waiting
-        self.done, self.outstayed, self.failures, self.error = 0, 0, [], None
+        self.directory, self.waiting = directory, waiting
+        self.done, self.lives, self.outstayed, self.failures, self.error = 0, 0, 0, [], None
 
     def run(self):
         stack = Stack(f"{self.directory}/stack")
         try:
             stack.up()
-            proof = crash.Proof(World(stack, f"{self.directory}/world"), self.seed)
+            proof = crash.Proof(World(stack, f"{self.directory}/world"))
             proof.begin()
             proof.record()
-            while self.waiting:
-                self.run_case(proof, self.waiting.popleft())
+            proof.run_all(self.waiting, self.report)
             proof.end()
-            self.outstayed = proof.outstayed
+            self.outstayed, self.lives = proof.outstayed, proof.runs
         except Exception as error:  # pylint: disable=broad-except
             self.error = error
             raise
         finally:
             stack.down()
 
-    def run_case(self, proof, case):
-        started = time.monotonic()
+    def report(self, case, stage, error):
         self.done += 1
-        try:
-            stage, deaths, slowest = proof.run_case(case)
-            print(f"ok   {case.name:45} in {stage:8} {deaths} deaths {time.monotonic() - started:5.1f} s"
-                  f" (longest: {slowest[0]} {slowest[1]} s)", flush=True)
-        except Exception as error:  # pylint: disable=broad-except
+        if error:
             self.failures.append(case.name)
-            print(f"FAIL {case.name:45} {time.monotonic() - started:5.1f} s\n{error}", flush=True)
-            proof.rebuild()
+        print(f"FAIL {case.name}: in {stage}: {error}" if error else f"ok   {case.name:45} in {stage}", flush=True)
 
 
 def main(calls):
@@ -78,8 +71,8 @@ def main(calls):
         return 0
     directory = tempfile.mkdtemp(prefix=f"{calls}-", dir=os.environ.get("FLOTILLA_TEST_DIR"))
     os.chmod(directory, 0o755)
-    started, waiting = time.monotonic(), collections.deque(chosen)
-    workers = [Worker(f"{directory}/{number}", options.seed, waiting) for number in range(min(options.worlds, len(chosen)))]
+    started, waiting = time.monotonic(), Waiting(chosen, options.seed)
+    workers = [Worker(f"{directory}/{number}", waiting) for number in range(min(options.worlds, len(chosen)))]
     for worker in workers:
         os.mkdir(worker.directory)
         worker.start()
@@ -92,7 +85,7 @@ def main(calls):
         print(f"logs: {directory}", *failures, *errors, sep="\n  ")
     else:
         shutil.rmtree(directory, ignore_errors=True)
-    outstayed = sum(worker.outstayed for worker in workers)
-    print(f"{calls}: {done} of {len(chosen)} cases, {len(failures)} failures, {outstayed} ends by the watchdog,"
-          f" {time.monotonic() - started:.0f} s, seed {options.seed}")
+    lives, outstayed = (sum(getattr(worker, what) for worker in workers) for what in ("lives", "outstayed"))
+    print(f"{calls}: {done} of {len(chosen)} cases in {lives} lives, {len(failures)} failures, {outstayed} ends by the"
+          f" watchdog, {time.monotonic() - started:.0f} s, seed {options.seed}")
     return 0 if chosen and done == len(chosen) and not failures and not errors else 1
