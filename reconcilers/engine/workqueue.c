@@ -31,7 +31,7 @@ enum bringer { BY_EVENT, BY_CLOCK, BRINGERS };
 
 struct item {
     UT_hash_handle hh;
-    struct item *prev, *next; /* of its ready list */
+    struct item *prev, *next; /* of its ready list, or of those that are processed */
     enum bringer bringer;     /* while ready, or dirty */
     size_t heap_place;        /* its index in the heap + 1; 0 = not waiting */
     int64_t due_ms;           /* while waiting */
@@ -49,10 +49,12 @@ struct workqueue {
     bool closed;
     struct item *items;           /* all, by key */
     struct item *ready[BRINGERS]; /* each first in, first out */
+    struct item *processing;      /* the one taken first is first */
     size_t ready_count;
     unsigned takes;
     struct item **heap; /* soonest first */
     size_t heap_count, heap_capacity;
+    struct metric_source source;
 };
 
 static void *must(void *memory)
@@ -157,6 +159,20 @@ static void show_depth(struct workqueue *queue)
     metric_set(METRIC_QUEUE_DEPTH, (double)queue->ready_count, queue->name);
 }
 
+/* Workers that are stuck show nowhere else: what they do is counted when it is done. */
+static void show_unfinished(void *arg)
+{
+    struct workqueue *queue = arg;
+    pthread_mutex_lock(&queue->mutex);
+    int64_t now = clock_boottime_ms(), sum_ms = 0;
+    int64_t longest_ms = queue->processing ? now - queue->processing->taken_ms : 0;
+    for (const struct item *item = queue->processing; item; item = item->next)
+        sum_ms += now - item->taken_ms;
+    pthread_mutex_unlock(&queue->mutex);
+    metric_set(METRIC_QUEUE_UNFINISHED, (double)sum_ms / 1000, queue->name);
+    metric_set(METRIC_QUEUE_LONGEST, (double)longest_ms / 1000, queue->name);
+}
+
 static void enlist(struct workqueue *queue, struct item *item, enum bringer bringer)
 {
     item->bringer = bringer;
@@ -245,6 +261,8 @@ struct workqueue *workqueue_new(const char *name, int64_t backoff_cap_ms)
     queue->backoff_cap_ms = backoff_cap_ms;
     pthread_mutex_init(&queue->mutex, NULL);
     clock_cond_init(&queue->changed);
+    queue->source = (struct metric_source){.show = show_unfinished, .arg = queue};
+    metric_source_add(&queue->source);
     return queue;
 }
 
@@ -252,6 +270,7 @@ void workqueue_free(struct workqueue *queue)
 {
     if (!queue)
         return;
+    metric_source_remove(&queue->source);
     struct item *item, *next;
     HASH_ITER(hh, queue->items, item, next) {
         HASH_DEL(queue->items, item);
@@ -342,6 +361,7 @@ bool workqueue_take(struct workqueue *queue, char key[WORKQUEUE_KEY_BYTES])
     queue->ready_count--;
     item->ready = false;
     item->processing = true;
+    DL_APPEND(queue->processing, item);
     item->taken_ms = clock_boottime_ms();
     int64_t waited_ms = item->taken_ms - item->ready_since_ms;
     snprintf(key, WORKQUEUE_KEY_BYTES, "%s", item->key);
@@ -361,6 +381,7 @@ void workqueue_done(struct workqueue *queue, const char *key)
         abort(); /* done without take */
     int64_t worked_ms = clock_boottime_ms() - item->taken_ms;
     item->processing = false;
+    DL_DELETE(queue->processing, item);
     if (item->dirty) {
         item->dirty = false;
         make_ready(queue, item, item->bringer);

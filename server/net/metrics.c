@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
+#include <utlist.h>
 
 /* uthash links by offsets, which the analyzer cannot follow: all it keeps looks leaked. */
 #pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
@@ -201,8 +202,34 @@ static void write_family(struct str *out, enum metric metric)
     pthread_mutex_unlock(&families[metric].lock);
 }
 
+static pthread_mutex_t sources_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct metric_source *sources;
+
+void metric_source_add(struct metric_source *source)
+{
+    pthread_mutex_lock(&sources_lock);
+    DL_APPEND(sources, source);
+    pthread_mutex_unlock(&sources_lock);
+}
+
+void metric_source_remove(struct metric_source *source)
+{
+    pthread_mutex_lock(&sources_lock);
+    DL_DELETE(sources, source);
+    pthread_mutex_unlock(&sources_lock);
+}
+
+static void show_sources(void)
+{
+    pthread_mutex_lock(&sources_lock);
+    for (struct metric_source *source = sources; source; source = source->next)
+        source->show(source->arg);
+    pthread_mutex_unlock(&sources_lock);
+}
+
 void metrics_write(struct str *out)
 {
+    show_sources();
     for (int metric = 0; metric < METRIC_MAX; metric++)
         write_family(out, (enum metric)metric);
     process_write(out);

@@ -23,5 +23,16 @@ void metric_add(enum metric metric, double amount, ...);
 void metric_set(enum metric metric, double value, ...);
 void metric_observe(enum metric metric, double value, ...);
 
+/* Shows gauges that change by time alone: called whenever somebody reads, with no lock of a metric
+ * held. Owned by whoever adds it, until it has removed it. */
+struct metric_source {
+    void (*show)(void *arg);
+    void *arg;
+    struct metric_source *prev, *next; /* of metrics.c */
+};
+void metric_source_add(struct metric_source *source);
+/* When it returns, show() runs nowhere. */
+void metric_source_remove(struct metric_source *source);
+
 /* The whole exposition, process_* included. */
 void metrics_write(struct str *out);

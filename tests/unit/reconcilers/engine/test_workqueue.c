@@ -1,7 +1,10 @@
 /* The queue: each key once, never two workers on one key, back-off, timers. */
 #include "reconcilers/engine/workqueue.h"
 
+#include "server/base/cleanup.h"
 #include "server/base/clock.h"
+#include "server/base/str.h"
+#include "server/net/metrics.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -106,6 +109,40 @@ static void test_events_go_before_the_clock_but_do_not_starve_it(void **state)
         assert_takes(queue, order[at]);
         workqueue_done(queue, order[at]);
     }
+    workqueue_free(queue);
+}
+
+static double shown(const char *metric)
+{
+    _cleanup_str_ struct str text;
+    str_init(&text, 1 << 20);
+    metrics_write(&text);
+    const char *line = strstr(str_text(&text), metric);
+    return line ? strtod(line + strlen(metric), NULL) : -1;
+}
+
+/* A worker that never comes back grows from look to look; what is done is gone. */
+static void test_unfinished_work_grows_by_time_alone(void **state)
+{
+    (void)state;
+    static const char sum[] = "\nworkqueue_unfinished_work_seconds{name=\"stuck\"} ";
+    static const char longest[] = "\nworkqueue_longest_running_processor_seconds{name=\"stuck\"} ";
+    struct workqueue *queue = workqueue_new("stuck", 1000);
+    assert_true(shown(sum) == 0);
+    workqueue_add(queue, "a");
+    workqueue_add(queue, "b");
+    assert_takes(queue, "a");
+    clock_sleep_ms(20);
+    assert_takes(queue, "b");
+    clock_sleep_ms(20);
+    assert_true(shown(longest) >= 0.04);
+    assert_true(shown(sum) >= 0.06);
+    workqueue_done(queue, "a");
+    clock_sleep_ms(20);
+    double first = shown(longest);
+    assert_true(first >= 0.04 && shown(sum) >= first);
+    workqueue_done(queue, "b");
+    assert_true(shown(sum) == 0 && shown(longest) == 0);
     workqueue_free(queue);
 }
 
@@ -248,6 +285,7 @@ int main(void)
         cmocka_unit_test(test_add_after_waits_and_keeps_the_soonest),
         cmocka_unit_test(test_ready_key_forgets_its_timer),
         cmocka_unit_test(test_events_go_before_the_clock_but_do_not_starve_it),
+        cmocka_unit_test(test_unfinished_work_grows_by_time_alone),
         cmocka_unit_test(test_timer_set_while_processing_stays),
         cmocka_unit_test(test_backoff_doubles_to_the_cap_and_is_forgotten),
         cmocka_unit_test(test_many_timers_come_in_order_and_not_early),
