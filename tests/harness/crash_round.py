@@ -24,9 +24,9 @@ class Aim:
 
     @property
     def stages(self):
-        """Those that no other case of the round may have. A process that serves may be hit in each request, but hang
-        in one only."""
-        return set(REQUESTS) if self.case.role == "serve" else {self.stage}
+        """Those that no other case of the round may have. A process that serves is hit in each request, but hangs in
+        one only."""
+        return set(REQUESTS) if self.case.role == "serve" and not self.case.hangs else {self.stage}
 
 
 def aims_of(case, stages):
