@@ -1,13 +1,12 @@
-"""A cell with one operator, seen by kubectl and by its pools: no server, no fleet."""
+"""A cell with one operator, seen by its API server and by its pools: no server, no fleet."""
 
 import contextlib
 import itertools
-import json
 
 import psycopg2
 
 from . import pools, world
-from .cluster import Cluster
+from .cluster import Cluster, resource_of
 from .crash_leftovers import sweep
 from .process import Flotillad
 from .wait import eventually
@@ -24,7 +23,7 @@ class Cell:
     """What these tests say to the cluster and to the pool."""
 
     def __init__(self, stack):
-        self.stack = stack
+        self.stack, self.cluster = stack, Cluster(stack)
 
     def sql(self, statement, *args, conninfo=None, database=None):
         connection = psycopg2.connect(conninfo or self.stack.env["POOL_PG_SUPER"], **({"dbname": database} if database else {}))
@@ -37,7 +36,7 @@ class Cell:
             connection.close()
 
     def apply(self, item):
-        return self.stack.kubectl("apply", "--server-side", "--field-manager=test", "--force-conflicts", "-f", "-", stdin=json.dumps(item))
+        self.cluster.apply(resource_of(item["kind"]), item)
 
     def namespace(self, prefix="reg"):
         name = f"{prefix}-{next(_numbers)}"
@@ -53,13 +52,10 @@ class Cell:
         return Registry(self, namespace, name)
 
     def get(self, kind, name, namespace=None):
-        where = ["-n", namespace] if namespace else []
-        done = self.stack.kubectl("get", kind, name, *where, "-o", "json", check=False)
-        return json.loads(done.stdout) if done.returncode == 0 else None
+        return self.cluster.get(resource_of(kind), name, namespace)
 
     def patch(self, kind, name, patch, namespace=None):
-        where = ["-n", namespace] if namespace else []
-        self.stack.kubectl("patch", kind, name, *where, "--type=merge", "-p", json.dumps(patch))
+        self.cluster.merge(resource_of(kind), name, patch, namespace)
 
     def identity(self, name):
         return self.get("registryidentity", name)
@@ -86,7 +82,7 @@ class Cell:
         return pools.Store(self.stack.env, kept.get("s3AccessKey"), kept.get("s3SecretKey"))
 
     def claims(self, identity):
-        found = self.stack.get("backendclaims", "-l", f"flotilla.dev/identity={identity}")["items"]
+        found = self.cluster.list("backendclaims", None, f"flotilla.dev/identity={identity}")
         return [claim["metadata"]["name"] for claim in found]
 
     def secret(self, identity):
@@ -139,7 +135,9 @@ class Registry:
         self.cell.patch("registry", self.name, {"spec": spec}, self.namespace)
 
     def delete(self, wait=True):
-        self.cell.stack.kubectl("delete", "registry", self.name, "-n", self.namespace, f"--wait={str(wait).lower()}", "--timeout=40s")
+        self.cell.cluster.delete("registries", self.name, self.namespace)
+        if wait:
+            eventually(lambda: not self.get(), 40, what=f"{self.name} gone")
 
     def external(self, kind="PostgreSQL"):
         return [row for row in self.get()["status"]["externals"] if row["type"] == kind][0]
@@ -148,7 +146,7 @@ class Registry:
         return self.cell.get(kind, f"{self.name}-{suffix}", self.namespace)
 
     def events(self):
-        items = self.cell.stack.get("events.events.k8s.io", "-n", self.namespace)["items"]
+        items = self.cell.cluster.list("events", self.namespace)
         return {event["reason"] for event in items if event["regarding"]["kind"] == "Registry"}
 
     def write_row(self):
@@ -158,7 +156,7 @@ class Registry:
         return conninfo
 
     def pods(self):
-        return self.cell.stack.get("pods", "-n", self.namespace)["items"]
+        return self.cell.cluster.list("pods", self.namespace)
 
 
 def read_row(cell, conninfo):

@@ -14,8 +14,23 @@ _GROUPS = {
     "backendclaims": "/apis/registry.flotilla.dev/v1alpha1",
     "registryidentities": "/apis/registry.flotilla.dev/v1alpha1",
     "deployments": "/apis/apps/v1",
+    "statefulsets": "/apis/apps/v1",
+    "replicasets": "/apis/apps/v1",
+    "jobs": "/apis/batch/v1",
+    "networkpolicies": "/apis/networking.k8s.io/v1",
+    "ingresses": "/apis/networking.k8s.io/v1",
+    "poddisruptionbudgets": "/apis/policy/v1",
+    "events": "/apis/events.k8s.io/v1",
     "leases": "/apis/coordination.k8s.io/v1",
+    "certificates": "/apis/cert-manager.io/v1",
 }
+_PLURALS = {"registry": "registries", "registryidentity": "registryidentities", "networkpolicy": "networkpolicies",
+            "ingress": "ingresses", "pdb": "poddisruptionbudgets"}
+
+
+def resource_of(kind):
+    """"registries" of "Registry", as a manifest says it, or of "registry", as kubectl does."""
+    return _PLURALS.get(kind.lower(), f"{kind.lower()}s")
 
 
 class Cluster:

@@ -99,7 +99,8 @@ def test_old_and_new_open_until_no_old_pod_is_left(cell):
 
     def waits_for_the_old_pod():
         core = pools.decoded(registry.child("secret", "core"))
-        return (core["POSTGRESQL_PASSWORD"] == now["password"] and registry.condition() == ("False", "Rotating")
+        turned = (core["POSTGRESQL_PASSWORD"], core["REGISTRY_CREDENTIAL_PASSWORD"]) == (now["password"], now["registryPassword"])
+        return (turned and registry.condition() == ("False", "Rotating")
                 and registry.condition("StackReady") == ("True", "Current"))
 
     eventually(waits_for_the_old_pod, 120, 0.2, "the stack has turned, and the old pod is waited for")
@@ -110,8 +111,6 @@ def test_old_and_new_open_until_no_old_pod_is_left(cell):
     users = lines(registry)
     assert fits(before["registryPassword"], users["harbor_registry_user"])
     assert fits(now["registryPassword"], users["harbor_registry_user_b"])
-    core = pools.decoded(registry.child("secret", "core"))
-    assert (core["POSTGRESQL_PASSWORD"], core["REGISTRY_CREDENTIAL_PASSWORD"]) == (now["password"], now["registryPassword"])
     config = registry.child("configmap", "core")["data"]
     assert (config["POSTGRESQL_USERNAME"], config["REGISTRY_CREDENTIAL_USERNAME"]) == (f"t_{identity}_a", "harbor_registry_user_b")
     cell.stack.kubectl("delete", "pod", "old", "-n", registry.namespace, "--now")
