@@ -3,7 +3,7 @@
  * says where Harbor answers and with whose credentials. What costs what: a call by the robot 2 ms
  * of Harbor's processor, one by the administrator 90 ms (it hashes the password 600,000 times), so
  * the administrator is used only for what robots may not do. A wrong password costs 1.5 s and locks
- * that name for as long.
+ * that name for as long; so a session does not try the administrator again once he was refused.
  *
  * No write ever carries a cookie: with one Harbor wants a CSRF token. A request without one makes a
  * session key in Redis that lives an hour; so reads carry the session of the read before them, if
@@ -60,6 +60,15 @@ static inline void cleanup_harbor_(struct harbor **harbor)
 
 /* How many changes were sent; 0 = everything was as wanted. */
 int harbor_changes(const struct harbor *harbor);
+
+/* Who asks. */
+enum harbor_as { HARBOR_NOBODY, HARBOR_ROBOT, HARBOR_ADMIN };
+
+/* What Harbor said last in this session to the login of the server's robot or administrator. A
+ * refusal need not mean that the password is wrong: Harbor refuses every login of a name for a
+ * while after anybody's wrong one. */
+enum harbor_word { HARBOR_UNTRIED, HARBOR_TAKEN, HARBOR_REFUSED };
+enum harbor_word harbor_told(const struct harbor *harbor, enum harbor_as as);
 
 /* ---- does it serve ---- */
 

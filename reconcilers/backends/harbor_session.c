@@ -84,6 +84,11 @@ int harbor_changes(const struct harbor *harbor)
     return harbor->changes;
 }
 
+enum harbor_word harbor_told(const struct harbor *harbor, enum harbor_as as)
+{
+    return harbor->told[as];
+}
+
 /* ---- refusals ---- */
 
 static const struct {
@@ -137,6 +142,17 @@ static const struct harbor_login *login_of(const struct harbor *harbor,
     return &nobody;
 }
 
+/* 403: who asked is known, and may not. */
+static void note_login(struct harbor *harbor, const struct harbor_request *request, int status)
+{
+    if (request->login || request->as == HARBOR_NOBODY)
+        return;
+    if (status == 401)
+        harbor->told[request->as] = HARBOR_REFUSED;
+    else if (status == 403 || (status >= 200 && status < 300))
+        harbor->told[request->as] = HARBOR_TAKEN;
+}
+
 static const char *authorization(struct ctx *ctx, const struct harbor_login *login)
 {
     const char *pair = arena_printf(ctx->arena, "%s:%s", login->user, login->password);
@@ -181,6 +197,7 @@ static int exchange(struct ctx *ctx, struct harbor *harbor, const struct harbor_
     int rc = http_call(ctx, harbor->http, &http, &response);
     harbor->status = response.status;
     TRY(rc);
+    note_login(harbor, request, response.status);
     harbor->bytes += response.body_bytes;
     if (harbor->bytes > HARBOR_SESSION_BYTES)
         return err_set(ctx, ERR_TOO_LARGE, NULL, "%.*s: Harbor's answers are over %d MiB together",
@@ -201,6 +218,11 @@ int harbor_send(struct ctx *ctx, struct harbor *harbor, const struct harbor_requ
     harbor->status = 0;
     if (request->as != HARBOR_NOBODY && !login_of(harbor, request)->password)
         return err_set(ctx, ERR_DENIED, "HarborUnauthorized", "no credential is known for %s",
+                       call_row(request->call)->name);
+    if (request->as == HARBOR_ADMIN && !request->login &&
+        harbor->told[HARBOR_ADMIN] == HARBOR_REFUSED) /* each try would lock his name for longer */
+        return err_set(ctx, ERR_DENIED, "HarborUnauthorized",
+                       "%s: the administrator's login was refused a moment ago",
                        call_row(request->call)->name);
     TRY(FAILPOINT_BEFORE(ctx, request->call));
     if (!str_equal(request->method, "GET")) {

@@ -18,14 +18,12 @@ enum {
 struct harbor {
     const struct harbor_server *server;
     struct http_pool *http;
-    struct harbor_login robot; /* as it is found to be called */
-    int status;                /* of the last answer; 0 = there was none */
+    struct harbor_login robot;               /* as it is found to be called */
+    enum harbor_word told[HARBOR_ADMIN + 1]; /* by who asks */
+    int status;                              /* of the last answer; 0 = there was none */
     int changes;
     size_t bytes; /* of all answers so far */
 };
-
-/* Who asks. */
-enum harbor_as { HARBOR_NOBODY, HARBOR_ROBOT, HARBOR_ADMIN };
 
 struct harbor_request {
     enum call call;
@@ -43,7 +41,9 @@ struct harbor_answer {
     int64_t total;        /* X-Total-Count; -1 = not sent */
 };
 
-/* One request as a named call: failpoints, metric; -ERR_TOO_LARGE past HARBOR_SESSION_BYTES.
+/* One request as a named call: failpoints, metric; -ERR_TOO_LARGE past HARBOR_SESSION_BYTES;
+ * -ERR_DENIED (HarborUnauthorized), and nothing is sent, where no credential is known or the
+ * administrator was refused before.
  * Methods other than GET are changes: they are counted, ask the gate of the lease right before
  * sending, and carry no cookie. */
 int harbor_send(struct ctx *ctx, struct harbor *harbor, const struct harbor_request *request,

@@ -6,8 +6,9 @@
  *
  * The account is a robot, whose secret is kept before Harbor hears of it. The administrator, whose
  * first password is kept as well, makes or mends it, and sets limits, which robots may not. When
- * customers change that password all goes on but these two: it is tried once a day then, for a
- * wrong password locks its name for 1.5 s.
+ * customers change that password all goes on but these two: it is tried less and less often then,
+ * for a wrong password locks its name for 1.5 s. One refusal says little, for others' wrong
+ * passwords lock it as well: conditions are Unknown until there were several in a row.
  *
  * Garbage collection is started from here, right after the bucket let its key write, list and
  * delete: where listing fails, Harbor reports success, forgets its records and leaves the objects.
@@ -30,7 +31,6 @@ static const char gate_name[] = "Managed"; /* of no pool: theirs are DNS labels 
 enum {
     LOOK_TIMEOUT_MS = 15000, /* fifty limits cost the administrator 5 s */
     BUSY_SOON_MS = 1000,
-    ADMIN_RETRY_MS = 86400000,
     DEFAULTS_LOOKS = 12, /* what holds for projects to come costs the administrator a login */
 };
 
@@ -41,8 +41,9 @@ struct look {
     const struct registry_operator *home;
     struct probe_memory memory;
     struct harbor *harbor;
-    uint64_t password; /* hash of the administrator's */
-    bool guards;       /* the bucket fails: see only that nothing is collected */
+    const char *password; /* of the administrator; NULL = not to be tried in this look */
+    bool news;            /* another one than at the last look */
+    bool guards;          /* the bucket fails: see only that nothing is collected */
 };
 
 /* ---- when ---- */
@@ -56,12 +57,12 @@ static bool serves(const struct pass *pass)
 
 static bool is_due(const struct look *look, int64_t *ret_wait_ms)
 {
-    const struct manage_memory *memory = &look->memory.manage;
-    *ret_wait_ms = manage_wait_ms(look->home->manage_interval_ms, memory) -
-                   (clock_boottime_ms() - memory->at_ms);
-    return *ret_wait_ms <= 0 || !memory->at_ms || memory->guarded != look->guards ||
-           memory->generation != look->scope->generation ||
-           !condition_get(look->pass->status, "Managed");
+    const struct manage_wish wish = {.generation = look->scope->generation,
+                                     .guards = look->guards,
+                                     .told = condition_get(look->pass->status, "Managed") != NULL,
+                                     .news = look->news};
+    return manage_is_due(&wish, &look->memory.manage, look->home->manage_interval_ms,
+                         clock_boottime_ms(), ret_wait_ms);
 }
 
 /* ---- the administrator ---- */
@@ -71,37 +72,42 @@ static bool tells(const struct look *look, const char *type, const char *reason)
     return str_equal(json_str(condition_get(look->pass->status, type), "reason"), reason);
 }
 
-/* NULL while Harbor refuses it: it is not known then. */
-static const char *administrator(struct look *look)
+/* What was learned of a password says nothing of another one. */
+static void take_password(struct look *look)
 {
     struct manage_memory *memory = &look->memory.manage;
     const char *password = registry_secret_value(look->ctx, look->scope->kept, KEPT_ADMIN_PASSWORD);
-    int64_t now_ms = clock_boottime_ms();
-    look->password = password ? str_hash(password) : 0;
-    if (!memory->at_ms && (tells(look, "StorageQuota", "AdminRefused") ||
-                           tells(look, "Managed", "AccountRefused"))) { /* a process before us */
-        memory->refused_at_ms = now_ms;
-        memory->refused = look->password;
+    uint64_t hash = password ? str_hash(password) : 0;
+    look->news = memory->admin != hash;
+    if (look->news) {
+        memory->admin = hash;
+        memory->refusals = 0;
+        memory->proved = false;
     }
-    bool refused = memory->refused_at_ms && memory->refused == look->password &&
-                   now_ms - memory->refused_at_ms < ADMIN_RETRY_MS;
-    if (!refused)
-        memory->refused_at_ms = 0;
-    return refused ? NULL : password;
+    int64_t since_ms = clock_boottime_ms() - memory->refused_at_ms;
+    look->password = since_ms < manage_admin_wait_ms(memory->refusals) ? NULL : password;
 }
 
-static bool is_refused(const struct look *look)
+static struct manage_logins logins(const struct look *look)
 {
-    return look->memory.manage.refused_at_ms != 0;
+    const struct manage_memory *memory = &look->memory.manage;
+    enum harbor_word admin = harbor_told(look->harbor, HARBOR_ADMIN);
+    return (struct manage_logins){
+        .robot = harbor_told(look->harbor, HARBOR_ROBOT),
+        .admin = admin,
+        .refusals = admin == HARBOR_TAKEN ? 0 : memory->refusals + (admin == HARBOR_REFUSED),
+        .proved = memory->proved || admin == HARBOR_TAKEN,
+    };
 }
 
-static void note_refused(struct look *look)
+static void keep_logins(struct look *look)
 {
     struct manage_memory *memory = &look->memory.manage;
-    if (memory->refused_at_ms || !str_equal(look->ctx->err.reason, "HarborUnauthorized"))
-        return;
-    memory->refused_at_ms = clock_boottime_ms();
-    memory->refused = look->password;
+    const struct manage_logins known = logins(look);
+    if (known.admin == HARBOR_REFUSED)
+        memory->refused_at_ms = clock_boottime_ms();
+    memory->refusals = known.refusals;
+    memory->proved = known.proved;
 }
 
 /* ---- the three steps ---- */
@@ -113,28 +119,34 @@ static int account(struct look *look)
     bool unknown = !json_str(look->pass->status, "harbor.robot");
     const char *robot = NULL;
     int rc = harbor_account(look->ctx, look->harbor, mark, unknown, &robot);
-    if (rc == -ERR_DENIED)
-        note_refused(look);
-    look->scope->manage.account = manage_account_verdict(look->ctx, rc);
+    const struct manage_logins known = logins(look);
+    look->scope->manage.account = manage_account_verdict(look->ctx, rc, &known);
     look->scope->manage.robot = robot;
     return rc;
+}
+
+/* The administrator is asked for what holds for projects to come, be it only to see that he is
+ * still let in. */
+static bool asks_administrator(const struct look *look)
+{
+    const struct manage_memory *memory = &look->memory.manage;
+    int64_t every_ms = look->home->manage_interval_ms * DEFAULTS_LOOKS;
+    return !memory->proved || memory->refusals > 0 || !memory->defaults_at_ms ||
+           clock_boottime_ms() - memory->defaults_at_ms >= every_ms;
 }
 
 /* Limits as they should be, or at least what is stored when nobody may set them. */
 static int bring_limits(struct look *look, int64_t limit_bytes, struct harbor_quota *ret)
 {
-    struct manage_memory *memory = &look->memory.manage;
-    int64_t now_ms = clock_boottime_ms(),
-            every_ms = look->home->manage_interval_ms * DEFAULTS_LOOKS;
-    bool defaults = !is_refused(look) &&
-                    (!memory->defaults_at_ms || now_ms - memory->defaults_at_ms >= every_ms);
-    int rc = harbor_quota_set(look->ctx, look->harbor, limit_bytes, defaults, ret);
-    if (rc == 0 && defaults)
-        memory->defaults_at_ms = now_ms;
-    if (rc != -ERR_DENIED)
-        return rc;
-    note_refused(look);
-    err_clear(look->ctx);
+    if (look->password) {
+        bool defaults = asks_administrator(look);
+        int rc = harbor_quota_set(look->ctx, look->harbor, limit_bytes, defaults, ret);
+        if (rc == 0 && defaults)
+            look->memory.manage.defaults_at_ms = clock_boottime_ms();
+        if (rc != -ERR_DENIED || harbor_told(look->harbor, HARBOR_ADMIN) != HARBOR_REFUSED)
+            return rc;
+        err_clear(look->ctx);
+    }
     *ret = (struct harbor_quota){0};
     return harbor_usage(look->ctx, look->harbor, &ret->usage);
 }
@@ -149,9 +161,9 @@ static int storage(struct look *look)
     found->used_bytes = quota.usage.used_bytes;
     found->limit_bytes = limit_bytes;
     look->memory.manage.tight = quota.left > 0 || manage_is_tight(found->used_bytes, limit_bytes);
+    const struct manage_logins known = logins(look);
     if (quota.left == 0)
-        found->quota =
-            manage_quota_verdict(look->ctx, found->used_bytes, limit_bytes, is_refused(look));
+        found->quota = manage_quota_verdict(look->ctx, found->used_bytes, limit_bytes, &known);
     return 0;
 }
 
@@ -260,14 +272,17 @@ static bool look_inside(struct look *look)
         .base_url = arena_printf(ctx->arena, "http://%s", scope->spec.host),
         .connect_to = registry_harbor_address(ctx, look->home, scope),
         .bucket = backend_rows[BACKEND_S3]->name(ctx, &work),
-        .admin = {"admin", administrator(look)},
+        .admin = {"admin", look->password},
         .robot = {json_str(look->pass->status, "harbor.robot"),
                   registry_secret_value(ctx, scope->kept, KEPT_ROBOT_SECRET)},
         .cookie = &look->memory.cookie};
     int64_t deadline_ms = ctx->deadline_ms, ours_ms = clock_boottime_ms() + LOOK_TIMEOUT_MS;
     if (!deadline_ms || ours_ms < deadline_ms)
         ctx->deadline_ms = ours_ms;
-    bool fine = harbor_open(ctx, &server, &look->harbor) == 0 && take_steps(look);
+    bool opened = harbor_open(ctx, &server, &look->harbor) == 0;
+    bool fine = opened && take_steps(look);
+    if (opened)
+        keep_logins(look);
     err_clear(ctx);
     harbor_close(look->harbor);
     ctx->deadline_ms = deadline_ms;
@@ -316,6 +331,7 @@ int registry_manage(struct ctx *ctx, struct pass *pass)
         !(look.guards || (pass->rc == 0 && serves(pass))))
         return 0;
     look.memory = probes_get(look.home->probes, scope->uid);
+    take_password(&look);
     if (is_due(&look, &wait_ms))
         look_now(&look);
     else

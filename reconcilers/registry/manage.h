@@ -40,11 +40,27 @@ bool manage_is_full(int64_t used_bytes, int64_t limit_bytes);
 /* So little is left that several projects together could soon take more than there is. */
 bool manage_is_tight(int64_t used_bytes, int64_t limit_bytes);
 
+/*
+ * What is known of the two logins. Harbor locks a name for a moment after anybody's wrong password,
+ * so the customer is believed to have changed the administrator's only after several refusals in a
+ * row; and nothing is believed that this process has not seen.
+ */
+enum { MANAGE_REFUSALS_BELIEVED = 3 };
+struct manage_logins {
+    enum harbor_word robot, admin; /* in this look */
+    int refusals;                  /* of the administrator's, in a row, this look's counted */
+    bool proved;                   /* Harbor took the administrator's since this process began */
+};
+
+/* Until the administrator's login is tried again: 2 s after a first refusal, four times as long
+ * after each further one, a day at most; 0 = at once. */
+int64_t manage_admin_wait_ms(int refusals);
+
 /* The rc of harbor_account(), whose error stands in ctx->err. No news: Harbor did not answer. */
-struct registry_probe manage_account_verdict(struct ctx *ctx, int rc);
-/* `refused`: limits can not be changed, for the administrator's password is not known. */
+struct registry_probe manage_account_verdict(struct ctx *ctx, int rc,
+                                             const struct manage_logins *logins);
 struct registry_probe manage_quota_verdict(struct ctx *ctx, int64_t used_bytes, int64_t limit_bytes,
-                                           bool refused);
+                                           const struct manage_logins *logins);
 /* No news while one is under way. */
 struct registry_probe manage_run_verdict(struct ctx *ctx, const struct harbor_gc_run *run);
 
@@ -52,7 +68,21 @@ struct registry_probe manage_run_verdict(struct ctx *ctx, const struct harbor_gc
  * after the registry was made? Times of Harbor's that cannot be read are long ago. */
 bool manage_collect_due(const struct harbor_gc_run *last, const char *made, int64_t interval_ms,
                         int64_t now_ms);
-/* Until the next look: the interval, less after failures and while storage is tight. */
+/* What this pass wants of a look. */
+struct manage_wish {
+    int64_t generation;
+    bool guards; /* the bucket fails: see only that nothing is collected */
+    bool told;   /* the status has the condition Managed */
+    bool news;   /* another password of the administrator is kept */
+};
+
+/* Is a look due? If not, *ret_wait_ms is how long it is still. After a failure nothing but the wait
+ * counts, for each look may hold a worker until its timeout; only a bucket that begins to fail, and
+ * a new password, are looked at all the same. */
+bool manage_is_due(const struct manage_wish *wish, const struct manage_memory *memory,
+                   int64_t interval_ms, int64_t now_ms, int64_t *ret_wait_ms);
+/* Until the next look: the interval, less after failures and refusals and while storage is tight.
+ */
 int64_t manage_wait_ms(int64_t interval_ms, const struct manage_memory *memory);
 
 /* Puts into a status what the look found; conditions of a Harbor that nobody asks go. */

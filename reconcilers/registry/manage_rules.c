@@ -17,6 +17,8 @@ enum {
     SOON_MS = 5000,
     WAIT_MIN_MS = 100,
     DOUBLINGS_MAX = 8,
+    ADMIN_SOON_MS = 2000, /* Harbor locks a name for 1.5 s */
+    ADMIN_LATE_MS = 24 * MS_PER_HOUR,
 };
 
 /* ---- storage ---- */
@@ -70,17 +72,25 @@ static const char *size_text(struct ctx *ctx, int64_t bytes)
 }
 
 struct registry_probe manage_quota_verdict(struct ctx *ctx, int64_t used_bytes, int64_t limit_bytes,
-                                           bool refused)
+                                           const struct manage_logins *logins)
 {
     const char *limit = size_text(ctx, limit_bytes);
     bool full = manage_is_full(used_bytes, limit_bytes);
-    if (refused)
+    const char *and = full ? "all of the storage is taken, and " : "";
+    if (logins->refusals >= MANAGE_REFUSALS_BELIEVED)
         return (struct registry_probe){
             "False", "AdminRefused",
             arena_printf(ctx->arena,
                          "%sHarbor does not take the kept password of its administrator: its "
                          "projects keep the limits that they have, whatever becomes of %s",
-                         full ? "all of the storage is taken, and " : "", limit)};
+                         and, limit)};
+    if (logins->refusals > 0 || !logins->proved)
+        return (struct registry_probe){
+            "Unknown", "LoginUnproved",
+            arena_printf(ctx->arena,
+                         "%swhether pushes beyond %s are refused is not known: Harbor did not take "
+                         "the login of its administrator, who sets limits; he tries again",
+                         and, limit)};
     if (full)
         return (struct registry_probe){
             "False", "Reached",
@@ -94,7 +104,43 @@ struct registry_probe manage_quota_verdict(struct ctx *ctx, int64_t used_bytes, 
 
 /* ---- account ---- */
 
-struct registry_probe manage_account_verdict(struct ctx *ctx, int rc)
+int64_t manage_admin_wait_ms(int refusals)
+{
+    int64_t wait_ms = refusals > 0 ? ADMIN_SOON_MS : 0;
+    for (int at = 1; at < refusals && wait_ms < ADMIN_LATE_MS; at++)
+        wait_ms *= 4;
+    return wait_ms < ADMIN_LATE_MS ? wait_ms : ADMIN_LATE_MS;
+}
+
+/* The robot is not let in, or not enough, and the administrator, who mends that, did not. */
+static struct registry_probe denied_verdict(struct ctx *ctx, const char *why,
+                                            const struct manage_logins *logins)
+{
+    static const char *const robots[] = {
+        [HARBOR_UNTRIED] = "the operator's robot is not known to be there",
+        [HARBOR_TAKEN] = "the operator's robot lacks a right",
+        [HARBOR_REFUSED] = "Harbor refuses the login of the operator's robot",
+    };
+    const char *robot = robots[logins->robot];
+    if (logins->admin == HARBOR_TAKEN)
+        return (struct registry_probe){"False", "AccountFailed", why};
+    if (logins->refusals >= MANAGE_REFUSALS_BELIEVED)
+        return (struct registry_probe){
+            "False", "AccountRefused",
+            arena_printf(ctx->arena,
+                         "%s, and Harbor does not take the kept password of its administrator, "
+                         "who could mend it",
+                         robot)};
+    return (struct registry_probe){
+        "Unknown", "LoginUnproved",
+        arena_printf(ctx->arena,
+                     "%s, and Harbor did not take the login of its administrator, who mends that; "
+                     "he tries again",
+                     robot)};
+}
+
+struct registry_probe manage_account_verdict(struct ctx *ctx, int rc,
+                                             const struct manage_logins *logins)
 {
     const char *why = arena_strdup(ctx->arena, ctx->err.message);
     if (rc == 0)
@@ -103,10 +149,7 @@ struct registry_probe manage_account_verdict(struct ctx *ctx, int rc)
     if (rc == -ERR_TAKEN)
         return (struct registry_probe){"False", "RobotTaken", why};
     if (rc == -ERR_DENIED)
-        return (struct registry_probe){
-            "False", "AccountRefused",
-            "Harbor takes neither the operator's account nor the kept password of its "
-            "administrator, which could mend it"};
+        return denied_verdict(ctx, why, logins);
     if (rc == -ERR_REFUSED || rc == -ERR_PROTOCOL)
         return (struct registry_probe){"False", "AccountFailed", why};
     return (struct registry_probe){0};
@@ -155,7 +198,19 @@ int64_t manage_wait_ms(int64_t interval_ms, const struct manage_memory *memory)
         wait_ms = WAIT_MIN_MS;
     int doublings = memory->failures < DOUBLINGS_MAX ? memory->failures : DOUBLINGS_MAX;
     int64_t soon_ms = doublings ? (int64_t)SOON_MS << (doublings - 1) : wait_ms;
+    int64_t admin_ms = memory->refusals ? manage_admin_wait_ms(memory->refusals) : wait_ms;
+    if (admin_ms < soon_ms)
+        soon_ms = admin_ms;
     return soon_ms < wait_ms ? soon_ms : wait_ms;
+}
+
+bool manage_is_due(const struct manage_wish *wish, const struct manage_memory *memory,
+                   int64_t interval_ms, int64_t now_ms, int64_t *ret_wait_ms)
+{
+    bool other = memory->generation != wish->generation || !wish->told;
+    *ret_wait_ms = manage_wait_ms(interval_ms, memory) - (now_ms - memory->at_ms);
+    return *ret_wait_ms <= 0 || !memory->at_ms || memory->guarded != wish->guards || wish->news ||
+           (memory->failures == 0 && other);
 }
 
 /* ---- status ---- */

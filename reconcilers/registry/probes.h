@@ -24,8 +24,10 @@ struct manage_memory {
     bool guarded;           /* that look only kept Harbor from collecting */
     bool tight;             /* little storage was left */
     int64_t defaults_at_ms; /* what holds for projects to come was looked at */
-    int64_t refused_at_ms;  /* Harbor took the administrator's password no more */
-    uint64_t refused;       /* hash of that password */
+    uint64_t admin;         /* hash of the administrator's password, as it was kept */
+    int refusals;           /* of his login with it, in a row */
+    int64_t refused_at_ms;  /* the last of them */
+    bool proved;            /* Harbor took it, and it was we who saw that */
 };
 
 struct probe_memory {

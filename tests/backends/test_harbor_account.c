@@ -121,6 +121,36 @@ static void no_secret_is_in_a_message(void **state)
     assert_null(strstr(ctx->err.message, SECRET));
 }
 
+/* Harbor refuses a name for a while after anybody's wrong password: whose login it was is told, and
+ * the administrator's is not tried twice. */
+static void a_refusal_is_told_of_whom(void **state)
+{
+    struct ctx *ctx = *state;
+    struct harbor_server server = with_robot(ctx);
+    struct harbor_quota found;
+    const char *user;
+    server.admin.password = "Wrong1password";
+    _cleanup_harbor_ struct harbor *harbor = NULL;
+    SUCCEEDS(ctx, harbor_open(ctx, &server, &harbor));
+    assert_int_equal(harbor_told(harbor, HARBOR_ROBOT), HARBOR_UNTRIED);
+    SUCCEEDS(ctx, harbor_account(ctx, harbor, MARK, false, &user));
+    assert_int_equal(harbor_told(harbor, HARBOR_ROBOT), HARBOR_TAKEN);
+    assert_int_equal(harbor_told(harbor, HARBOR_ADMIN), HARBOR_UNTRIED);
+    for (int turn = 0; turn < 3; turn++)
+        FAILS(ctx, harbor_quota_set(ctx, harbor, 1 << 20, true, &found), ERR_DENIED,
+              "HarborUnauthorized");
+    assert_int_equal(harbor_told(harbor, HARBOR_ADMIN), HARBOR_REFUSED);
+    assert_int_equal(harbor_told(harbor, HARBOR_ROBOT), HARBOR_TAKEN);
+    assert_int_equal(json_array_size(json_at(control(ctx, NULL), "refused")), 1);
+    harbor_close(harbor);
+
+    control(ctx, "{\"robot\": {\"1\": {\"secret\": \"Other1234\"}}}");
+    SUCCEEDS(ctx, harbor_open(ctx, &server, &harbor));
+    FAILS(ctx, harbor_account(ctx, harbor, MARK, false, &user), ERR_DENIED, "HarborUnauthorized");
+    assert_int_equal(harbor_told(harbor, HARBOR_ROBOT), HARBOR_REFUSED);
+    assert_int_equal(harbor_told(harbor, HARBOR_ADMIN), HARBOR_REFUSED);
+}
+
 static int admin_password(struct ctx *ctx, const char *old, const char *wanted)
 {
     const struct harbor_server server = test_server(NULL);
@@ -187,6 +217,7 @@ int main(void)
         TEST(the_robot_is_found_among_many),
         TEST(nothing_is_sent_that_does_not_fit),
         TEST(no_secret_is_in_a_message),
+        TEST(a_refusal_is_told_of_whom),
         TEST(the_admin_password_changes_once),
         TEST(changes_carry_no_session),
         TEST(no_account_changes_without_a_lease),

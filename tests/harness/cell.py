@@ -176,8 +176,23 @@ def running(stack, env, directory):
     made = Cell(stack)
     for kind, name in POOLS.items():
         pool_of(made, kind, name)
-    process = Flotillad(["operate"], env, directory)
-    process.wait_log(lambda line: line.get("msg", "").startswith("ready"), 30)
+
+    def start():
+        process = Flotillad(["operate"], env, directory)
+        process.wait_log(lambda line: line.get("msg", "").startswith("ready"), 30)
+        return process
+
+    def stop(process):
+        status = process.stop()
+        assert status == 0 and not process.sanitizer_reports(), process.sanitizer_reports() or process.logs[-3:]
+
+    operator = start()
+
+    def restart():
+        nonlocal operator
+        stop(operator)
+        operator = start()
+
+    made.restart_operator = restart
     yield made
-    status = process.stop()
-    assert status == 0 and not process.sanitizer_reports(), process.sanitizer_reports() or process.logs[-3:]
+    stop(operator)

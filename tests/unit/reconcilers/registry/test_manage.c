@@ -75,27 +75,42 @@ static void usage__is_told_in_steps(void **state)
     }
 }
 
+/* The administrator's login: let in; refused so often in a row. */
+#define PROVED                                                                                     \
+    {                                                                                              \
+        .robot = HARBOR_TAKEN, .proved = true                                                      \
+    }
+#define REFUSED(times)                                                                             \
+    {                                                                                              \
+        .robot = HARBOR_TAKEN, .admin = HARBOR_REFUSED, .refusals = (times), .proved = true        \
+    }
+
 static void quota__by_rows(void **state)
 {
     static const struct {
         int64_t used, limit;
-        bool refused;
+        struct manage_logins logins;
         const char *status, *reason, *words;
         bool tight;
     } rows[] = {
-        {0, 10 * GIB, false, "True", "Held", "beyond 10 GiB", false},
-        {9 * GIB, 10 * GIB, false, "True", "Held", "beyond 10 GiB", false},
-        {9 * GIB + 1, 10 * GIB, false, "True", "Held", "beyond 10 GiB", true},
-        {10 * GIB - MIB, 10 * GIB, false, "True", "Held", "beyond 10 GiB", true},
-        {10 * GIB - MIB + 1, 10 * GIB, false, "False", "Reached", "all of 10 GiB", true},
-        {30 * GIB, 10 * MIB, false, "False", "Reached", "all of 10 MiB", true},
-        {0, 10 * GIB, true, "False", "AdminRefused", "whatever becomes of 10 GiB", false},
-        {11 * GIB, 10 * GIB, true, "False", "AdminRefused", "all of the storage is taken", true},
+        {0, 10 * GIB, PROVED, "True", "Held", "beyond 10 GiB", false},
+        {9 * GIB, 10 * GIB, PROVED, "True", "Held", "beyond 10 GiB", false},
+        {9 * GIB + 1, 10 * GIB, PROVED, "True", "Held", "beyond 10 GiB", true},
+        {10 * GIB - MIB, 10 * GIB, PROVED, "True", "Held", "beyond 10 GiB", true},
+        {10 * GIB - MIB + 1, 10 * GIB, PROVED, "False", "Reached", "all of 10 GiB", true},
+        {30 * GIB, 10 * MIB, PROVED, "False", "Reached", "all of 10 MiB", true},
+        {0, 10 * GIB, REFUSED(3), "False", "AdminRefused", "becomes of 10 GiB", false},
+        {11 * GIB, 10 * GIB, REFUSED(9), "False", "AdminRefused", "storage is taken", true},
+        /* One refusal is none, though it was let in before. */
+        {0, 10 * GIB, REFUSED(1), "Unknown", "LoginUnproved", "of its administrator", false},
+        {11 * GIB, 10 * GIB, REFUSED(2), "Unknown", "LoginUnproved", "storage is taken", true},
+        /* Nobody has tried since the operator was started. */
+        {0, 10 * GIB, {.robot = HARBOR_TAKEN}, "Unknown", "LoginUnproved", "10 GiB", false},
     };
     struct ctx *ctx = *state;
     for (size_t at = 0; at < ARRAY_SIZE(rows); at++) {
         const struct registry_probe verdict =
-            manage_quota_verdict(ctx, rows[at].used, rows[at].limit, rows[at].refused);
+            manage_quota_verdict(ctx, rows[at].used, rows[at].limit, &rows[at].logins);
         assert_string_equal(verdict.status, rows[at].status);
         assert_string_equal(verdict.reason, rows[at].reason);
         if (!strstr(verdict.message, rows[at].words))
@@ -112,7 +127,6 @@ static void account__by_rows(void **state)
     } rows[] = {
         {0, "True", "AccountReady"},
         {-ERR_TAKEN, "False", "RobotTaken"},
-        {-ERR_DENIED, "False", "AccountRefused"},
         {-ERR_REFUSED, "False", "AccountFailed"},
         {-ERR_PROTOCOL, "False", "AccountFailed"},
         {-ERR_UNAVAILABLE, NULL, NULL},
@@ -122,12 +136,98 @@ static void account__by_rows(void **state)
     struct ctx *ctx = *state;
     for (size_t at = 0; at < ARRAY_SIZE(rows); at++) {
         err_set(ctx, ERR_REFUSED, NULL, "row %zu", at);
-        const struct registry_probe verdict = manage_account_verdict(ctx, rows[at].rc);
+        const struct registry_probe verdict =
+            manage_account_verdict(ctx, rows[at].rc, &(struct manage_logins)PROVED);
         err_clear(ctx);
         assert_true(str_equal(verdict.status, rows[at].status));
         assert_true(str_equal(verdict.reason, rows[at].reason));
         if (str_equal(verdict.reason, "RobotTaken") || str_equal(verdict.reason, "AccountFailed"))
             assert_non_null(strstr(verdict.message, "row"));
+    }
+}
+
+/* Whose login was refused, and whether that is believed. */
+static void denied__by_rows(void **state)
+{
+    static const struct {
+        struct manage_logins logins;
+        const char *status, *reason, *words;
+    } rows[] = {
+        {{HARBOR_REFUSED, HARBOR_REFUSED, 1, true},
+         "Unknown",
+         "LoginUnproved",
+         "refuses the login of the operator's robot, and Harbor did not take the login of its "
+         "administrator"},
+        {{HARBOR_REFUSED, HARBOR_UNTRIED, 2, false}, "Unknown", "LoginUnproved", "he tries again"},
+        {{HARBOR_REFUSED, HARBOR_UNTRIED, 0, false}, "Unknown", "LoginUnproved", "administrator"},
+        {{HARBOR_REFUSED, HARBOR_REFUSED, 3, true},
+         "False",
+         "AccountRefused",
+         "refuses the login of the operator's robot, and Harbor does not take the kept password"},
+        {{HARBOR_UNTRIED, HARBOR_UNTRIED, 4, false},
+         "False",
+         "AccountRefused",
+         "not known to be there, and Harbor does not take"},
+        {{HARBOR_TAKEN, HARBOR_REFUSED, 3, false}, "False", "AccountRefused", "robot lacks a"},
+        {{HARBOR_REFUSED, HARBOR_TAKEN, 0, true}, "False", "AccountFailed", "row 6"},
+    };
+    struct ctx *ctx = *state;
+    for (size_t at = 0; at < ARRAY_SIZE(rows); at++) {
+        err_set(ctx, ERR_DENIED, NULL, "row %zu", at);
+        const struct registry_probe verdict =
+            manage_account_verdict(ctx, -ERR_DENIED, &rows[at].logins);
+        err_clear(ctx);
+        assert_string_equal(verdict.status, rows[at].status);
+        assert_string_equal(verdict.reason, rows[at].reason);
+        if (!strstr(verdict.message, rows[at].words))
+            fail_msg("row %zu: %s", at, verdict.message);
+    }
+}
+
+static void administrator__is_tried_less_and_less_often(void **state)
+{
+    static const int64_t waits_ms[] = {0, 2000, 8000, 32000, 128000, 512000};
+    (void)state;
+    for (size_t at = 0; at < ARRAY_SIZE(waits_ms); at++)
+        assert_int_equal(manage_admin_wait_ms((int)at), waits_ms[at]);
+    assert_int_equal(manage_admin_wait_ms(9), 86400000);
+    assert_int_equal(manage_admin_wait_ms(INT32_MAX), 86400000);
+}
+
+static void look__is_due(void **state)
+{
+    static const struct {
+        const char *what;
+        struct manage_wish wish;
+        struct manage_memory memory; /* at_ms: how long ago */
+        int64_t wait_ms;             /* 0 = due */
+    } rows[] = {
+        {"the first", {.told = true}, {0}, 0},
+        {"too soon", {.told = true}, {.at_ms = 1000}, 299000},
+        {"it is time", {.told = true}, {.at_ms = 300000}, 0},
+        {"another wish", {.generation = 2, .told = true}, {.at_ms = 1000}, 0},
+        {"nothing is told", {.told = false}, {.at_ms = 1000}, 0},
+        {"the bucket fails", {.guards = true, .told = true}, {.at_ms = 1000}, 0},
+        {"a password", {.told = true, .news = true}, {.at_ms = 1000}, 0},
+        /* The wait after a failure holds, whoever wakes the registry. */
+        {"failed, nothing told", {.told = false}, {.at_ms = 1000, .failures = 1}, 4000},
+        {"failed, another wish",
+         {.generation = 2, .told = true},
+         {.at_ms = 1000, .failures = 2},
+         9000},
+        {"failed, it is time", {.told = false}, {.at_ms = 5000, .failures = 1}, 0},
+        {"failed, the bucket too", {.guards = true}, {.at_ms = 1000, .failures = 1}, 0},
+        {"failed, a password", {.news = true}, {.at_ms = 1000, .failures = 1}, 0},
+        {"refused once", {.told = true}, {.at_ms = 1000, .refusals = 1}, 1000},
+    };
+    (void)state;
+    for (size_t at = 0; at < ARRAY_SIZE(rows); at++) {
+        struct manage_memory memory = rows[at].memory;
+        int64_t wait_ms = -1;
+        memory.at_ms = memory.at_ms ? NOW_MS - memory.at_ms : 0;
+        bool due = manage_is_due(&rows[at].wish, &memory, 300000, NOW_MS, &wait_ms);
+        if (due != (rows[at].wait_ms == 0) || (!due && wait_ms != rows[at].wait_ms))
+            fail_msg("%s: %d, %lld ms", rows[at].what, due, (long long)wait_ms);
     }
 }
 
@@ -192,6 +292,9 @@ static void wait__is_bounded(void **state)
         {300000, {.failures = 7}, 300000},
         {86400000, {.failures = 1000000}, 640000},
         {300000, {.failures = 7, .tight = true}, 30000},
+        {300000, {.refusals = 1}, 2000},
+        {300000, {.refusals = 2, .failures = 1}, 5000},
+        {300000, {.refusals = 8}, 300000},
         {100, {.tight = true}, 100},
     };
     (void)state;
@@ -247,6 +350,9 @@ int main(void)
         TEST(usage__is_told_in_steps),
         TEST(quota__by_rows),
         TEST(account__by_rows),
+        TEST(denied__by_rows),
+        TEST(administrator__is_tried_less_and_less_often),
+        TEST(look__is_due),
         TEST(run__by_rows),
         TEST(collection__comes_an_interval_after_the_last),
         TEST(wait__is_bounded),
