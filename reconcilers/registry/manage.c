@@ -26,10 +26,8 @@
 #include "server/base/str.h"
 #include "server/net/metrics.h"
 
-static const char gate_name[] = "Managed"; /* of no pool: theirs are DNS labels */
-
 enum {
-    LOOK_TIMEOUT_MS = 15000, /* fifty limits cost the administrator 5 s */
+    LOOK_TIMEOUT_MS = 5000,
     BUSY_SOON_MS = 1000,
     DEFAULTS_LOOKS = 12, /* what holds for projects to come costs the administrator a login */
 };
@@ -44,6 +42,7 @@ struct look {
     const char *password; /* of the administrator; NULL = not to be tried in this look */
     bool news;            /* another one than at the last look */
     bool guards;          /* the bucket fails: see only that nothing is collected */
+    const char *failed;   /* the first step that did, and why; NULL = none */
 };
 
 /* ---- when ---- */
@@ -120,7 +119,7 @@ static int account(struct look *look)
     const char *robot = NULL;
     int rc = harbor_account(look->ctx, look->harbor, mark, unknown, &robot);
     const struct manage_logins known = logins(look);
-    look->scope->manage.account = manage_account_verdict(look->ctx, rc, &known);
+    look->scope->manage.part[MANAGE_ACCOUNT] = manage_account_verdict(look->ctx, rc, &known);
     look->scope->manage.robot = robot;
     return rc;
 }
@@ -163,13 +162,14 @@ static int storage(struct look *look)
     look->memory.manage.tight = quota.left > 0 || manage_is_tight(found->used_bytes, limit_bytes);
     const struct manage_logins known = logins(look);
     if (quota.left == 0)
-        found->quota = manage_quota_verdict(look->ctx, found->used_bytes, limit_bytes, &known);
+        found->part[MANAGE_STORAGE] =
+            manage_quota_verdict(look->ctx, found->used_bytes, limit_bytes, &known);
     return 0;
 }
 
 static void not_collected(struct look *look, const char *reason, const char *why)
 {
-    look->scope->manage.collection = (struct registry_probe){
+    look->scope->manage.part[MANAGE_COLLECTION] = (struct registry_probe){
         "False", reason, arena_printf(look->ctx->arena, "not started: %s", why)};
     metric_add(METRIC_COLLECTIONS, 1, reason);
 }
@@ -225,7 +225,7 @@ static int collection(struct look *look)
     }
     TRY(harbor_gc_last(look->ctx, look->harbor, &last));
     note_run(look, &last);
-    look->scope->manage.collection = manage_run_verdict(look->ctx, &last);
+    look->scope->manage.part[MANAGE_COLLECTION] = manage_run_verdict(look->ctx, &last);
     int64_t every_ms = manage_collect_ms(look->home->collect_interval_ms, look->scope->size);
     bool due = manage_collect_due(&last, made, every_ms, clock_wall_ms());
     return due ? start(look) : 0;
@@ -236,33 +236,57 @@ static const struct step {
     int (*run)(struct look *look);
     bool guarding; /* also while the bucket fails */
     bool needed;   /* nothing can follow when it fails */
-} steps[] = {
-    {"account", account, true, true},
-    {"storage", storage, false, false},
-    {"collection", collection, true, false},
+} steps[MANAGE_PARTS] = {
+    [MANAGE_ACCOUNT] = {"account", account, true, true},
+    [MANAGE_STORAGE] = {"storage", storage, false, false},
+    [MANAGE_COLLECTION] = {"collection", collection, true, false},
 };
 
-/* A step that failed does not keep the next from being done. */
-static bool take_steps(struct look *look)
+/* That we lost the lease, or a pool has no room for us, is no failure of the Harbor. */
+static bool note_step(struct look *look, const char *name, int rc)
 {
-    bool fine = true;
-    for (size_t at = 0; at < ARRAY_SIZE(steps); at++) {
+    struct ctx *ctx = look->ctx;
+    const char *reason = rc < 0 ? ctx->err.reason : "ok";
+    bool failed = rc < 0 && rc != -ERR_LEASE_LOST && rc != -ERR_OVERLOADED;
+    metric_add(METRIC_HARBOR_LOOKS, 1, name, reason);
+    if (failed)
+        log_failure(ctx, arena_printf(ctx->arena, "LookFailed: %s", name));
+    if (failed && !look->failed)
+        look->failed = arena_printf(ctx->arena, "%s: %s", name, reason);
+    err_clear(ctx);
+    return rc == 0;
+}
+
+/* A step that failed does not keep the next from being done. The parts that were ended, as bits. */
+static unsigned take_steps(struct look *look)
+{
+    unsigned done = 0;
+    for (unsigned at = 0; at < MANAGE_PARTS; at++) {
         const struct step *step = &steps[at];
         if (look->guards && !step->guarding)
             continue;
-        int rc = step->run(look);
-        metric_add(METRIC_HARBOR_LOOKS, 1, step->name, rc < 0 ? look->ctx->err.reason : "ok");
-        err_clear(look->ctx);
-        fine &= rc == 0;
-        if (rc < 0 && step->needed)
+        if (note_step(look, step->name, step->run(look)))
+            done |= 1u << at;
+        else if (step->needed)
             break;
     }
-    return fine;
+    return done;
+}
+
+/* What it did not find out. */
+static void tell_failure(struct look *look, unsigned done)
+{
+    for (unsigned at = 0; at < MANAGE_PARTS; at++) {
+        struct registry_probe *verdict = &look->scope->manage.part[at];
+        if (!verdict->status && !(done & 1u << at) && !(look->guards && !steps[at].guarding))
+            *verdict = manage_failed_verdict(look->ctx, &look->memory.manage, at, look->failed);
+    }
 }
 
 /* ---- the phase ---- */
 
-static bool look_inside(struct look *look)
+/* Returns the parts that were ended, as bits. */
+static unsigned look_inside(struct look *look)
 {
     struct ctx *ctx = look->ctx;
     const struct registry_scope *scope = look->scope;
@@ -279,39 +303,52 @@ static bool look_inside(struct look *look)
     int64_t deadline_ms = ctx->deadline_ms, ours_ms = clock_boottime_ms() + LOOK_TIMEOUT_MS;
     if (!deadline_ms || ours_ms < deadline_ms)
         ctx->deadline_ms = ours_ms;
-    bool opened = harbor_open(ctx, &server, &look->harbor) == 0;
-    bool fine = opened && take_steps(look);
-    if (opened)
+    unsigned done = 0;
+    if (note_step(look, "open", harbor_open(ctx, &server, &look->harbor))) {
+        done = take_steps(look);
         keep_logins(look);
-    err_clear(ctx);
+    }
     harbor_close(look->harbor);
     ctx->deadline_ms = deadline_ms;
-    return fine;
+    return done;
 }
 
 /* What people should hear about, once. */
 static void tell(struct look *look)
 {
-    const struct registry_probe *quota = &look->scope->manage.quota;
-    if (str_equal(quota->status, "False") && !tells(look, "StorageQuota", quota->reason))
-        pass_event(look->ctx, look->pass, "Warning", quota->reason, "Look", "%s", quota->message);
+    const char *said = NULL;
+    for (size_t at = 0; at < MANAGE_PARTS; at++) {
+        const struct registry_probe *verdict = &look->scope->manage.part[at];
+        bool bad = str_equal(verdict->status, "False") || str_equal(verdict->reason, "LookFailed");
+        if (!bad || str_equal(said, verdict->reason) ||
+            tells(look, manage_conditions[at], verdict->reason))
+            continue;
+        said = verdict->reason;
+        pass_event(look->ctx, look->pass, "Warning", said, "Look", "%s: %s", manage_conditions[at],
+                   verdict->message);
+    }
 }
 
 static void look_now(struct look *look)
 {
     struct manage_memory *memory = &look->memory.manage;
-    if (backend_gate_enter(look->ctx, look->home->gates, gate_name) < 0) {
+    const char *gate = manage_gate(memory);
+    if (backend_gate_enter(look->ctx, look->home->gates, gate) < 0) {
         err_clear(look->ctx);
         pass_requeue(look->pass, BUSY_SOON_MS);
         return;
     }
-    bool fine = look_inside(look);
-    backend_gate_leave(look->home->gates, gate_name, true); /* no breaker: they fail one by one */
+    unsigned done = look_inside(look);
+    backend_gate_leave(look->home->gates, gate, true); /* no breaker: they fail one by one */
+    if (look->failed)
+        tell_failure(look, done);
+    metric_add(METRIC_HARBOR_LOOKS, 1, "look", look->failed ? "LookFailed" : "ok");
     tell(look);
     memory->at_ms = clock_boottime_ms();
     memory->generation = look->scope->generation;
     memory->guarded = look->guards;
-    memory->failures = fine ? 0 : memory->failures + 1;
+    memory->failures = look->failed ? memory->failures + 1 : 0;
+    memory->known |= done;
     probes_put(look->home->probes, look->scope->uid, &look->memory);
     pass_requeue(look->pass, manage_wait_ms(look->home->manage_interval_ms, memory));
 }

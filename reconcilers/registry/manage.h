@@ -12,10 +12,14 @@
 struct ctx;
 struct registry_scope;
 
+/* What a look is after, in its order; each has a condition. */
+enum manage_part { MANAGE_ACCOUNT, MANAGE_STORAGE, MANAGE_COLLECTION, MANAGE_PARTS };
+extern const char *const manage_conditions[MANAGE_PARTS];
+
 /* What one look found; zeroed, it is no news. */
 struct registry_manage {
-    struct registry_probe account, quota, collection; /* Managed, StorageQuota, Collecting */
-    const char *robot;                                /* as Harbor calls it; NULL = no news */
+    struct registry_probe part[MANAGE_PARTS];
+    const char *robot; /* as Harbor calls it; NULL = no news */
     bool usage_known;
     int64_t used_bytes, limit_bytes;
     struct harbor_gc_run run; /* the last one, ended; id 0 = no news */
@@ -61,6 +65,13 @@ struct registry_probe manage_account_verdict(struct ctx *ctx, int rc,
                                              const struct manage_logins *logins);
 struct registry_probe manage_quota_verdict(struct ctx *ctx, int64_t used_bytes, int64_t limit_bytes,
                                            const struct manage_logins *logins);
+/*
+ * Of a part that a look did not come to, or not to the end of; `failed` names the step and the
+ * reason. No news after one failure, for one lost packet is no outage: but unknown where this
+ * process has not known it yet.
+ */
+struct registry_probe manage_failed_verdict(struct ctx *ctx, const struct manage_memory *memory,
+                                            enum manage_part part, const char *failed);
 /* No news while one is under way. */
 struct registry_probe manage_run_verdict(struct ctx *ctx, const struct harbor_gc_run *run);
 
@@ -84,6 +95,10 @@ bool manage_is_due(const struct manage_wish *wish, const struct manage_memory *m
 /* Until the next look: the interval, less after failures and refusals and while storage is tight.
  */
 int64_t manage_wait_ms(int64_t interval_ms, const struct manage_memory *memory);
+
+/* Whose slots a look takes: those whose last one failed hold up each other only, for such a look
+ * may last until its timeout. */
+const char *manage_gate(const struct manage_memory *memory);
 
 /* Puts into a status what the look found; conditions of a Harbor that nobody asks go. */
 void registry_manage_status(struct ctx *ctx, const struct registry_scope *scope, json_t *status);

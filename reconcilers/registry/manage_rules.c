@@ -21,6 +21,12 @@ enum {
     ADMIN_LATE_MS = 24 * MS_PER_HOUR,
 };
 
+const char *const manage_conditions[MANAGE_PARTS] = {
+    [MANAGE_ACCOUNT] = "Managed",
+    [MANAGE_STORAGE] = "StorageQuota",
+    [MANAGE_COLLECTION] = "Collecting",
+};
+
 /* ---- storage ---- */
 
 int64_t manage_limit_bytes(const struct registry_spec *spec, const json_t *size)
@@ -155,6 +161,24 @@ struct registry_probe manage_account_verdict(struct ctx *ctx, int rc,
     return (struct registry_probe){0};
 }
 
+/* ---- a look that failed ---- */
+
+struct registry_probe manage_failed_verdict(struct ctx *ctx, const struct manage_memory *memory,
+                                            enum manage_part part, const char *failed)
+{
+    if (memory->failures == 0 && memory->known & 1u << part)
+        return (struct registry_probe){0};
+    return (struct registry_probe){
+        "Unknown", "LookFailed",
+        arena_printf(ctx->arena, "the last look into its Harbor failed: %s", failed)};
+}
+
+/* Names of no pool: theirs are DNS labels. */
+const char *manage_gate(const struct manage_memory *memory)
+{
+    return memory->failures > 0 ? "Unmanaged" : "Managed";
+}
+
 /* ---- garbage collection ---- */
 
 struct registry_probe manage_run_verdict(struct ctx *ctx, const struct harbor_gc_run *run)
@@ -231,18 +255,12 @@ static void set_run(json_t *status, const struct harbor_gc_run *run)
 void registry_manage_status(struct ctx *ctx, const struct registry_scope *scope, json_t *status)
 {
     const struct registry_manage *found = &scope->manage;
-    const struct {
-        const char *type;
-        const struct registry_probe *verdict;
-    } rows[] = {{"Managed", &found->account},
-                {"StorageQuota", &found->quota},
-                {"Collecting", &found->collection}};
-    for (size_t at = 0; at < ARRAY_SIZE(rows); at++) {
-        const struct registry_probe *verdict = rows[at].verdict;
+    for (size_t at = 0; at < MANAGE_PARTS; at++) {
+        const struct registry_probe *verdict = &found->part[at];
         if (!scope->probing || registry_closed(scope))
-            condition_remove(status, rows[at].type);
+            condition_remove(status, manage_conditions[at]);
         else if (verdict->status)
-            condition_set(ctx, status, rows[at].type, verdict->status, verdict->reason,
+            condition_set(ctx, status, manage_conditions[at], verdict->status, verdict->reason,
                           scope->generation, "%s", verdict->message);
     }
     if (found->robot)

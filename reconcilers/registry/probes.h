@@ -21,6 +21,7 @@ struct manage_memory {
     int64_t at_ms; /* of the last look */
     int64_t generation;
     int failures;           /* in a row */
+    unsigned known;         /* parts (enum manage_part), as bits, that a look came to the end of */
     bool guarded;           /* that look only kept Harbor from collecting */
     bool tight;             /* little storage was left */
     int64_t defaults_at_ms; /* what holds for projects to come was looked at */

@@ -52,7 +52,7 @@ class Harbor:
 
     def __init__(self):
         self.admin, self.lock_s = "Harbor12345", 0.2
-        self.signs, self.jobservice, self.raw, self.fail = True, True, {}, 0
+        self.signs, self.jobservice, self.raw, self.fail, self.hangs = True, True, {}, 0, []
         self.sessions, self.seen = set(), []
         self.locked = {}  # name: until
         self.refused = []  # names whose password was wrong
@@ -266,7 +266,8 @@ class Harbor:
         self.__init__()
 
     def control_set(self, value):
-        """Attributes: admin, signs, jobservice, raw ({path, or "POST path": [status, text]}), grows, lock_s, fail (so many more are 503)."""
+        """Attributes: admin, signs, jobservice, raw ({path, or "POST path": [status, text]}), grows, lock_s, fail (so many more are 503),
+        hangs (paths that are not answered as long as they stand there)."""
         self.__dict__.update(value)
 
     def control_config(self, value):
@@ -384,6 +385,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if harbor.fail:
             harbor.fail -= 1
             raise Refused(503, "")
+        while path in harbor.hangs:
+            lock.release()
+            time.sleep(0.05)
+            lock.acquire()
         for key in (path, f"{self.command} {path}"):
             if key in harbor.raw:
                 raise Refused(*harbor.raw[key])

@@ -184,6 +184,44 @@ static void denied__by_rows(void **state)
     }
 }
 
+static void failure__is_told_when_it_is_no_accident(void **state)
+{
+    enum { ALL = (1u << MANAGE_PARTS) - 1 };
+    static const struct {
+        struct manage_memory memory;
+        enum manage_part part;
+        bool told;
+    } rows[] = {
+        {{.known = ALL}, MANAGE_ACCOUNT, false},
+        {{.known = ALL, .failures = 1}, MANAGE_ACCOUNT, true},
+        {{.known = ALL, .failures = 1}, MANAGE_COLLECTION, true},
+        {{.known = 1u << MANAGE_ACCOUNT}, MANAGE_ACCOUNT, false},
+        {{.known = 1u << MANAGE_ACCOUNT}, MANAGE_STORAGE, true},
+        {{.known = 0}, MANAGE_ACCOUNT, true},
+    };
+    struct ctx *ctx = *state;
+    for (size_t at = 0; at < ARRAY_SIZE(rows); at++) {
+        const struct registry_probe verdict =
+            manage_failed_verdict(ctx, &rows[at].memory, rows[at].part, "storage: HarborFailed");
+        if ((verdict.status != NULL) != rows[at].told)
+            fail_msg("row %zu", at);
+        if (!rows[at].told)
+            continue;
+        assert_string_equal(verdict.status, "Unknown");
+        assert_string_equal(verdict.reason, "LookFailed");
+        assert_non_null(strstr(verdict.message, "storage: HarborFailed"));
+    }
+}
+
+static void gate__of_those_that_failed_is_another(void **state)
+{
+    const struct manage_memory well = {.failures = 0}, once = {.failures = 1},
+                               often = {.failures = 9};
+    (void)state;
+    assert_string_not_equal(manage_gate(&once), manage_gate(&well));
+    assert_string_equal(manage_gate(&once), manage_gate(&often));
+}
+
 static void administrator__is_tried_less_and_less_often(void **state)
 {
     static const int64_t waits_ms[] = {0, 2000, 8000, 32000, 128000, 512000};
@@ -315,8 +353,8 @@ static void status__tells_only_news(void **state)
     json_t *status = arena_json(ctx->arena, json_object());
     struct registry_scope scope = {
         .probing = true,
-        .manage = {.account = {"True", "AccountReady", "x"},
-                   .collection = {"Unknown", "NotYet", "x"},
+        .manage = {.part = {[MANAGE_ACCOUNT] = {"True", "AccountReady", "x"},
+                            [MANAGE_COLLECTION] = {"Unknown", "NotYet", "x"}},
                    .robot = "robot$a",
                    .usage_known = true,
                    .used_bytes = 5,
@@ -351,6 +389,8 @@ int main(void)
         TEST(quota__by_rows),
         TEST(account__by_rows),
         TEST(denied__by_rows),
+        TEST(failure__is_told_when_it_is_no_accident),
+        TEST(gate__of_those_that_failed_is_another),
         TEST(administrator__is_tried_less_and_less_often),
         TEST(look__is_due),
         TEST(run__by_rows),
