@@ -140,9 +140,13 @@ struct harbor_quota {
  * projects to come is looked at when something else is changed, or if `look` asks for it: that
  * costs the administrator. Call again soon when free_bytes is small: between two calls several
  * projects together can take more than there is.
+ *
+ * No further change is begun when half of the time until ctx->deadline_ms has gone. The first one
+ * tried is that of the quota after *cursor (0 = the first), in the order of their ids and round;
+ * the last one tried is left there, also on failure: so no project waits for ever behind others.
  */
 int harbor_quota_set(struct ctx *ctx, struct harbor *harbor, int64_t limit, bool look,
-                     struct harbor_quota *ret);
+                     int64_t *cursor, struct harbor_quota *ret);
 
 /* ---- garbage collection ---- */
 
@@ -155,13 +159,19 @@ struct harbor_gc_run {
     int64_t id;         /* 0 = there was none yet */
     const char *status; /* Harbor's word: Pending, Running, Success, Error, Stopped */
     bool running, failed;
+    bool dry;                              /* it only counts what another one would remove */
+    bool busy;                             /* this one, or a dry one that came later, is on */
     int64_t freed_bytes, blobs, manifests; /* as Harbor counted; 0 until it ended */
     const char *updated;                   /* RFC 3339; NULL = not told */
 };
 
 /* By the robot, all of them. */
 int harbor_gc_schedule_get(struct ctx *ctx, struct harbor *harbor, struct harbor_gc_schedule *ret);
+/* The last one that collects: dry ones are passed over, up to a hundred. */
 int harbor_gc_last(struct ctx *ctx, struct harbor *harbor, struct harbor_gc_run *ret);
+/* Asks a run to end. Harbor agrees at once; the run itself looks for that between two objects, and
+ * one that has ended stays as it is: read harbor_gc_last() again. */
+int harbor_gc_stop(struct ctx *ctx, struct harbor *harbor, int64_t id);
 
 /*
  * Where listing the bucket is denied, Harbor's garbage collection reports success, drops its

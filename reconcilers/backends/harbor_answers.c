@@ -207,6 +207,7 @@ int harbor_parse_gc_run(struct ctx *ctx, const json_t *answer, struct harbor_gc_
         .status = status,
         .running = str_has_word(on, status),
         .failed = str_has_word(bad, status),
+        .dry = json_bool_or(counted, "dry_run", false),
         .freed_bytes = json_int_or(counted, "freed_space", 0),
         .blobs = json_int_or(counted, "purged_blobs", 0),
         .manifests = json_int_or(counted, "purged_manifests", 0),

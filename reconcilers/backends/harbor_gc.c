@@ -3,6 +3,7 @@
 #include "reconcilers/backends/harbor_session.h"
 #include "reconcilers/backends/s3.h"
 
+#include "server/base/cleanup.h"
 #include "server/base/clock.h"
 #include "server/base/ctx.h"
 #include "server/base/json.h"
@@ -70,14 +71,48 @@ int harbor_gc_schedule_set(struct ctx *ctx, struct harbor *harbor,
 
 /* ---- runs ---- */
 
+/* The first of a list, newest first, that is not dry; id 0 without one. */
+static int take_last(struct ctx *ctx, const json_t *list, struct harbor_gc_run *ret)
+{
+    bool busy = false;
+    size_t at;
+    json_t *element;
+    json_array_foreach(list, at, element) {
+        TRY(harbor_parse_gc_run(ctx, element, ret));
+        busy |= ret->running;
+        ret->busy = busy;
+        if (!ret->dry)
+            return 0;
+    }
+    *ret = (struct harbor_gc_run){.status = "", .busy = busy};
+    return 0;
+}
+
+/* Nearly always the newest one collects: the others are asked for only when it was dry. */
 int harbor_gc_last(struct ctx *ctx, struct harbor *harbor, struct harbor_gc_run *ret)
 {
-    json_t *answer = NULL;
+    static const char *const paths[] = {"/api/v2.0/system/gc?page_size=1",
+                                        "/api/v2.0/system/gc?page_size=100"};
     *ret = (struct harbor_gc_run){.status = ""};
-    TRY(harbor_get(ctx, harbor, CALL_HARBOR_GC_READ, HARBOR_ROBOT,
-                   "/api/v2.0/system/gc?page_size=1", &answer));
-    const json_t *last = json_at(answer, "0");
-    return last ? harbor_parse_gc_run(ctx, last, ret) : 0;
+    for (size_t at = 0; at < ARRAY_SIZE(paths) && ret->id == 0; at++) {
+        json_t *list = NULL;
+        TRY(harbor_get(ctx, harbor, CALL_HARBOR_GC_READ, HARBOR_ROBOT, paths[at], &list));
+        TRY(take_last(ctx, list, ret));
+        if (json_array_size(list) == 0)
+            break;
+    }
+    return 0;
+}
+
+int harbor_gc_stop(struct ctx *ctx, struct harbor *harbor, int64_t id)
+{
+    const struct harbor_request request = {
+        .call = CALL_HARBOR_GC_STOP,
+        .as = HARBOR_ROBOT,
+        .method = "PUT",
+        .path = arena_printf(ctx->arena, "/api/v2.0/system/gc/%lld", (long long)id)};
+    struct harbor_answer answer;
+    return harbor_send(ctx, harbor, &request, &answer);
 }
 
 /* "/api/v2.0/system/gc/18" */

@@ -3,6 +3,7 @@
 #include "reconcilers/backends/harbor_quota_rules.h"
 #include "reconcilers/backends/harbor_session.h"
 
+#include "server/base/clock.h"
 #include "server/base/ctx.h"
 #include "server/base/json.h"
 
@@ -95,23 +96,47 @@ static int set_limit(struct ctx *ctx, struct harbor *harbor, int64_t quota_id, i
 struct work {
     struct projects projects;
     struct harbor_quota quota;
+    int first;       /* where the round begins */
+    int64_t *cursor; /* the last that was tried */
     int writes;
+    int64_t until_ms; /* clock_boottime_ms(): no write is begun later */
 };
 
-/* All moves of one kind, as far as the bound allows. */
+static int first_after(const struct projects *projects, int64_t cursor)
+{
+    for (int at = 0; at < projects->count; at++)
+        if (projects->project[at].quota_id > cursor)
+            return at;
+    return 0;
+}
+
+static int64_t half_of_the_time(const struct ctx *ctx)
+{
+    int64_t now_ms = clock_boottime_ms();
+    return ctx->deadline_ms ? now_ms + (ctx->deadline_ms - now_ms) / 2 : INT64_MAX;
+}
+
+static bool is_spent(const struct work *work)
+{
+    return work->writes == HARBOR_QUOTA_WRITES_MAX || clock_boottime_ms() >= work->until_ms;
+}
+
+/* All moves of one kind, as far as the bounds allow. */
 static int move_limits(struct ctx *ctx, struct harbor *harbor, struct work *work,
                        enum harbor_quota_move kind)
 {
-    for (int at = 0; at < work->projects.count; at++) {
+    for (int step = 0; step < work->projects.count; step++) {
+        int at = (work->first + step) % work->projects.count;
         const struct harbor_project *project = &work->projects.project[at];
         int64_t hard;
         if (harbor_quota_decide(project, work->quota.free_bytes, &hard) != kind)
             continue;
-        if (work->writes == HARBOR_QUOTA_WRITES_MAX) {
+        if (is_spent(work)) {
             work->quota.left++;
             continue;
         }
         work->writes++;
+        *work->cursor = project->quota_id;
         TRY(set_limit(ctx, harbor, project->quota_id, hard));
     }
     return 0;
@@ -144,10 +169,13 @@ static int set_defaults(struct ctx *ctx, struct harbor *harbor, const struct har
 }
 
 int harbor_quota_set(struct ctx *ctx, struct harbor *harbor, int64_t limit, bool look,
-                     struct harbor_quota *ret)
+                     int64_t *cursor, struct harbor_quota *ret)
 {
-    struct work work = {.quota = {.free_bytes = HARBOR_UNLIMITED}};
+    struct work work = {.quota = {.free_bytes = HARBOR_UNLIMITED},
+                        .cursor = cursor,
+                        .until_ms = half_of_the_time(ctx)};
     TRY(read_projects(ctx, harbor, &work.projects, &work.quota.usage));
+    work.first = first_after(&work.projects, *cursor);
     if (limit >= 0)
         work.quota.free_bytes = harbor_quota_free(limit, work.quota.usage.used_bytes);
     TRY(move_limits(ctx, harbor, &work, QUOTA_TIGHTEN));

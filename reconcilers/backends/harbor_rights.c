@@ -15,6 +15,7 @@ static const struct {
     {"garbage-collection", "list", "how the last run ended"},
     {"garbage-collection", "create", "run it now, or schedule it"},
     {"garbage-collection", "update", "change or end the schedule"},
+    {"garbage-collection", "stop", "end a run while its bucket fails"},
 };
 
 char *harbor_rights_body(struct ctx *ctx, const char *name, const char *mark)

@@ -15,10 +15,9 @@
  * While the bucket fails, a schedule that stands in Harbor is taken away. The reasons are in
  * docs/adr/0011-inside-a-harbor.md.
  */
-#include "reconcilers/registry/scope.h"
+#include "reconcilers/registry/manage_look.h"
 
 #include "reconcilers/backends/gate.h"
-#include "reconcilers/backends/s3.h"
 #include "reconcilers/engine/conditions.h"
 #include "server/base/cleanup.h"
 #include "server/base/clock.h"
@@ -30,19 +29,6 @@ enum {
     LOOK_TIMEOUT_MS = 5000,
     BUSY_SOON_MS = 1000,
     DEFAULTS_LOOKS = 12, /* what holds for projects to come costs the administrator a login */
-};
-
-struct look {
-    struct ctx *ctx;
-    struct pass *pass;
-    struct registry_scope *scope;
-    const struct registry_operator *home;
-    struct probe_memory memory;
-    struct harbor *harbor;
-    const char *password; /* of the administrator; NULL = not to be tried in this look */
-    bool news;            /* another one than at the last look */
-    bool guards;          /* the bucket fails: see only that nothing is collected */
-    const char *failed;   /* the first step that did, and why; NULL = none */
 };
 
 /* ---- when ---- */
@@ -66,7 +52,7 @@ static bool is_due(const struct look *look, int64_t *ret_wait_ms)
 
 /* ---- the administrator ---- */
 
-static bool tells(const struct look *look, const char *type, const char *reason)
+bool look_tells(const struct look *look, const char *type, const char *reason)
 {
     return str_equal(json_str(condition_get(look->pass->status, type), "reason"), reason);
 }
@@ -109,15 +95,22 @@ static void keep_logins(struct look *look)
     memory->proved = known.proved;
 }
 
-/* ---- the three steps ---- */
+/* ---- account and storage ---- */
 
 static int account(struct look *look)
 {
     const char *mark = arena_printf(look->ctx->arena, "flotilla:%s:%s", look->home->cell,
                                     look->scope->spec.identity);
     bool unknown = !json_str(look->pass->status, "harbor.robot");
+    struct manage_memory *memory = &look->memory.manage;
     const char *robot = NULL;
-    int rc = harbor_account(look->ctx, look->harbor, mark, unknown, &robot);
+    int rc = harbor_account(look->ctx, look->harbor, mark, unknown || memory->short_of, &robot);
+    if (rc == 0)
+        memory->short_of = false;
+    if (rc == -ERR_DENIED && memory->short_of && !unknown) { /* then with what it may do */
+        err_clear(look->ctx);
+        rc = harbor_account(look->ctx, look->harbor, mark, false, &robot);
+    }
     const struct manage_logins known = logins(look);
     look->scope->manage.part[MANAGE_ACCOUNT] = manage_account_verdict(look->ctx, rc, &known);
     look->scope->manage.robot = robot;
@@ -139,7 +132,8 @@ static int bring_limits(struct look *look, int64_t limit_bytes, struct harbor_qu
 {
     if (look->password) {
         bool defaults = asks_administrator(look);
-        int rc = harbor_quota_set(look->ctx, look->harbor, limit_bytes, defaults, ret);
+        int rc = harbor_quota_set(look->ctx, look->harbor, limit_bytes, defaults,
+                                  &look->memory.manage.cursor, ret);
         if (rc == 0 && defaults)
             look->memory.manage.defaults_at_ms = clock_boottime_ms();
         if (rc != -ERR_DENIED || harbor_told(look->harbor, HARBOR_ADMIN) != HARBOR_REFUSED)
@@ -159,77 +153,19 @@ static int storage(struct look *look)
     found->usage_known = true;
     found->used_bytes = quota.usage.used_bytes;
     found->limit_bytes = limit_bytes;
-    look->memory.manage.tight = quota.left > 0 || manage_is_tight(found->used_bytes, limit_bytes);
+    look->memory.manage.tight = manage_is_tight(found->used_bytes, limit_bytes);
+    look->unfinished |= quota.left > 0;
     const struct manage_logins known = logins(look);
     if (quota.left == 0)
         found->part[MANAGE_STORAGE] =
             manage_quota_verdict(look->ctx, found->used_bytes, limit_bytes, &known);
+    else if (!(look->memory.manage.known & 1u << MANAGE_STORAGE))
+        found->part[MANAGE_STORAGE] = (struct registry_probe){
+            "Unknown", "LimitsPending", "limits of some projects are still to be set"};
     return 0;
 }
 
-static void not_collected(struct look *look, const char *reason, const char *why)
-{
-    look->scope->manage.part[MANAGE_COLLECTION] = (struct registry_probe){
-        "False", reason, arena_printf(look->ctx->arena, "not started: %s", why)};
-    metric_add(METRIC_COLLECTIONS, 1, reason);
-}
-
-/* A schedule in Harbor would collect without asking anybody. */
-static int guard(struct look *look)
-{
-    static const struct harbor_gc_schedule none = {0};
-    int before = harbor_changes(look->harbor);
-    TRY(harbor_gc_schedule_set(look->ctx, look->harbor, &none, NULL));
-    if (harbor_changes(look->harbor) > before)
-        pass_event(look->ctx, look->pass, "Warning", "CollectionUnscheduled", "Update",
-                   "garbage collection was scheduled in Harbor while its bucket fails: that was "
-                   "taken away");
-    return 0;
-}
-
-static int start(struct look *look)
-{
-    struct s3_proof proof;
-    int64_t id;
-    int rc = registry_bucket_prove(look->ctx, look->pass, &proof);
-    if (rc == -ERR_OVERLOADED || rc == -ERR_LEASE_LOST)
-        return rc;
-    if (rc < 0) {
-        not_collected(look, "BucketUnproved", look->ctx->err.message);
-        err_clear(look->ctx);
-        return guard(look);
-    }
-    rc = harbor_gc_start(look->ctx, look->harbor, false, &proof, &id);
-    if (rc < 0 && rc != -ERR_LEASE_LOST)
-        not_collected(look, "StartFailed", look->ctx->err.message);
-    return rc;
-}
-
-/* Each run is counted once, by whoever tells of it in the status. */
-static void note_run(struct look *look, const struct harbor_gc_run *run)
-{
-    const json_t *told = json_at(look->pass->status, "harbor.collection");
-    if (run->id == 0 || run->running || json_int_or(told, "id", 0) == run->id)
-        return;
-    look->scope->manage.run = *run;
-    metric_add(METRIC_COLLECTIONS, 1, run->failed ? "RunFailed" : "Collected");
-}
-
-static int collection(struct look *look)
-{
-    const char *made = json_str(look->pass->root, "metadata.creationTimestamp");
-    struct harbor_gc_run last;
-    if (look->guards) {
-        not_collected(look, "BucketUnproved", "the bucket is not as it should be");
-        return guard(look);
-    }
-    TRY(harbor_gc_last(look->ctx, look->harbor, &last));
-    note_run(look, &last);
-    look->scope->manage.part[MANAGE_COLLECTION] = manage_run_verdict(look->ctx, &last);
-    int64_t every_ms = manage_collect_ms(look->home->collect_interval_ms, look->scope->size);
-    bool due = manage_collect_due(&last, made, every_ms, clock_wall_ms());
-    return due ? start(look) : 0;
-}
+/* ---- steps in their order ---- */
 
 static const struct step {
     const char *name; /* label of the metric */
@@ -239,7 +175,7 @@ static const struct step {
 } steps[MANAGE_PARTS] = {
     [MANAGE_ACCOUNT] = {"account", account, true, true},
     [MANAGE_STORAGE] = {"storage", storage, false, false},
-    [MANAGE_COLLECTION] = {"collection", collection, true, false},
+    [MANAGE_COLLECTION] = {"collection", look_collection, true, false},
 };
 
 /* That we lost the lease, or a pool has no room for us, is no failure of the Harbor. */
@@ -249,10 +185,13 @@ static bool note_step(struct look *look, const char *name, int rc)
     const char *reason = rc < 0 ? ctx->err.reason : "ok";
     bool failed = rc < 0 && rc != -ERR_LEASE_LOST && rc != -ERR_OVERLOADED;
     metric_add(METRIC_HARBOR_LOOKS, 1, name, reason);
+    look->unfinished |= rc == -ERR_OVERLOADED;
     if (failed)
         log_failure(ctx, arena_printf(ctx->arena, "LookFailed: %s", name));
     if (failed && !look->failed)
         look->failed = arena_printf(ctx->arena, "%s: %s", name, reason);
+    if (rc == -ERR_DENIED && str_equal(reason, "HarborForbidden"))
+        look->memory.manage.short_of = true;
     err_clear(ctx);
     return rc == 0;
 }
@@ -321,7 +260,7 @@ static void tell(struct look *look)
         const struct registry_probe *verdict = &look->scope->manage.part[at];
         bool bad = str_equal(verdict->status, "False") || str_equal(verdict->reason, "LookFailed");
         if (!bad || str_equal(said, verdict->reason) ||
-            tells(look, manage_conditions[at], verdict->reason))
+            look_tells(look, manage_conditions[at], verdict->reason))
             continue;
         said = verdict->reason;
         pass_event(look->ctx, look->pass, "Warning", said, "Look", "%s: %s", manage_conditions[at],
@@ -347,6 +286,7 @@ static void look_now(struct look *look)
     memory->at_ms = clock_boottime_ms();
     memory->generation = look->scope->generation;
     memory->guarded = look->guards;
+    memory->unfinished = look->unfinished;
     memory->failures = look->failed ? memory->failures + 1 : 0;
     memory->known |= done;
     probes_put(look->home->probes, look->scope->uid, &look->memory);

@@ -92,7 +92,8 @@ struct manage_wish {
  * a new password, are looked at all the same. */
 bool manage_is_due(const struct manage_wish *wish, const struct manage_memory *memory,
                    int64_t interval_ms, int64_t now_ms, int64_t *ret_wait_ms);
-/* Until the next look: the interval, less after failures and refusals and while storage is tight.
+/* Until the next look: the interval, less after failures and refusals, after one that is not ended,
+ * and while storage is tight.
  */
 int64_t manage_wait_ms(int64_t interval_ms, const struct manage_memory *memory);
 

@@ -207,7 +207,7 @@ bool manage_collect_due(const struct harbor_gc_run *last, const char *made, int6
                         int64_t now_ms)
 {
     int64_t at_ms = 0;
-    if (interval_ms <= 0 || last->running)
+    if (interval_ms <= 0 || last->running || last->busy)
         return false;
     const char *since = last->id ? last->updated : made;
     if (!since || clock_parse_rfc3339(since, &at_ms) < 0)
@@ -222,6 +222,8 @@ int64_t manage_wait_ms(int64_t interval_ms, const struct manage_memory *memory)
         wait_ms = WAIT_MIN_MS;
     int doublings = memory->failures < DOUBLINGS_MAX ? memory->failures : DOUBLINGS_MAX;
     int64_t soon_ms = doublings ? (int64_t)SOON_MS << (doublings - 1) : wait_ms;
+    if (memory->unfinished && SOON_MS < soon_ms)
+        soon_ms = SOON_MS;
     int64_t admin_ms = memory->refusals ? manage_admin_wait_ms(memory->refusals) : wait_ms;
     if (admin_ms < soon_ms)
         soon_ms = admin_ms;

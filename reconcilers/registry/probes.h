@@ -24,6 +24,9 @@ struct manage_memory {
     unsigned known;         /* parts (enum manage_part), as bits, that a look came to the end of */
     bool guarded;           /* that look only kept Harbor from collecting */
     bool tight;             /* little storage was left */
+    bool unfinished;        /* that look is to be gone on with soon */
+    bool short_of;          /* the robot was not let do what it should: look at its rights */
+    int64_t cursor;         /* the quota whose limit was set last */
     int64_t defaults_at_ms; /* what holds for projects to come was looked at */
     uint64_t admin;         /* hash of the administrator's password, as it was kept */
     int refusals;           /* of his login with it, in a row */

@@ -4,7 +4,7 @@
 recording it keeps what the rules need: accounts, robots with permissions, project quotas, sessions, GC runs. Rules that were
 not recorded but are Harbor's: a write with a session needs a CSRF token (403), a robot's missing permission (403), a wrong
 old password (403), a robot's name that does not fit (400), a name locked while a wrong password sleeps, a push over the
-quota (403).
+quota (403), a run that ends when it is told to (recorded was only that one which had ended stays so).
 
 Prints its port, then serves until it is ended. POST /control changes its state, GET /control tells it.
 """
@@ -60,6 +60,8 @@ class Harbor:
         self.robots, self.next_robot = {}, 1
         self.quotas = {row["id"]: row for row in recorded("list quotas")}
         self.schedule, self.runs, self.next_run = None, [], 1
+        self.deaf = False  # do runs go on whatever they are told
+        self.admin_s = 0  # what hashing the administrator's password takes
         self.grows = 0  # so many projects are made while a page of quotas is read
         self.pushed = False  # did the quota let the last push through
 
@@ -78,6 +80,7 @@ class Harbor:
         if robot and not robot["disable"] and secrets.compare_digest(robot["secret"], password):
             return robot
         if time.monotonic() >= self.locked.get(name, 0) and name == "admin" and password == self.admin:
+            time.sleep(self.admin_s)
             return "admin"
         self.refused.append(name)
         self.locked[name] = time.monotonic() + self.lock_s
@@ -246,6 +249,13 @@ class Harbor:
             self.schedule["schedule"].update(cron=cron, type=kind)
         return status, None, {"Location": f"/api/v2.0/system/gc/{run}"} if status == 201 else {}
 
+    def stop_gc(self, who, given, body, number):
+        self.allow(who, "garbage-collection", "stop")
+        run = next((run for run in self.runs if run["id"] == int(number)), None)
+        if run and run["job_status"] == "Running" and not self.deaf:
+            run["job_status"] = "Stopped"
+        return 200, None
+
     def gc_history(self, who, given, body):
         self.allow(who, "garbage-collection", "list")
         return paged(given, self.runs)
@@ -255,6 +265,7 @@ class Harbor:
     def tell(self):
         return {"sessions": len(self.sessions), "seen": self.seen, "refused": self.refused, "config": self.config, "admin": self.admin,
                 "done": self.pushed, "quotas": {row["ref"]["name"]: row for row in self.quotas.values()}, "runs": len(self.runs),
+                "run": self.runs[0]["job_status"] if self.runs else None,
                 "schedule": self.schedule,
                 "robots": [robot | {"rights": sorted(map("/".join, robot["rights"]))} for robot in self.robots.values()]}  # fmt: skip
 
@@ -267,7 +278,7 @@ class Harbor:
 
     def control_set(self, value):
         """Attributes: admin, signs, jobservice, raw ({path, or "POST path": [status, text]}), grows, lock_s, fail (so many more are 503),
-        hangs (paths that are not answered as long as they stand there)."""
+        hangs (paths that are not answered as long as they stand there), deaf, admin_s."""
         self.__dict__.update(value)
 
     def control_config(self, value):
@@ -296,6 +307,11 @@ class Harbor:
     def control_run(self, value):
         """Of the last garbage collection."""
         self.runs[0].update(value)
+
+    def control_dry(self, value):
+        """So many dry runs of a customer's, after all others."""
+        for _ in range(value):
+            self.kick({"schedule": {"type": "Manual"}, "parameters": {"dry_run": True}}, 201)
 
     def control_projects(self, value):
         """[[used, hard], ...]: these and no others, ids from 1."""
@@ -346,6 +362,7 @@ ROUTES = [(method, re.compile(path + "$"), function) for method, path, function 
     ("POST", "/api/v2.0/system/gc/schedule", Harbor.set_gc_schedule),
     ("PUT", "/api/v2.0/system/gc/schedule", Harbor.change_gc_schedule),
     ("GET", "/api/v2.0/system/gc", Harbor.gc_history),
+    ("PUT", r"/api/v2.0/system/gc/(\d+)", Harbor.stop_gc),
 )]  # fmt: skip
 
 harbor = Harbor()

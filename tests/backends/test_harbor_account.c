@@ -137,7 +137,7 @@ static void a_refusal_is_told_of_whom(void **state)
     assert_int_equal(harbor_told(harbor, HARBOR_ROBOT), HARBOR_TAKEN);
     assert_int_equal(harbor_told(harbor, HARBOR_ADMIN), HARBOR_UNTRIED);
     for (int turn = 0; turn < 3; turn++)
-        FAILS(ctx, harbor_quota_set(ctx, harbor, 1 << 20, true, &found), ERR_DENIED,
+        FAILS(ctx, harbor_quota_set(ctx, harbor, 1 << 20, true, &(int64_t){0}, &found), ERR_DENIED,
               "HarborUnauthorized");
     assert_int_equal(harbor_told(harbor, HARBOR_ADMIN), HARBOR_REFUSED);
     assert_int_equal(harbor_told(harbor, HARBOR_ROBOT), HARBOR_TAKEN);

@@ -25,7 +25,7 @@ static int make_account(struct ctx *ctx, struct harbor *harbor)
 static int set_quota(struct ctx *ctx, struct harbor *harbor)
 {
     struct harbor_quota found;
-    return harbor_quota_set(ctx, harbor, GIB, true, &found);
+    return harbor_quota_set(ctx, harbor, GIB, true, &(int64_t){0}, &found);
 }
 
 static int set_schedule(struct ctx *ctx, struct harbor *harbor)
@@ -40,6 +40,13 @@ static int collect(struct ctx *ctx, struct harbor *harbor)
     const struct s3_proof proof = {.bucket = BUCKET, .at_ms = clock_boottime_ms()};
     int64_t id;
     return harbor_gc_start(ctx, harbor, false, &proof, &id);
+}
+
+static int stop_run(struct ctx *ctx, struct harbor *harbor)
+{
+    struct harbor_gc_run last;
+    TRY(harbor_gc_last(ctx, harbor, &last));
+    return harbor_gc_stop(ctx, harbor, last.id);
 }
 
 static int change_password(struct ctx *ctx, struct harbor *harbor)
@@ -57,6 +64,7 @@ static const struct step {
     {set_quota, "{\"projects\": [[1048576, -1], [5242880, -1], [0, -1]]}"},
     {set_schedule, NULL},
     {collect, NULL},
+    {stop_run, "{\"run\": {\"job_status\": \"Running\"}}"},
     {change_password, NULL},
 };
 

@@ -19,7 +19,7 @@ WORDS_ONLY = {"create user weak password", "same password again", "create user a
 ORDER = ["health", "systeminfo anonymous", "systeminfo admin", "wrong password", "current user", "list quotas", "set quota",
          "set quota negative", "get configurations", "put configurations", "create system robot", "list robots",
          "refresh robot secret", "gc schedule create", "gc schedule get", "gc schedule bad cron", "gc run now dry", "gc history",
-         "gc schedule none", "unknown path", "health with jobservice stopped", "gc run with jobservice stopped"]  # fmt: skip
+         "gc stop finished", "gc schedule none", "unknown path", "health with jobservice stopped", "gc run with jobservice stopped"]  # fmt: skip
 
 
 class Client:

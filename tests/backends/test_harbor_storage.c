@@ -11,8 +11,9 @@ static int quota(struct ctx *ctx, const struct harbor_server *server, int64_t li
                  struct harbor_quota *ret, int *ret_changes)
 {
     _cleanup_harbor_ struct harbor *harbor = NULL;
+    int64_t cursor = 0;
     TRY(harbor_open(ctx, server, &harbor));
-    int rc = harbor_quota_set(ctx, harbor, limit, false, ret);
+    int rc = harbor_quota_set(ctx, harbor, limit, false, &cursor, ret);
     if (ret_changes)
         *ret_changes = harbor_changes(harbor);
     return rc;
@@ -125,11 +126,11 @@ static void quotas_are_switched_on(void **state)
     projects(ctx, 1, 10 * MIB, 20 * MIB);
     control(ctx, "{\"config\": {\"quota_per_project_enable\": false}}");
     SUCCEEDS(ctx, harbor_open(ctx, &server, &harbor));
-    SUCCEEDS(ctx, harbor_quota_set(ctx, harbor, 100 * MIB, true, &found));
+    SUCCEEDS(ctx, harbor_quota_set(ctx, harbor, 100 * MIB, true, &(int64_t){0}, &found));
     const json_t *told = control(ctx, NULL);
     assert_true(json_bool_or(told, "config.quota_per_project_enable", false));
     assert_int_equal(harbor_changes(harbor), 1);
-    SUCCEEDS(ctx, harbor_quota_set(ctx, harbor, 100 * MIB, true, &found));
+    SUCCEEDS(ctx, harbor_quota_set(ctx, harbor, 100 * MIB, true, &(int64_t){0}, &found));
     assert_int_equal(harbor_changes(harbor), 1);
 }
 
@@ -145,6 +146,73 @@ static void many_limits_take_several_calls(void **state)
     assert_int_equal(calls, 3);
     SUCCEEDS(ctx, quota(ctx, &server, 1000 * MIB, &found, &changes));
     assert_int_equal(changes, 0);
+}
+
+static int turn_of(struct ctx *ctx, const struct harbor_server *server, int64_t *cursor,
+                   struct harbor_quota *ret)
+{
+    _cleanup_harbor_ struct harbor *harbor = NULL;
+    TRY(harbor_open(ctx, server, &harbor));
+    return harbor_quota_set(ctx, harbor, 1000 * MIB, false, cursor, ret);
+}
+
+/* Of how many projects the limit was set, be it once or often. */
+static int limits_set(struct ctx *ctx)
+{
+    enum { IDS = 128 };
+    static const char start[] = "admin PUT /api/v2.0/quotas/";
+    bool set[IDS] = {false};
+    int count = 0;
+    size_t at;
+    json_t *line;
+    json_array_foreach(json_at(control(ctx, NULL), "seen"), at, line) {
+        const char *text = json_string_value(line);
+        int64_t id;
+        if (!str_starts(text, start) || !str_to_int(text + strlen(start), 1, IDS - 1, &id))
+            continue;
+        count += !set[id];
+        set[id] = true;
+    }
+    return count;
+}
+
+/* However often all of them are to be set anew, and whichever cannot be: each has its turn. */
+static void no_limit_waits_for_ever(void **state)
+{
+    struct ctx *ctx = *state;
+    const struct harbor_server server = with_robot(ctx);
+    struct harbor_quota found = {0};
+    int64_t cursor = 0;
+    for (int turn = 0; turn < 3; turn++) {
+        projects(ctx, 120, MIB, -1);
+        SUCCEEDS(ctx, turn_of(ctx, &server, &cursor, &found));
+        assert_int_equal(found.left, 120 - HARBOR_QUOTA_WRITES_MAX);
+    }
+    assert_int_equal(limits_set(ctx), 120);
+    projects(ctx, 3, MIB, -1);
+    control(ctx, "{\"set\": {\"raw\": {\"/api/v2.0/quotas/1\": [500, \"\"]}}}");
+    cursor = 0;
+    FAILS(ctx, turn_of(ctx, &server, &cursor, &found), ERR_UNAVAILABLE, "HarborFailed");
+    FAILS(ctx, turn_of(ctx, &server, &cursor, &found), ERR_UNAVAILABLE, "HarborFailed");
+    const json_t *told = control(ctx, NULL);
+    assert_true(json_int_or(told, "quotas.p2.hard.storage", 0) > 0);
+    assert_true(json_int_or(told, "quotas.p3.hard.storage", 0) > 0);
+}
+
+/* A slow Harbor gets fewer in a call, and the call still ends well. */
+static void limits_end_in_time(void **state)
+{
+    struct ctx *ctx = *state;
+    const struct harbor_server server = with_robot(ctx);
+    struct harbor_quota found = {0};
+    int64_t cursor = 0;
+    projects(ctx, 40, MIB, -1);
+    control(ctx, "{\"set\": {\"admin_s\": 0.2}}");
+    ctx->deadline_ms = clock_boottime_ms() + 4000;
+    SUCCEEDS(ctx, turn_of(ctx, &server, &cursor, &found));
+    ctx->deadline_ms = 0;
+    assert_in_range(found.left, 25, 39);
+    assert_int_equal(cursor, 40 - found.left);
 }
 
 /* ---- a Harbor that tells too much ---- */
@@ -288,6 +356,55 @@ static void collection_is_run_and_told(void **state)
     FAILS(ctx, harbor_gc_start(ctx, harbor, true, &proof, &again), ERR_UNAVAILABLE, "HarborFailed");
 }
 
+/* What only counts is no collection: neither the last one, nor one that is on. */
+static void a_dry_run_is_no_collection(void **state)
+{
+    struct ctx *ctx = *state;
+    struct harbor_server server = with_robot(ctx);
+    server.bucket = "t-aaaaaaaaaaaaaaaa";
+    const struct s3_proof proof = fresh();
+    struct harbor_gc_run last;
+    int64_t id = 0;
+    _cleanup_harbor_ struct harbor *harbor = NULL;
+    SUCCEEDS(ctx, harbor_open(ctx, &server, &harbor));
+    control(ctx, "{\"dry\": 3}");
+    SUCCEEDS(ctx, harbor_gc_last(ctx, harbor, &last));
+    assert_int_equal(last.id, 0);
+    assert_false(last.busy);
+    SUCCEEDS(ctx, harbor_gc_start(ctx, harbor, true, &proof, &id));
+    int reads = seen(ctx, "robot GET /api/v2.0/system/gc");
+    SUCCEEDS(ctx, harbor_gc_last(ctx, harbor, &last));
+    assert_int_equal(seen(ctx, "robot GET /api/v2.0/system/gc"), reads + 1);
+    control(ctx, "{\"dry\": 12, \"run\": {\"job_status\": \"Running\"}}");
+    SUCCEEDS(ctx, harbor_gc_last(ctx, harbor, &last));
+    assert_int_equal(last.id, id);
+    assert_string_equal(last.status, "Success");
+    assert_true(last.busy && !last.running);
+}
+
+static void a_run_is_told_to_stop(void **state)
+{
+    struct ctx *ctx = *state;
+    struct harbor_server server = with_robot(ctx);
+    server.bucket = "t-aaaaaaaaaaaaaaaa";
+    const struct s3_proof proof = fresh();
+    struct harbor_gc_run last;
+    int64_t id = 0;
+    _cleanup_harbor_ struct harbor *harbor = NULL;
+    SUCCEEDS(ctx, harbor_open(ctx, &server, &harbor));
+    SUCCEEDS(ctx, harbor_gc_start(ctx, harbor, true, &proof, &id));
+    SUCCEEDS(ctx, harbor_gc_stop(ctx, harbor, id)); /* one that has ended stays as it is */
+    SUCCEEDS(ctx, harbor_gc_last(ctx, harbor, &last));
+    assert_string_equal(last.status, "Success");
+    control(ctx, "{\"run\": {\"job_status\": \"Running\"}}");
+    SUCCEEDS(ctx, harbor_gc_stop(ctx, harbor, id));
+    SUCCEEDS(ctx, harbor_gc_last(ctx, harbor, &last));
+    assert_string_equal(last.status, "Stopped");
+    assert_true(last.failed && !last.running);
+    control(ctx, "{\"robot\": {\"1\": {\"rights\": [[\"garbage-collection\", \"list\"]]}}}");
+    FAILS(ctx, harbor_gc_stop(ctx, harbor, id), ERR_DENIED, "HarborForbidden");
+}
+
 static void a_schedule_is_set_once(void **state)
 {
     struct ctx *ctx = *state;
@@ -331,6 +448,7 @@ static void nothing_is_changed_without_a_lease(void **state)
     FAILS(ctx, quota(ctx, &server, 100 * MIB, &found, NULL), ERR_LEASE_LOST, "LeaseLost");
     FAILS(ctx, harbor_gc_start(ctx, harbor, true, &proof, &id), ERR_LEASE_LOST, "LeaseLost");
     FAILS(ctx, harbor_gc_schedule_set(ctx, harbor, &nightly, &proof), ERR_LEASE_LOST, "LeaseLost");
+    FAILS(ctx, harbor_gc_stop(ctx, harbor, 1), ERR_LEASE_LOST, "LeaseLost");
     ctx->gate = NULL;
     const json_t *told = control(ctx, NULL);
     assert_int_equal(json_int_or(told, "quotas.p1.hard.storage", 0), -1);
@@ -340,11 +458,20 @@ static void nothing_is_changed_without_a_lease(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(use_is_summed_over_pages),           TEST(a_quota_refuses_pushes_and_nothing_else),
-        TEST(a_customers_lower_limit_is_kept),    TEST(quotas_are_switched_on),
-        TEST(many_limits_take_several_calls),     TEST(collection_wants_a_proof),
-        TEST(collection_is_run_and_told),         TEST(a_schedule_is_set_once),
-        TEST(nothing_is_changed_without_a_lease), TEST(a_list_without_end_costs_bounded_memory),
+        TEST(use_is_summed_over_pages),
+        TEST(a_quota_refuses_pushes_and_nothing_else),
+        TEST(a_customers_lower_limit_is_kept),
+        TEST(quotas_are_switched_on),
+        TEST(many_limits_take_several_calls),
+        TEST(collection_wants_a_proof),
+        TEST(collection_is_run_and_told),
+        TEST(a_schedule_is_set_once),
+        TEST(no_limit_waits_for_ever),
+        TEST(limits_end_in_time),
+        TEST(a_dry_run_is_no_collection),
+        TEST(a_run_is_told_to_stop),
+        TEST(nothing_is_changed_without_a_lease),
+        TEST(a_list_without_end_costs_bounded_memory),
     };
     json_set_alloc_funcs(counted_malloc, counted_free);
     return cmocka_run_group_tests(tests, start_replay, stop_replay);

@@ -186,13 +186,10 @@ def running(stack, env, directory):
         status = process.stop()
         assert status == 0 and not process.sanitizer_reports(), process.sanitizer_reports() or process.logs[-3:]
 
-    operator = start()
-
     def restart():
-        nonlocal operator
-        stop(operator)
-        operator = start()
+        stop(made.operator)
+        made.operator = start()
 
-    made.restart_operator = restart
+    made.operator, made.restart_operator = start(), restart
     yield made
-    stop(operator)
+    stop(made.operator)

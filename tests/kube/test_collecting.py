@@ -1,6 +1,7 @@
 """Garbage collection of a registry's Harbor, and the bucket that must be proved before. The Harbor is a recording."""
 
 import pytest
+from harness import metrics
 from harness.harbor import managed
 from harness.wait import eventually
 
@@ -15,7 +16,7 @@ def made(stack, tmp_path_factory):
 
 @pytest.fixture
 def harbor(made):
-    made[1].control(set={"jobservice": True, "schedule": None})
+    made[1].control(set={"jobservice": True, "schedule": None, "deaf": False})
     return made[1]
 
 
@@ -30,6 +31,16 @@ def message(registry):
 
 def runs(harbor):
     return harbor.control()["runs"]
+
+
+def counted(cell, result):
+    rows = metrics.read(cell.operator, "flotilla_harbor_collections_total")
+    return sum(number for labels, number in rows if labels["result"] == result)
+
+
+def looked(harbor, looks=4):
+    before = harbor.looks()
+    eventually(lambda: harbor.looks() >= before + looks, 30, what=f"{looks} more looks")
 
 
 def test_it_runs_again_and_again_and_tells_what_came_of_it(registry, harbor):
@@ -57,11 +68,23 @@ def test_what_harbor_refuses_is_told(registry, harbor):
     registry.wait("True", "Collected", "Collecting")
 
 
-def test_nothing_is_collected_while_the_bucket_fails(stack, registry, harbor):
+def test_a_customers_dry_run_is_no_collection(registry, harbor):
+    registry.wait("True", "Collected", "Collecting")
+    dry = harbor.control(dry=1)["runs"]  # its number
+    looked(harbor)
+    assert registry.get()["status"]["harbor"]["collection"]["id"] != dry
+    eventually(lambda: registry.get()["status"]["harbor"]["collection"]["id"] > dry, 30, what="one that collects")
+
+
+def test_nothing_is_collected_while_the_bucket_fails(stack, made, registry, harbor):
+    registry.wait("True", "Collected", "Collecting")
     harbor.control(set={"schedule": SCHEDULE})
+    told = counted(made[0], "BucketUnproved")
     stack.stop("s3-pool")
     try:
         registry.wait("False", "BucketUnproved", "Collecting")
+        looked(harbor)
+        assert counted(made[0], "BucketUnproved") == told + 1, "not each look counts"
         eventually(lambda: not harbor.control()["schedule"], 30, what="the schedule is taken away")
         before = runs(harbor)
         harbor.control(set={"schedule": SCHEDULE})  # a customer's again
@@ -71,6 +94,36 @@ def test_nothing_is_collected_while_the_bucket_fails(stack, registry, harbor):
         stack.start("s3-pool")
     registry.wait("True", "Collected", "Collecting")
     eventually(lambda: runs(harbor) > before, 60, what="it runs again")
+
+
+def test_a_run_is_ended_while_its_bucket_fails(stack, registry, harbor):
+    registry.wait("True", "Collected", "Collecting")
+    harbor.control(set={"deaf": True}, run={"job_status": "Running"})
+    stack.stop("s3-pool")
+    try:
+        registry.wait("False", "RunUnstopped", "Collecting")
+        assert "was told to end" in message(registry) and harbor.control()["run"] == "Running"
+        eventually(lambda: "RunUnstopped" in registry.events(), 10)
+        harbor.control(set={"deaf": False})
+        registry.wait("False", "BucketUnproved", "Collecting")
+        assert harbor.control()["run"] == "Stopped"
+    finally:
+        stack.start("s3-pool")
+    registry.wait("True", "Collected", "Collecting")
+
+
+def test_a_robot_that_may_not_end_runs_is_mended(stack, registry, harbor):
+    registry.wait("True", "Collected", "Collecting")
+    robot = harbor.control()["robots"][0]
+    rights = [right.split("/") for right in robot["rights"] if not right.endswith("/stop")]
+    harbor.control(robot={str(robot["id"]): {"rights": rights}}, run={"job_status": "Running"})
+    stack.stop("s3-pool")
+    try:
+        eventually(lambda: harbor.control()["run"] == "Stopped", 30, what="the run ends")
+        assert harbor.control()["robots"][0]["rights"] == robot["rights"]
+    finally:
+        stack.start("s3-pool")
+    registry.wait("True", "Collected", "Collecting")
 
 
 def test_a_customers_schedule_stays_while_the_bucket_is_well(registry, harbor):

@@ -10,7 +10,8 @@ from harness.harbor import ADMIN_PASSWORD, managed
 from harness.wait import eventually
 
 GIB = 1 << 30
-RIGHTS = {"quota/list", "garbage-collection/read", "garbage-collection/list", "garbage-collection/create", "garbage-collection/update"}
+RIGHTS = {"quota/list", "garbage-collection/read", "garbage-collection/list", "garbage-collection/create", "garbage-collection/update",
+          "garbage-collection/stop"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +145,12 @@ def test_who_raises_a_limit_gets_it_back(registry, harbor):
     eventually(lambda: 0 < limits(harbor)[0] <= 10 * GIB, 30, what="the limit is set again")
     harbor.control(config={"quota_per_project_enable": False})
     eventually(lambda: harbor.control()["config"]["quota_per_project_enable"], 30, what="quotas are on again")
+
+
+def test_each_of_many_projects_gets_its_limit(registry, harbor):
+    harbor.control(projects=[[1 << 20, -1]] * 120)
+    eventually(lambda: all(0 < limit <= 10 * GIB for limit in limits(harbor)), 30, what="limits, fifty at a look")
+    registry.wait("True", "Held", "StorageQuota")
 
 
 def test_a_full_registry_says_so_and_a_larger_plan_ends_it(cell, registry, harbor):

@@ -11,8 +11,8 @@ from harness.wait import eventually
 GIB = 1 << 30
 LEASES = {"FLOTILLA_LEASE_DURATION_MS": 3000, "FLOTILLA_LEASE_RENEW_MS": 500, "FLOTILLA_LEASE_DEADLINE_MS": 2000}
 OUTSTAYED = 70  # its watchdog ended it, as on a machine with too much to do: whoever supervises it starts it again
-RIGHTS = 5
-# What is broken, so that the call is made. Garbage collection is always due; harbor.gc.schedule: tests/backends/test_harbor_crash.c.
+RIGHTS = 6
+# What is broken, so that the call is made. Garbage collection is always due; harbor.gc.schedule and stop: tests/backends/test_harbor_crash.c.
 DAMAGES = {
     "harbor.robot.create": {"forget_robots": True},
     "harbor.robot.secret": {"forget_robots": True},

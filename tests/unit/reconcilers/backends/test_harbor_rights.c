@@ -18,9 +18,12 @@ static void rights__are_these_and_no_others(void **state)
 {
     struct ctx *ctx = *state;
     const json_t *made = robot(ctx);
-    static const char *const wanted[] = {"quota list", "garbage-collection read",
-                                         "garbage-collection list", "garbage-collection create",
-                                         "garbage-collection update"};
+    static const char *const wanted[] = {"quota list",
+                                         "garbage-collection read",
+                                         "garbage-collection list",
+                                         "garbage-collection create",
+                                         "garbage-collection update",
+                                         "garbage-collection stop"};
     const json_t *access = json_at(made, "permissions.0.access");
     assert_int_equal(json_array_size(access), ARRAY_SIZE(wanted));
     for (size_t at = 0; at < ARRAY_SIZE(wanted); at++)
