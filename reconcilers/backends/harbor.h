@@ -123,14 +123,16 @@ struct harbor_usage {
     int projects;
 };
 
-/* By the robot. */
-int harbor_usage(struct ctx *ctx, struct harbor *harbor, struct harbor_usage *ret);
-
 struct harbor_quota {
     struct harbor_usage usage;
     int64_t free_bytes; /* that any project may still grow by; HARBOR_UNLIMITED */
     int left;           /* limits that are still to be changed: call again */
+    int lifted;         /* of these the ones that somebody else set, too high; by reading only */
 };
+
+/* What harbor_quota_set() would find and do; by the robot, and nothing is changed. */
+int harbor_quota_read(struct ctx *ctx, struct harbor *harbor, int64_t limit,
+                      struct harbor_quota *ret);
 
 /*
  * Brings the limits of all projects, and of those to come, to what keeps their sum under `limit`

@@ -68,10 +68,29 @@ static int read_projects(struct ctx *ctx, struct harbor *harbor, struct projects
     return 0;
 }
 
-int harbor_usage(struct ctx *ctx, struct harbor *harbor, struct harbor_usage *ret)
+/* The projects, what they use together, and what that leaves. */
+static int read_quota(struct ctx *ctx, struct harbor *harbor, int64_t limit,
+                      struct projects *projects, struct harbor_quota *ret)
+{
+    *ret = (struct harbor_quota){.free_bytes = HARBOR_UNLIMITED};
+    TRY(read_projects(ctx, harbor, projects, &ret->usage));
+    if (limit >= 0)
+        ret->free_bytes = harbor_quota_free(limit, ret->usage.used_bytes);
+    return 0;
+}
+
+int harbor_quota_read(struct ctx *ctx, struct harbor *harbor, int64_t limit,
+                      struct harbor_quota *ret)
 {
     struct projects projects = {0};
-    return read_projects(ctx, harbor, &projects, ret);
+    TRY(read_quota(ctx, harbor, limit, &projects, ret));
+    for (int at = 0; at < projects.count; at++) {
+        const struct harbor_project *project = &projects.project[at];
+        int64_t hard;
+        ret->left += harbor_quota_decide(project, ret->free_bytes, &hard) != QUOTA_KEEP;
+        ret->lifted += harbor_quota_is_lifted(project, ret->free_bytes);
+    }
+    return 0;
 }
 
 /* ---- limits ---- */
@@ -171,13 +190,9 @@ static int set_defaults(struct ctx *ctx, struct harbor *harbor, const struct har
 int harbor_quota_set(struct ctx *ctx, struct harbor *harbor, int64_t limit, bool look,
                      int64_t *cursor, struct harbor_quota *ret)
 {
-    struct work work = {.quota = {.free_bytes = HARBOR_UNLIMITED},
-                        .cursor = cursor,
-                        .until_ms = half_of_the_time(ctx)};
-    TRY(read_projects(ctx, harbor, &work.projects, &work.quota.usage));
+    struct work work = {.cursor = cursor, .until_ms = half_of_the_time(ctx)};
+    TRY(read_quota(ctx, harbor, limit, &work.projects, &work.quota));
     work.first = first_after(&work.projects, *cursor);
-    if (limit >= 0)
-        work.quota.free_bytes = harbor_quota_free(limit, work.quota.usage.used_bytes);
     TRY(move_limits(ctx, harbor, &work, QUOTA_TIGHTEN));
     TRY(move_limits(ctx, harbor, &work, QUOTA_LOOSEN));
     if (look || work.writes > 0)

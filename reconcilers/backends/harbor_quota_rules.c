@@ -37,6 +37,12 @@ static bool is_too_little(const struct harbor_project *project, int64_t room)
     return project->hard < sum(project->used, room / 2) - MIB;
 }
 
+bool harbor_quota_is_lifted(const struct harbor_project *project, int64_t room)
+{
+    return room != HARBOR_UNLIMITED && !harbor_quota_is_ours(project->hard) &&
+           is_too_much(project, room);
+}
+
 enum harbor_quota_move harbor_quota_decide(const struct harbor_project *project, int64_t room,
                                            int64_t *ret_hard)
 {

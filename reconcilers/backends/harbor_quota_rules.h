@@ -22,6 +22,10 @@ bool harbor_quota_is_ours(int64_t hard);
 /* The largest limit of ours that lets a project of `used` bytes grow by `room` at most. */
 int64_t harbor_quota_cap(int64_t used, int64_t room);
 
+/* Is it one that somebody else set, and that allows more than twice the room (HARBOR_UNLIMITED: no
+ * limit is too high)? One of ours that others' growth made too high is not. */
+bool harbor_quota_is_lifted(const struct harbor_project *project, int64_t room);
+
 enum harbor_quota_move { QUOTA_KEEP, QUOTA_TIGHTEN, QUOTA_LOOSEN };
 
 /*

@@ -104,10 +104,10 @@ static int account(struct look *look)
     bool unknown = !json_str(look->pass->status, "harbor.robot");
     struct manage_memory *memory = &look->memory.manage;
     const char *robot = NULL;
-    int rc = harbor_account(look->ctx, look->harbor, mark, unknown || memory->short_of, &robot);
+    int rc = harbor_account(look->ctx, look->harbor, mark, unknown || memory->lacks_right, &robot);
     if (rc == 0)
-        memory->short_of = false;
-    if (rc == -ERR_DENIED && memory->short_of && !unknown) { /* then with what it may do */
+        memory->lacks_right = false;
+    if (rc == -ERR_DENIED && memory->lacks_right && !unknown) { /* then with what it may do */
         err_clear(look->ctx);
         rc = harbor_account(look->ctx, look->harbor, mark, false, &robot);
     }
@@ -140,8 +140,7 @@ static int bring_limits(struct look *look, int64_t limit_bytes, struct harbor_qu
             return rc;
         err_clear(look->ctx);
     }
-    *ret = (struct harbor_quota){0};
-    return harbor_usage(look->ctx, look->harbor, &ret->usage);
+    return harbor_quota_read(look->ctx, look->harbor, limit_bytes, ret);
 }
 
 static int storage(struct look *look)
@@ -154,11 +153,11 @@ static int storage(struct look *look)
     found->used_bytes = quota.usage.used_bytes;
     found->limit_bytes = limit_bytes;
     look->memory.manage.tight = manage_is_tight(found->used_bytes, limit_bytes);
-    look->unfinished |= quota.left > 0;
     const struct manage_logins known = logins(look);
-    if (quota.left == 0)
-        found->part[MANAGE_STORAGE] =
-            manage_quota_verdict(look->ctx, found->used_bytes, limit_bytes, &known);
+    bool setting = quota.left > 0 && look->password && known.admin != HARBOR_REFUSED;
+    look->unfinished |= setting;
+    if (!setting)
+        found->part[MANAGE_STORAGE] = manage_quota_verdict(look->ctx, &quota, limit_bytes, &known);
     else if (!(look->memory.manage.known & 1u << MANAGE_STORAGE))
         found->part[MANAGE_STORAGE] = (struct registry_probe){
             "Unknown", "LimitsPending", "limits of some projects are still to be set"};
@@ -178,20 +177,21 @@ static const struct step {
     [MANAGE_COLLECTION] = {"collection", look_collection, true, false},
 };
 
-/* That we lost the lease, or a pool has no room for us, is no failure of the Harbor. */
-static bool note_step(struct look *look, const char *name, int rc)
+/* That we lost the lease, or a pool has no room for us, is no failure of the Harbor. What a
+ * condition has a word of its own for is logged once, not at each look. */
+static bool note_step(struct look *look, const char *name, bool told, int rc)
 {
     struct ctx *ctx = look->ctx;
     const char *reason = rc < 0 ? ctx->err.reason : "ok";
     bool failed = rc < 0 && rc != -ERR_LEASE_LOST && rc != -ERR_OVERLOADED;
     metric_add(METRIC_HARBOR_LOOKS, 1, name, reason);
     look->unfinished |= rc == -ERR_OVERLOADED;
-    if (failed)
+    if (failed && (!told || look->memory.manage.failures == 0))
         log_failure(ctx, arena_printf(ctx->arena, "LookFailed: %s", name));
     if (failed && !look->failed)
         look->failed = arena_printf(ctx->arena, "%s: %s", name, reason);
     if (rc == -ERR_DENIED && str_equal(reason, "HarborForbidden"))
-        look->memory.manage.short_of = true;
+        look->memory.manage.lacks_right = true;
     err_clear(ctx);
     return rc == 0;
 }
@@ -204,7 +204,8 @@ static unsigned take_steps(struct look *look)
         const struct step *step = &steps[at];
         if (look->guards && !step->guarding)
             continue;
-        if (note_step(look, step->name, step->run(look)))
+        int rc = step->run(look);
+        if (note_step(look, step->name, look->scope->manage.part[at].status != NULL, rc))
             done |= 1u << at;
         else if (step->needed)
             break;
@@ -243,7 +244,8 @@ static unsigned look_inside(struct look *look)
     if (!deadline_ms || ours_ms < deadline_ms)
         ctx->deadline_ms = ours_ms;
     unsigned done = 0;
-    if (note_step(look, "open", harbor_open(ctx, &server, &look->harbor))) {
+    int rc = harbor_open(ctx, &server, &look->harbor);
+    if (note_step(look, "open", false, rc)) {
         done = take_steps(look);
         keep_logins(look);
     }

@@ -63,8 +63,8 @@ int64_t manage_admin_wait_ms(int refusals);
 /* The rc of harbor_account(), whose error stands in ctx->err. No news: Harbor did not answer. */
 struct registry_probe manage_account_verdict(struct ctx *ctx, int rc,
                                              const struct manage_logins *logins);
-struct registry_probe manage_quota_verdict(struct ctx *ctx, int64_t used_bytes, int64_t limit_bytes,
-                                           const struct manage_logins *logins);
+struct registry_probe manage_quota_verdict(struct ctx *ctx, const struct harbor_quota *quota,
+                                           int64_t limit_bytes, const struct manage_logins *logins);
 /*
  * Of a part that a look did not come to, or not to the end of; `failed` names the step and the
  * reason. No news after one failure, for one lost packet is no outage: but unknown where this

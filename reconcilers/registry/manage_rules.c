@@ -77,12 +77,19 @@ static const char *size_text(struct ctx *ctx, int64_t bytes)
                         whole ? "GiB" : "MiB");
 }
 
-struct registry_probe manage_quota_verdict(struct ctx *ctx, int64_t used_bytes, int64_t limit_bytes,
-                                           const struct manage_logins *logins)
+struct registry_probe manage_quota_verdict(struct ctx *ctx, const struct harbor_quota *quota,
+                                           int64_t limit_bytes, const struct manage_logins *logins)
 {
     const char *limit = size_text(ctx, limit_bytes);
-    bool full = manage_is_full(used_bytes, limit_bytes);
+    bool full = manage_is_full(quota->usage.used_bytes, limit_bytes);
     const char *and = full ? "all of the storage is taken, and " : "";
+    if (logins->refusals >= MANAGE_REFUSALS_BELIEVED && quota->lifted > 0)
+        return (struct registry_probe){
+            "False", "LimitsLifted",
+            arena_printf(ctx->arena,
+                         "%sHarbor does not take the kept password of its administrator, and "
+                         "limits that somebody else set let projects take more than is left of %s",
+                         and, limit)};
     if (logins->refusals >= MANAGE_REFUSALS_BELIEVED)
         return (struct registry_probe){
             "False", "AdminRefused",
@@ -95,7 +102,7 @@ struct registry_probe manage_quota_verdict(struct ctx *ctx, int64_t used_bytes, 
             "Unknown", "LoginUnproved",
             arena_printf(ctx->arena,
                          "%swhether pushes beyond %s are refused is not known: Harbor did not take "
-                         "the login of its administrator, who sets limits; he tries again",
+                         "the login of its administrator, who sets limits; it is tried again",
                          and, limit)};
     if (full)
         return (struct registry_probe){
@@ -141,7 +148,7 @@ static struct registry_probe denied_verdict(struct ctx *ctx, const char *why,
         "Unknown", "LoginUnproved",
         arena_printf(ctx->arena,
                      "%s, and Harbor did not take the login of its administrator, who mends that; "
-                     "he tries again",
+                     "it is tried again",
                      robot)};
 }
 

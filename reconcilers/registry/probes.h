@@ -25,7 +25,7 @@ struct manage_memory {
     bool guarded;           /* that look only kept Harbor from collecting */
     bool tight;             /* little storage was left */
     bool unfinished;        /* that look is to be gone on with soon */
-    bool short_of;          /* the robot was not let do what it should: look at its rights */
+    bool lacks_right;       /* the robot was not let do what it should: look at its rights */
     int64_t cursor;         /* the quota whose limit was set last */
     int64_t defaults_at_ms; /* what holds for projects to come was looked at */
     uint64_t admin;         /* hash of the administrator's password, as it was kept */

@@ -6,6 +6,7 @@
 #include <malloc.h>
 
 #define MIB (INT64_C(1) << 20)
+#define GIB (INT64_C(1) << 30)
 
 static int quota(struct ctx *ctx, const struct harbor_server *server, int64_t limit,
                  struct harbor_quota *ret, int *ret_changes)
@@ -42,22 +43,22 @@ static void use_is_summed_over_pages(void **state)
     struct ctx *ctx = *state;
     const struct harbor_server server = with_robot(ctx);
     _cleanup_harbor_ struct harbor *harbor = NULL;
-    struct harbor_usage usage;
+    struct harbor_quota found;
     SUCCEEDS(ctx, harbor_open(ctx, &server, &harbor));
     static const int counts[] = {0, 1, 99, 100, 101, 250};
     for (size_t at = 0; at < ARRAY_SIZE(counts); at++) {
         projects(ctx, counts[at], 3, -1);
-        SUCCEEDS(ctx, harbor_usage(ctx, harbor, &usage));
-        assert_int_equal(usage.projects, counts[at]);
-        assert_int_equal(usage.used_bytes, 3 * counts[at]);
+        SUCCEEDS(ctx, harbor_quota_read(ctx, harbor, HARBOR_UNLIMITED, &found));
+        assert_int_equal(found.usage.projects, counts[at]);
+        assert_int_equal(found.usage.used_bytes, 3 * counts[at]);
     }
     assert_int_equal(seen(ctx, "admin GET /api/v2.0/quotas"), 0);
     /* A project that is made while we read shifts the pages: one comes twice, and counts once. */
     projects(ctx, 150, 3, -1);
     control(ctx, "{\"set\": {\"grows\": 1}}");
-    SUCCEEDS(ctx, harbor_usage(ctx, harbor, &usage));
-    assert_int_equal(usage.projects, 150);
-    assert_int_equal(usage.used_bytes, 450);
+    SUCCEEDS(ctx, harbor_quota_read(ctx, harbor, HARBOR_UNLIMITED, &found));
+    assert_int_equal(found.usage.projects, 150);
+    assert_int_equal(found.usage.used_bytes, 450);
 }
 
 static void a_quota_refuses_pushes_and_nothing_else(void **state)
@@ -146,6 +147,36 @@ static void many_limits_take_several_calls(void **state)
     assert_int_equal(calls, 3);
     SUCCEEDS(ctx, quota(ctx, &server, 1000 * MIB, &found, &changes));
     assert_int_equal(changes, 0);
+}
+
+/* Who has changed the administrator's password can lift limits: the robot sees it. */
+static void a_lifted_limit_is_seen(void **state)
+{
+    struct ctx *ctx = *state;
+    struct harbor_server server = with_robot(ctx);
+    struct harbor_quota found;
+    projects(ctx, 3, 10 * MIB, -1);
+    SUCCEEDS(ctx, quota(ctx, &server, 100 * MIB, &found, NULL));
+    server.admin.password = NULL;
+    _cleanup_harbor_ struct harbor *harbor = NULL;
+    SUCCEEDS(ctx, harbor_open(ctx, &server, &harbor));
+    int by_admin = seen(ctx, "admin");
+    SUCCEEDS(ctx, harbor_quota_read(ctx, harbor, 100 * MIB, &found));
+    assert_int_equal(found.free_bytes, 70 * MIB);
+    assert_int_equal(found.left + found.lifted, 0);
+    /* The room shrank: limits of ours are too high, and nobody lifted them. */
+    SUCCEEDS(ctx, harbor_quota_read(ctx, harbor, 50 * MIB, &found));
+    assert_int_equal(found.left, 3);
+    assert_int_equal(found.lifted, 0);
+    control(ctx,
+            "{\"projects\": [[10485760, -1], [10485760, 1099511627776], [10485760, 11534336]]}");
+    SUCCEEDS(ctx, harbor_quota_read(ctx, harbor, 50 * MIB, &found));
+    assert_int_equal(found.lifted, 2);
+    assert_int_equal(found.usage.used_bytes, 30 * MIB);
+    SUCCEEDS(ctx, harbor_quota_read(ctx, harbor, HARBOR_UNLIMITED, &found));
+    assert_int_equal(found.left + found.lifted, 0);
+    assert_int_equal(seen(ctx, "admin"), by_admin);
+    assert_int_equal(harbor_changes(harbor), 0);
 }
 
 static int turn_of(struct ctx *ctx, const struct harbor_server *server, int64_t *cursor,
@@ -273,13 +304,13 @@ static void a_list_without_end_costs_bounded_memory(void **state)
     const struct harbor_server server = with_robot(ctx);
     for (size_t at = 0; at < ARRAY_SIZE(rows); at++) {
         _cleanup_harbor_ struct harbor *harbor = NULL;
-        struct harbor_usage usage;
+        struct harbor_quota found;
         flood(ctx, rows[at].elements, rows[at].filler, rows[at].times);
         int before = seen(ctx, "robot GET /api/v2.0/quotas");
         SUCCEEDS(ctx, harbor_open(ctx, &server, &harbor));
         size_t kept = arena_used(ctx->arena), live = live_bytes;
         most_bytes = live_bytes;
-        assert_int_equal(harbor_usage(ctx, harbor, &usage), -ERR_TOO_LARGE);
+        assert_int_equal(harbor_quota_read(ctx, harbor, GIB, &found), -ERR_TOO_LARGE);
         if (!strstr(ctx->err.message, rows[at].words))
             fail_msg("row %zu: %s", at, ctx->err.message);
         err_clear(ctx);
@@ -466,6 +497,7 @@ int main(void)
         TEST(collection_wants_a_proof),
         TEST(collection_is_run_and_told),
         TEST(a_schedule_is_set_once),
+        TEST(a_lifted_limit_is_seen),
         TEST(no_limit_waits_for_ever),
         TEST(limits_end_in_time),
         TEST(a_dry_run_is_no_collection),

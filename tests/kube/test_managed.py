@@ -237,9 +237,26 @@ def test_a_customer_who_changes_the_admin_password_keeps_his_limits(cell, regist
     keep(cell, registry, ADMIN_PASSWORD)
 
 
+def test_who_lifts_limits_with_a_password_of_his_own_is_told(cell, registry, harbor):
+    harbor.control(projects=[[GIB, -1]])
+    eventually(lambda: 0 < limits(harbor)[0] <= 10 * GIB, 30)
+    harbor.control(set={"admin": "Customers1own"})
+    registry.spec(storageBytes=5 * GIB)
+    registry.wait("False", "AdminRefused", "StorageQuota")
+    assert "LimitsLifted" not in registry.events()
+    harbor.control(projects=[[GIB, 1 << 50]])
+    registry.wait("False", "LimitsLifted", "StorageQuota").wait("True", "AccountReady", "Managed")
+    eventually(lambda: "LimitsLifted" in registry.events(), 10)
+    harbor.control(projects=[[GIB, 2 * GIB]])
+    registry.wait("False", "AdminRefused", "StorageQuota")
+    keep(cell, registry, "Customers1own")
+    registry.wait("True", "Held", "StorageQuota")
+    keep(cell, registry, ADMIN_PASSWORD)
+
+
 def test_a_new_operator_believes_only_what_it_sees(cell, registry, harbor):
     harbor.control(set={"admin": "Customers1own"}, projects=[[GIB, -1]])
-    registry.wait("False", "AdminRefused", "StorageQuota")
+    registry.wait("False", "LimitsLifted", "StorageQuota")
     harbor.control(set={"admin": ADMIN_PASSWORD})
     cell.restart_operator()
     registry.wait("True", "Held", "StorageQuota")

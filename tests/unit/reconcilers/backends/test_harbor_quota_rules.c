@@ -88,6 +88,32 @@ static void decide__by_rows(void **state)
     }
 }
 
+static void lifted__by_rows(void **state)
+{
+    (void)state;
+    const int64_t ours_ten = harbor_quota_cap(2 * GIB, 8 * GIB);
+    const struct {
+        int64_t used, hard, room;
+        bool lifted;
+    } rows[] = {
+        {2 * GIB, -1, 8 * GIB, true},
+        {2 * GIB, ours_ten, 8 * GIB, false},
+        {2 * GIB, ours_ten, GIB, false}, /* ours, and others grew */
+        {2 * GIB, 300 * GIB, 8 * GIB, true},
+        {2 * GIB, 18 * GIB, 8 * GIB, false}, /* twice the room */
+        {2 * GIB, 18 * GIB + 1, 8 * GIB, true},
+        {2 * GIB, 3 * GIB, 8 * GIB, false},
+        {2 * GIB, 3 * GIB, 0, true},
+        {2 * GIB, 1 * GIB, 0, false},
+        {2 * GIB, -1, HARBOR_UNLIMITED, false},
+    };
+    for (size_t at = 0; at < sizeof rows / sizeof *rows; at++) {
+        const struct harbor_project project = {1, rows[at].used, rows[at].hard};
+        if (harbor_quota_is_lifted(&project, rows[at].room) != rows[at].lifted)
+            fail_msg("row %zu", at);
+    }
+}
+
 /* Whatever stood there: what was written is not written again, and lets grow by the room at most.
  */
 static void decide__converges_at_once(void **state)
@@ -145,9 +171,13 @@ static void decide__holds_a_fill_with_few_writes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(free__is_never_negative),           TEST(cap__is_ours_and_never_too_much),
-        TEST(cap__is_not_taken_for_a_customers), TEST(decide__by_rows),
-        TEST(decide__converges_at_once),         TEST(decide__holds_a_fill_with_few_writes),
+        TEST(free__is_never_negative),
+        TEST(cap__is_ours_and_never_too_much),
+        TEST(cap__is_not_taken_for_a_customers),
+        TEST(decide__by_rows),
+        TEST(lifted__by_rows),
+        TEST(decide__converges_at_once),
+        TEST(decide__holds_a_fill_with_few_writes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

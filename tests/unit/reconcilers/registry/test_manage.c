@@ -92,25 +92,31 @@ static void quota__by_rows(void **state)
         struct manage_logins logins;
         const char *status, *reason, *words;
         bool tight;
+        int lifted;
     } rows[] = {
-        {0, 10 * GIB, PROVED, "True", "Held", "beyond 10 GiB", false},
-        {9 * GIB, 10 * GIB, PROVED, "True", "Held", "beyond 10 GiB", false},
-        {9 * GIB + 1, 10 * GIB, PROVED, "True", "Held", "beyond 10 GiB", true},
-        {10 * GIB - MIB, 10 * GIB, PROVED, "True", "Held", "beyond 10 GiB", true},
-        {10 * GIB - MIB + 1, 10 * GIB, PROVED, "False", "Reached", "all of 10 GiB", true},
-        {30 * GIB, 10 * MIB, PROVED, "False", "Reached", "all of 10 MiB", true},
-        {0, 10 * GIB, REFUSED(3), "False", "AdminRefused", "becomes of 10 GiB", false},
-        {11 * GIB, 10 * GIB, REFUSED(9), "False", "AdminRefused", "storage is taken", true},
+        {0, 10 * GIB, PROVED, "True", "Held", "beyond 10 GiB", false, 0},
+        {9 * GIB, 10 * GIB, PROVED, "True", "Held", "beyond 10 GiB", false, 0},
+        {9 * GIB + 1, 10 * GIB, PROVED, "True", "Held", "beyond 10 GiB", true, 0},
+        {10 * GIB - MIB, 10 * GIB, PROVED, "True", "Held", "beyond 10 GiB", true, 0},
+        {10 * GIB - MIB + 1, 10 * GIB, PROVED, "False", "Reached", "all of 10 GiB", true, 0},
+        {30 * GIB, 10 * MIB, PROVED, "False", "Reached", "all of 10 MiB", true, 0},
+        {0, 10 * GIB, REFUSED(3), "False", "AdminRefused", "becomes of 10 GiB", false, 0},
+        {11 * GIB, 10 * GIB, REFUSED(9), "False", "AdminRefused", "storage is taken", true, 0},
+        {0, 10 * GIB, REFUSED(3), "False", "LimitsLifted", "left of 10 GiB", false, 1},
+        {11 * GIB, 10 * GIB, REFUSED(3), "False", "LimitsLifted", "storage is taken", true, 7},
+        {0, 10 * GIB, REFUSED(2), "Unknown", "LoginUnproved", "10 GiB", false, 7},
         /* One refusal is none, though it was let in before. */
-        {0, 10 * GIB, REFUSED(1), "Unknown", "LoginUnproved", "of its administrator", false},
-        {11 * GIB, 10 * GIB, REFUSED(2), "Unknown", "LoginUnproved", "storage is taken", true},
+        {0, 10 * GIB, REFUSED(1), "Unknown", "LoginUnproved", "of its administrator", false, 0},
+        {11 * GIB, 10 * GIB, REFUSED(2), "Unknown", "LoginUnproved", "storage is taken", true, 0},
         /* Nobody has tried since the operator was started. */
-        {0, 10 * GIB, {.robot = HARBOR_TAKEN}, "Unknown", "LoginUnproved", "10 GiB", false},
+        {0, 10 * GIB, {.robot = HARBOR_TAKEN}, "Unknown", "LoginUnproved", "10 GiB", false, 0},
     };
     struct ctx *ctx = *state;
     for (size_t at = 0; at < ARRAY_SIZE(rows); at++) {
+        const struct harbor_quota quota = {.usage = {.used_bytes = rows[at].used},
+                                           .lifted = rows[at].lifted};
         const struct registry_probe verdict =
-            manage_quota_verdict(ctx, rows[at].used, rows[at].limit, &rows[at].logins);
+            manage_quota_verdict(ctx, &quota, rows[at].limit, &rows[at].logins);
         assert_string_equal(verdict.status, rows[at].status);
         assert_string_equal(verdict.reason, rows[at].reason);
         if (!strstr(verdict.message, rows[at].words))
@@ -158,7 +164,10 @@ static void denied__by_rows(void **state)
          "LoginUnproved",
          "refuses the login of the operator's robot, and Harbor did not take the login of its "
          "administrator"},
-        {{HARBOR_REFUSED, HARBOR_UNTRIED, 2, false}, "Unknown", "LoginUnproved", "he tries again"},
+        {{HARBOR_REFUSED, HARBOR_UNTRIED, 2, false},
+         "Unknown",
+         "LoginUnproved",
+         "it is tried again"},
         {{HARBOR_REFUSED, HARBOR_UNTRIED, 0, false}, "Unknown", "LoginUnproved", "administrator"},
         {{HARBOR_REFUSED, HARBOR_REFUSED, 3, true},
          "False",
