@@ -67,7 +67,10 @@ struct s3_want {
     const char *identity;
     const char *bucket;              /* static only: the provider's; else NULL */
     struct s3_key keys[S3_KEYS_MAX]; /* both are valid; the second without access: there is none */
-    bool open;                       /* false: no key opens anything; nothing is removed */
+    /* Of two keys the second is the next one, and state.unproved tells why it opens nothing; else
+     * it is an old one, which is not proved: nothing waits for it any more. */
+    bool second_is_next;
+    bool open; /* false: no key opens anything; nothing is removed */
 };
 
 /* What observe found. Only what is ours gets this far. */
@@ -81,6 +84,7 @@ struct s3_state {
     bool foreign_policy; /* it is not one of ours */
     int accounts;        /* with our mark, whatever their key */
     struct s3_key account[S3_ACCOUNTS_MAX];
+    const char *unproved; /* by update(): why the next key opens nothing; NULL = nothing is known */
 };
 
 /* "t-<identity>" */
@@ -103,8 +107,8 @@ int s3_observe(struct ctx *ctx, struct s3 *s3, struct s3_state *ret);
 /* Makes what is missing, closed: a bucket that nobody but the administrator may use. */
 int s3_create(struct ctx *ctx, struct s3 *s3, struct s3_state *state);
 /* Brings accounts and policy to `want` and reads them back; accounts with our mark that are not
- * wanted go. With open also s3_prove() for each key; else it is tried that no key opens anything.
- */
+ * wanted go. With open also s3_prove() for each key but an old one; else it is tried that no key
+ * opens anything. */
 int s3_update(struct ctx *ctx, struct s3 *s3, struct s3_state *state);
 /* Closes, empties and removes the bucket (static: empties it), removes the accounts, and reads back
  * that all is gone. Bounded in pages per call: -ERR_UNAVAILABLE (BucketEmptying) asks to be called

@@ -113,6 +113,7 @@ static int begin(struct ctx *ctx, struct backend_work *work)
         .identity = work->identity,
         .bucket = is_static(work->at->pool) ? bucket_of(ctx, work) : NULL,
         .keys = {key_of(ctx, work), other_key(ctx, work)},
+        .second_is_next = rotation_of(work->kept, CREDENTIAL_S3).phase == ROTATION_ADDING,
         .open = work->open,
     };
     return s3_begin(ctx, &session->pool, &session->want, &session->s3);
@@ -145,6 +146,7 @@ static int converge(struct ctx *ctx, struct backend_work *work)
     if (work->open)
         TRY(s3_create(ctx, session->s3, &session->state));
     TRY(s3_update(ctx, session->s3, &session->state));
+    work->unproved = session->state.unproved;
     note(work, &session->state);
     return 0;
 }

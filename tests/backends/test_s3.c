@@ -191,6 +191,54 @@ static void rotates(void **state)
     SUCCEEDS(ctx, test_remove(ctx, &want, NULL));
 }
 
+/* What is left of two keys when somebody takes some away between the look and the proof. */
+static int prove_what_is_left(struct ctx *ctx, const struct s3_want *want, bool first, bool second,
+                              struct s3_state *ret)
+{
+    const struct s3_pool pool = test_pool();
+    struct s3_want left = *want;
+    _cleanup_s3_ struct s3 *s3 = NULL;
+    SUCCEEDS(ctx, test_converge(ctx, &pool, want, NULL));
+    SUCCEEDS(ctx, s3_begin(ctx, &pool, want, &s3));
+    SUCCEEDS(ctx, s3_observe(ctx, s3, ret));
+    left.open = first || second;
+    left.keys[0] = want->keys[first ? 0 : 1];
+    left.keys[1] = first && second ? want->keys[1] : (struct s3_key){0};
+    SUCCEEDS(ctx, test_converge(ctx, &pool, &left, NULL));
+    return s3_update(ctx, s3, ret);
+}
+
+static void of_two_keys_the_one_that_stays_is_enough(void **state)
+{
+    static const struct {
+        bool first, second; /* opens the bucket */
+        bool second_is_next;
+        int rc;
+        bool unproved;
+    } rows[] = {
+        {true, true, true, 0, false},
+        {true, false, true, 0, true},
+        {false, true, true, 0, false},
+        {false, false, true, -ERR_DENIED, false},
+        {true, false, false, 0, false}, /* the old one: nothing waits for it */
+        {false, true, false, -ERR_DENIED, false},
+    };
+    struct ctx *ctx = *state;
+    struct s3_want want = test_want(ctx);
+    want.keys[1] = (struct s3_key){arena_printf(ctx->arena, "%sk2", s3_prefix(ctx, want.identity)),
+                                   SECRET "two"};
+    for (size_t at = 0; at < ARRAY_SIZE(rows); at++) {
+        struct s3_state found = {0};
+        want.second_is_next = rows[at].second_is_next;
+        int rc = prove_what_is_left(ctx, &want, rows[at].first, rows[at].second, &found);
+        if (rc != rows[at].rc || (found.unproved != NULL) != rows[at].unproved)
+            fail_msg("row %zu: %d %s", at, rc, found.unproved ? found.unproved : "");
+        err_clear(ctx);
+    }
+    want.second_is_next = false;
+    SUCCEEDS(ctx, test_remove(ctx, &want, NULL));
+}
+
 static void a_strangers_bucket_is_left_alone(void **state)
 {
     struct ctx *ctx = *state;
@@ -522,6 +570,7 @@ int main(int argc, char *argv[])
         TEST(closed_means_closed),
         TEST(a_proof_is_of_a_bucket_that_lets_in),
         TEST(rotates),
+        TEST(of_two_keys_the_one_that_stays_is_enough),
         TEST(a_strangers_bucket_is_left_alone),
         TEST(a_foreign_policy_is_told_and_mended),
         TEST(removal_leaves_nothing),
