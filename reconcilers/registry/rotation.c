@@ -348,34 +348,6 @@ static int64_t number_after(const struct input *in, const struct step *step)
     return begins || ends ? in->scope->spec.credentials[in->kind] : in->now.number;
 }
 
-static const json_t *planned_for(const struct registry_scope *scope, const json_t *pod)
-{
-    for (int at = 0; at < scope->plan.count; at++) {
-        const json_t *template = json_at(scope->plan.objects[at].desired, "spec.template");
-        if (template &&
-            str_equal(kube_label(template, LABEL_COMPONENT), kube_label(pod, LABEL_COMPONENT)))
-            return template;
-    }
-    return NULL;
-}
-
-bool rotation_pods_current(const struct registry_scope *scope, const char *component,
-                           int64_t now_ms)
-{
-    size_t at;
-    json_t *pod;
-    json_array_foreach(scope->pods, at, pod) {
-        const json_t *planned = planned_for(scope, pod);
-        if (component && !str_equal(kube_label(pod, LABEL_COMPONENT), component))
-            continue;
-        if (planned && registry_pod_runs(pod, now_ms) &&
-            !str_equal(kube_annotation(planned, ANNOTATION_CONFIG),
-                       kube_annotation(pod, ANNOTATION_CONFIG)))
-            return false;
-    }
-    return true;
-}
-
 int rotation_step(struct ctx *ctx, const struct registry_scope *scope, json_t **ret_patch)
 {
     json_t *data = arena_json(ctx->arena, json_object());
@@ -399,6 +371,14 @@ int rotation_step(struct ctx *ctx, const struct registry_scope *scope, json_t **
 
 /* ---- the phase ---- */
 
+static bool is_under_way(const struct registry_scope *scope)
+{
+    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++)
+        if (!is_settled(rotation_of(scope->kept, kind).phase))
+            return true;
+    return false;
+}
+
 /* What a closed registry was asked for is done when it is open again: nobody could log in. */
 int registry_rotate(struct ctx *ctx, struct pass *pass)
 {
@@ -406,6 +386,8 @@ int registry_rotate(struct ctx *ctx, struct pass *pass)
     json_t *patch, *kept;
     if (registry_closed(scope) || !scope->stack_seen)
         return 0;
+    if (is_under_way(scope))
+        TRY(rotation_find_owners(ctx, pass));
     TRY(rotation_step(ctx, scope, &patch));
     if (!patch)
         return 0;

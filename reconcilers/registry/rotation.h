@@ -43,10 +43,17 @@ bool rotation_changes(const json_t *kept, enum backend_type type);
  * none may be taken now. -ERR_REFUSED (SecretDamaged) when a value is missing that a step needs.
  */
 int rotation_step(struct ctx *ctx, const struct registry_scope *scope, json_t **ret_patch);
-/* Every pod that runs (of a component; NULL = of any that the plan has) was started with what the
- * plan wants pods to read. A pod of no component of the plan is a stranger's, or on its way out:
- * what it loses nobody needs. Pure. */
+/* Every pod of the stack that runs (of a component; NULL = of any that the plan has) was started
+ * with what the plan wants pods to read. A pod that nobody in scope->pod_owners controls is a
+ * stranger's, or on its way out: what it loses nobody needs. Pure. rotation_pods.c */
 bool rotation_pods_current(const struct registry_scope *scope, const char *component,
                            int64_t now_ms);
+/* Who controls the stack's pods: {uid: component} of ReplicaSets that one of the Deployments
+ * controls, and of the others (StatefulSets, Jobs). Pure. rotation_pods.c */
+json_t *rotation_pod_owners(struct ctx *ctx, const json_t *deployments, const json_t *others,
+                            const json_t *replica_sets);
+/* Fills in scope->pod_owners where some pod looks like one of before; asks the server then.
+ * rotation_pods.c */
+int rotation_find_owners(struct ctx *ctx, struct pass *pass);
 /* Annotations of a Secret that is made now: its values are new, whatever number is asked for. */
 json_t *rotation_fresh(struct ctx *ctx, const struct registry_spec *spec);

@@ -82,6 +82,8 @@ struct registry_scope {
     bool stack_seen;
     int pods_left;  /* run */
     int pods_ready; /* of core, and serve */
+    /* rotate */
+    const json_t *pod_owners; /* {uid: component}; NULL = no pod looked like one of before */
     /* gather: the operator probes; probe */
     bool probing;
     struct registry_probe probe;

@@ -34,15 +34,41 @@ def phases(registry):
     return {row["kind"]: (row["phase"], row["number"]) for row in registry.get()["status"].get("credentials", [])}
 
 
-def plant_old_pod(registry):
-    """A pod of core that was started with what was there before, and does not go."""
-    owner = registry.child("deployment", "core")
+class OldPod:
+    """A pod of core that was started with what was there before, and does not go before it may."""
+
+    def __init__(self, registry):
+        self.registry = registry
+        self.name = next(pod["metadata"]["name"] for pod in registry.pods() if component(pod) == "core")
+        self.hold(["flotilla.dev/test"])
+
+    def hold(self, finalizers):
+        self.registry.cell.patch("pod", self.name, {"metadata": {"finalizers": finalizers}}, self.registry.namespace)
+
+    def let_go(self):
+        self.hold(None)
+
+
+def component(pod):
+    return pod["metadata"]["labels"]["app.kubernetes.io/component"]
+
+
+def plant_strange_pods(registry):
+    """With the labels of core: of a ReplicaSet that is nobody's (with these labels itself, our Deployment would adopt it and
+    end its pods), and of no ReplicaSet, but our Deployment's by its word."""
+    labels = {"flotilla.dev/registry": registry.name, "app.kubernetes.io/component": "core"}
+    old = {"annotations": {"flotilla.dev/config": "old"}}
+    pod = {"containers": [{"name": "core", "image": "core"}]}
+    owner = registry.child("deployment", "core")["metadata"]
     registry.cell.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {
-        "name": "old", "namespace": registry.namespace, "annotations": {"flotilla.dev/config": "old"},
-        "labels": {"flotilla.dev/registry": registry.name, "app.kubernetes.io/component": "core"},
-        "ownerReferences": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": owner["metadata"]["name"],
-                             "uid": owner["metadata"]["uid"], "controller": True}]},
-        "spec": {"containers": [{"name": "core", "image": "core"}]}})
+        "name": "strange", "namespace": registry.namespace, "labels": labels, **old,
+        "ownerReferences": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": owner["name"], "uid": owner["uid"],
+                             "controller": True}]}, "spec": pod})
+    registry.cell.apply({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {
+        "name": "strange", "namespace": registry.namespace}, "spec": {
+        "replicas": 1, "selector": {"matchLabels": {"whose": "strange"}},
+        "template": {"metadata": {"labels": {**labels, "whose": "strange"}, **old}, "spec": pod}}})
+    eventually(lambda: len([p for p in registry.pods() if p["metadata"]["name"].startswith("strange")]) == 2, 20)
 
 
 def login(cell, kept, identity):
@@ -92,7 +118,7 @@ def test_old_and_new_open_until_no_old_pod_is_left(cell):
     registry = ready(cell.registry(cell.namespace()))
     identity, before = registry.id, cell.kept(registry.id)
     registry.write_row()
-    plant_old_pod(registry)
+    old = OldPod(registry)
     ask(registry, 1)
     eventually(lambda: phases(registry) == {kind: ("Rolling", 1) for kind in KINDS}, 120, what="all kinds are rolling")
     now = cell.kept(identity)
@@ -113,7 +139,7 @@ def test_old_and_new_open_until_no_old_pod_is_left(cell):
     assert fits(now["registryPassword"], users["harbor_registry_user_b"])
     config = registry.child("configmap", "core")["data"]
     assert (config["POSTGRESQL_USERNAME"], config["REGISTRY_CREDENTIAL_USERNAME"]) == (f"t_{identity}_a", "harbor_registry_user_b")
-    cell.stack.kubectl("delete", "pod", "old", "-n", registry.namespace, "--now")
+    old.let_go()
     ready(registry)
     after = cell.kept(identity)
     assert phases(registry) == {kind: ("Current", 1) for kind in KINDS} and others(after) == []
@@ -163,6 +189,15 @@ def test_roles_take_turns_and_what_one_made_is_the_others(cell):
     registry.delete()
     cell.wait_purged(identity)
     assert not roles()
+
+
+def test_nobody_elses_pod_holds_a_rotation_up(cell):
+    registry = ready(cell.registry(cell.namespace()))
+    plant_strange_pods(registry)
+    ask(registry, 1, ["redis", "registry"])
+    ready(registry)
+    assert phases(registry) == {"redis": ("Current", 1), "registry": ("Current", 1)}
+    assert len([pod for pod in registry.pods() if pod["metadata"]["name"].startswith("strange")]) == 2, "they run all the while"
 
 
 def test_a_session_of_the_old_role_is_ended(cell):
@@ -225,7 +260,7 @@ def test_a_next_login_that_is_refused_holds_back_its_own_step_only(cell):
 def test_whoever_holds_the_old_login_cannot_keep_it(cell):
     registry = ready(cell.registry(cell.namespace()))
     identity, before = registry.id, cell.kept(registry.id)
-    plant_old_pod(registry)
+    old = OldPod(registry)
     ask(registry, 1, ["database"])
     eventually(lambda: phases(registry) == {"database": ("Rolling", 1)}, 120, what="it is rolling")
     held = login(cell, before, identity)
@@ -233,7 +268,7 @@ def test_whoever_holds_the_old_login_cannot_keep_it(cell):
     held.commit()
     held.cursor().execute(f"ALTER ROLE t_{identity} PASSWORD 'other'")  # and its row is locked
     registry.spec(purgeAfter="2090-01-01T00:00:00Z")  # looked at again
-    cell.stack.kubectl("delete", "pod", "old", "-n", registry.namespace, "--now")
+    old.let_go()
     ready(registry)
     assert phases(registry) == {"database": ("Current", 1)}
     assert "database" in opens(cell, cell.kept(identity), identity)

@@ -234,22 +234,56 @@ static void next_login__that_is_not_valid_is_waited_for_until_nobody_wants_it(vo
     assert_int_equal(phase_of(kept, CREDENTIAL_DATABASE), ROTATION_ADDING);
 }
 
-#define POD                                                                                        \
-    "metadata: {ownerReferences: [{controller: true}], labels: {app.kubernetes.io/component: "
+/* Of a component by its label, of `uid` by its controller. */
+static const char *pod_of(struct ctx *ctx, const char *component, const char *uid,
+                          const char *config)
+{
+    return arena_printf(ctx->arena,
+                        "metadata: {ownerReferences: [{uid: %s, controller: true}], labels:"
+                        " {app.kubernetes.io/component: %s}, annotations: {%s}}",
+                        uid, component,
+                        config ? arena_printf(ctx->arena, "flotilla.dev/config: %s", config) : "");
+}
+
+static json_t *owners_of(struct ctx *ctx)
+{
+    static const char deployments[] =
+        "[{metadata: {uid: d-core, labels: {app.kubernetes.io/component: core}}},"
+        " {metadata: {uid: d-registry, labels: {app.kubernetes.io/component: registry}}}]";
+    static const char others[] =
+        "[{metadata: {uid: s-trivy, labels: {app.kubernetes.io/component: trivy}}},"
+        " {metadata: {uid: s-redis, labels: {app.kubernetes.io/component: redis}}}]";
+    static const char replica_sets[] =
+        "[{metadata: {uid: r-core, ownerReferences: [{uid: d-core, controller: true}]}},"
+        " {metadata: {uid: r-registry, ownerReferences: [{uid: d-registry, controller: true}]}},"
+        " {metadata: {uid: r-strange, ownerReferences: [{uid: d-strange, controller: true}],"
+        "             labels: {app.kubernetes.io/component: core}}},"
+        " {metadata: {uid: r-claims, ownerReferences: [{uid: d-core, controller: false}]}},"
+        " {metadata: {uid: r-nobody}}]";
+    return rotation_pod_owners(ctx, parsed(ctx, deployments), parsed(ctx, others),
+                               parsed(ctx, replica_sets));
+}
 
 static void pods__of_before_are_waited_for(void **state)
 {
     static const struct {
-        const char *pod;
+        const char *component, *owner, *config, *more;
         bool current, registry; /* in the eyes of all, and of those who wait for the registry's */
     } rows[] = {
-        {"{" POD "core}, annotations: {flotilla.dev/config: new}}}", true, true},
-        {"{" POD "core}, annotations: {flotilla.dev/config: old}}}", false, true},
-        {"{" POD "core}}}", false, true},
-        {"{" POD "trivy}, annotations: {flotilla.dev/config: old}}}", true, true},
-        {"{" POD "registry}, annotations: {flotilla.dev/config: old}}}", false, false},
-        {"{" POD "core}, annotations: {flotilla.dev/config: old}}, status: {phase: Failed}}", true,
-         true},
+        {"core", "r-core", "new", "", true, true},
+        {"core", "r-core", "old", "", false, true},
+        {"core", "r-core", NULL, "", false, true},
+        {"redis", "s-redis", "old", "", false, true},
+        {"trivy", "s-trivy", "old", "", true, true}, /* nobody plans it any more */
+        {"registry", "r-registry", "old", "", false, false},
+        {"portal", "r-registry", "old", "", false, false}, /* a label is only a label */
+        {"core", "r-core", "old", ", status: {phase: Failed}", true, true},
+        /* strangers' */
+        {"core", "r-strange", "old", "", true, true},
+        {"core", "r-claims", "old", "", true, true},
+        {"core", "r-nobody", "old", "", true, true},
+        {"core", "d-core", "old", "", true, true},
+        {"registry", "anything", "old", "", true, true},
     };
     static const char template[] =
         "{spec: {template: {metadata: {labels: {app.kubernetes.io/component: %s},"
@@ -259,13 +293,16 @@ static void pods__of_before_are_waited_for(void **state)
         struct bundle_object objects[] = {
             {.desired = parsed(ctx, arena_printf(ctx->arena, template, "core"))},
             {.desired = parsed(ctx, arena_printf(ctx->arena, template, "registry"))},
+            {.desired = parsed(ctx, arena_printf(ctx->arena, template, "redis"))},
         };
         struct registry_scope scope = scope_of(ctx, NULL);
-        scope.plan = (struct bundle_plan){.count = 2, .objects = objects};
-        scope.pods = parsed(ctx, arena_printf(ctx->arena, "[%s]", rows[at].pod));
+        scope.plan = (struct bundle_plan){.count = 3, .objects = objects};
+        scope.pod_owners = owners_of(ctx);
+        const char *pod = pod_of(ctx, rows[at].component, rows[at].owner, rows[at].config);
+        scope.pods = parsed(ctx, arena_printf(ctx->arena, "[{%s%s}]", pod, rows[at].more));
         if (rotation_pods_current(&scope, NULL, clock_wall_ms()) != rows[at].current ||
             rotation_pods_current(&scope, "registry", clock_wall_ms()) != rows[at].registry)
-            fail_msg("%s", rows[at].pod);
+            fail_msg("row %zu: %s", at, pod);
     }
 }
 
