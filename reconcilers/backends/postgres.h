@@ -121,6 +121,7 @@ struct postgres_health {
 /* Logs in, sets the pool's owner mark if it has none, and tells whose it is. */
 int postgres_check(struct ctx *ctx, const struct postgres_pool *pool, struct postgres_health *ret);
 
-/* Every role and database with a mark of this cell: [{"kind": "Role"|"Database", "name",
- * "identity"}], by mark and never by name. */
+/* Every role and database with a mark of this cell: [{"kind": "Owner"|"Role"|"Database", "name",
+ * "identity"}], by mark and never by name. Owner is the role whose loss is one; the others log in
+ * in its name, or are nobody's. */
 int postgres_list(struct ctx *ctx, const struct postgres_pool *pool, json_t **ret);

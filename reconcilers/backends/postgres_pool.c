@@ -81,13 +81,21 @@ int postgres_check(struct ctx *ctx, const struct postgres_pool *pool, struct pos
     return rc;
 }
 
-/* The mark is all that counts: a name that looks like ours proves nothing. */
+/* The mark is all that counts for whose it is: a name that looks like ours proves nothing. */
 static const char list_sql[] =
     "SELECT kind, name, substr(mark, length($1) + 1) AS identity FROM"
     " (SELECT 'Role' AS kind, rolname AS name, shobj_description(oid, 'pg_authid') AS mark"
     "  FROM pg_roles UNION ALL"
     "  SELECT 'Database', datname, shobj_description(oid, 'pg_database') FROM pg_database) found"
     " WHERE starts_with(mark, $1) ORDER BY kind, name LIMIT 200001";
+
+/* Those that log in in its name carry the owner's mark, too; its name tells them apart. */
+static const char *kind_of(struct ctx *ctx, const char *kind, const char *name,
+                           const char *identity)
+{
+    bool role = str_equal(kind, "Role");
+    return role && str_equal(name, postgres_name(ctx, identity)) ? "Owner" : kind;
+}
 
 int postgres_list(struct ctx *ctx, const struct postgres_pool *pool, json_t **ret)
 {
@@ -102,11 +110,13 @@ int postgres_list(struct ctx *ctx, const struct postgres_pool *pool, json_t **re
         return err_set(ctx, ERR_TOO_LARGE, NULL, "pool '%s' has more than %d marked objects",
                        pool->name, MARKED_MAX);
     json_t *list = arena_json(ctx->arena, json_array());
-    for (int row = 0; row < rows.rows; row++)
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:s}", "kind", pg_field(&rows, row, "kind"),
-                                        "name", pg_field(&rows, row, "name"), "identity",
-                                        pg_field(&rows, row, "identity")));
+    for (int row = 0; row < rows.rows; row++) {
+        const char *name = pg_field(&rows, row, "name");
+        const char *identity = pg_field(&rows, row, "identity");
+        const char *kind = kind_of(ctx, pg_field(&rows, row, "kind"), name, identity);
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:s}", "kind", kind, "name", name, "identity", identity));
+    }
     *ret = list;
     return 0;
 }

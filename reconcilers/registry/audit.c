@@ -117,7 +117,8 @@ static const struct {
     const char *orphan, *missing; /* findings; NULL = it may be missing */
     bool retained;                /* is there as long as an identity is retained, too */
 } kinds[] = {
-    {"Role", BACKEND_POSTGRESQL, "OrphanRole", "MissingRole", true},
+    {"Owner", BACKEND_POSTGRESQL, "OrphanRole", "MissingRole", true},
+    {"Role", BACKEND_POSTGRESQL, "OrphanRole", NULL, false}, /* made when it is to log in */
     {"Database", BACKEND_POSTGRESQL, "OrphanDatabase", "MissingDatabase", true},
     {"User", BACKEND_REDIS, "OrphanUser", "MissingUser", false}, /* a cache's, made anew */
     {"Bucket", BACKEND_S3, "OrphanBucket", "MissingBucket", true},

@@ -6,6 +6,7 @@ import json
 
 import psycopg2
 import pytest
+from harness import cell as cells
 from harness import pools
 from harness.pools import Refused
 from harness.wait import eventually
@@ -294,6 +295,34 @@ def test_drift_of_a_turn_is_repaired(cell):
             assert cursor.fetchone() == (f"t_{identity}", role), drift
         session.close()
         assert cell.sql("SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", f"t_{identity}") == [(False,)], drift
+
+
+def test_audit_tells_an_owner_that_is_lost_behind_its_turns(cell, flotillad, operate_env):
+    """Retained, so that nobody makes it anew: the two that logged in in its name carry the same mark."""
+    registry = ready(cell.registry(cell.namespace()))
+    identity = registry.id
+    role = f"t_{identity}"
+    ask(registry, 1, ["database"])
+    ready(registry)
+    registry.delete()
+    mark = cell.sql("SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = %s", role)[0][0]
+    claim = next(name for name in cell.claims(identity) if name.startswith(f"{cells.POOLS['PostgreSQL']}."))
+
+    def missing():
+        process = flotillad(["audit"], operate_env)
+        process.wait()
+        return [f["object"] for f in map(json.loads, process.stdout) if f.get("finding") == "MissingRole"]
+
+    assert missing() == []
+    cell.sql(f"ALTER DATABASE {role} ALLOW_CONNECTIONS true")
+    cell.sql(f"DROP OWNED BY {role}", database=role)
+    cell.sql(f"DROP ROLE {role}")
+    assert cell.sql("SELECT count(*) FROM pg_roles WHERE rolname LIKE %s", f"{role}%") == [(1,)], "one turn was made"
+    assert missing() == [claim]
+    cell.sql(f"SET ROLE {cell.stack.env['POOL_PG_ADMIN_USER']}; CREATE ROLE {role} NOLOGIN; COMMENT ON ROLE {role} IS '{mark}'")
+    assert missing() == []
+    cell.patch("registryidentity", identity, {"spec": {"purgeAfter": "2020-01-01T00:00:00Z"}})
+    cell.wait_purged(identity)
 
 
 def test_what_is_made_anew_anyway_is_not_rotated(cell):
