@@ -169,6 +169,26 @@ static bool pool_driver_kept(const struct rule_input *in)
     return str_equal(json_str(in->object, "spec.driver"), json_str(in->old, "spec.driver"));
 }
 
+static bool pool_has_mode(const struct rule_input *in)
+{
+    return pool_is(in, "Redis") || !json_at(in->object, "spec.mode");
+}
+
+static bool pool_mode_kept(const struct rule_input *in)
+{
+    return str_equal(json_str(in->object, "spec.mode"), json_str(in->old, "spec.mode"));
+}
+
+static bool pool_is_dedicated(const struct rule_input *in)
+{
+    return str_equal(json_str(in->object, "spec.mode"), "dedicated");
+}
+
+static bool pool_endpoint(const struct rule_input *in)
+{
+    return (json_at(in->object, "spec.endpoint") != NULL) != pool_is_dedicated(in);
+}
+
 static bool pool_region(const struct rule_input *in)
 {
     return pool_is(in, "S3") || !json_at(in->object, "spec.region");
@@ -186,7 +206,8 @@ static bool pool_authorities(const struct rule_input *in)
 
 static bool pool_administrator(const struct rule_input *in)
 {
-    return (json_at(in->object, "spec.adminSecretRef") != NULL) != pool_is_static(in);
+    bool none = pool_is_static(in) || pool_is_dedicated(in);
+    return (json_at(in->object, "spec.adminSecretRef") != NULL) != none;
 }
 
 static bool pool_has_buckets(const struct rule_input *in)
@@ -263,13 +284,18 @@ static const struct rule {
     {"BackendPool", true, pool_type_kept, "/spec/type", "type is immutable"},
     {"BackendPool", false, pool_has_driver, "/spec/driver", "driver is for S3, which needs one"},
     {"BackendPool", true, pool_driver_kept, "/spec/driver", "driver is immutable"},
+    {"BackendPool", false, pool_has_mode, "/spec/mode", "mode is for Redis"},
+    {"BackendPool", true, pool_mode_kept, "/spec/mode", "mode is immutable"},
+    {"BackendPool", false, pool_endpoint, "/spec/endpoint",
+     "endpoint is required, but for the mode dedicated, which has no server of its own"},
     {"BackendPool", false, pool_region, "/spec/region", "region is for S3"},
     {"BackendPool", false, pool_maintenance, "/spec/maintenanceDatabase",
      "maintenanceDatabase is for PostgreSQL"},
     {"BackendPool", false, pool_authorities, "/spec/endpoint/caSecretRef",
      "caSecretRef is not for PostgreSQL, whose library reads authorities from a file"},
     {"BackendPool", false, pool_administrator, "/spec/adminSecretRef",
-     "adminSecretRef is required, but for the driver static, which has no administrator"},
+     "adminSecretRef is required, but for the driver static and the mode dedicated, which have no "
+     "administrator"},
     {"BackendPool", false, pool_has_buckets, "/spec/buckets",
      "buckets are for the driver static, which needs them"},
     {"BackendPool", true, pool_buckets_kept, "/spec/buckets", "the bucket of a slot is immutable"},
