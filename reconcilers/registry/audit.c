@@ -61,7 +61,7 @@ static int list_pool(struct audit *audit, const json_t *pool, json_t **ret)
     enum backend_type type = backend_type_of(json_str(pool, "spec.type"));
     if (type == BACKEND_TYPES)
         return err_set(audit->ctx, ERR_INVALID, NULL, "the type of the pool is not known here");
-    return backend_rows[type]->list(audit->ctx, audit->kube, audit->home, pool, ret);
+    return backend_row_of(type, pool)->list(audit->ctx, audit->kube, audit->home, pool, ret);
 }
 
 /* A pool that does not answer is a finding. Nothing is concluded about what it holds, nor about
@@ -113,16 +113,17 @@ static bool claimed(const struct audit *audit, const char *pool, const char *ide
 /* What carries our mark on a pool. */
 static const struct {
     const char *kind;
-    enum backend_type type;
+    const struct backend_row *row;
     const char *orphan, *missing; /* findings; NULL = it may be missing */
     bool retained;                /* is there as long as an identity is retained, too */
 } kinds[] = {
-    {"Owner", BACKEND_POSTGRESQL, "OrphanRole", "MissingRole", true},
-    {"Role", BACKEND_POSTGRESQL, "OrphanRole", NULL, false}, /* made when it is to log in */
-    {"Database", BACKEND_POSTGRESQL, "OrphanDatabase", "MissingDatabase", true},
-    {"User", BACKEND_REDIS, "OrphanUser", "MissingUser", false}, /* a cache's, made anew */
-    {"Bucket", BACKEND_S3, "OrphanBucket", "MissingBucket", true},
-    {"Account", BACKEND_S3, "OrphanAccount", NULL, false}, /* made when the bucket is opened */
+    {"Owner", &backend_postgres, "OrphanRole", "MissingRole", true},
+    {"Role", &backend_postgres, "OrphanRole", NULL, false}, /* made when it is to log in */
+    {"Database", &backend_postgres, "OrphanDatabase", "MissingDatabase", true},
+    {"User", &backend_redis, "OrphanUser", "MissingUser", false}, /* a cache's, made anew */
+    {"Volume", &backend_dedicated, "OrphanVolume", "MissingVolume", false},
+    {"Bucket", &backend_s3, "OrphanBucket", "MissingBucket", true},
+    {"Account", &backend_s3, "OrphanAccount", NULL, false}, /* made when the bucket is opened */
 };
 
 static void check_marked(struct audit *audit)
@@ -166,9 +167,11 @@ static bool is_made(const struct audit *audit, const json_t *identity, enum back
 static void check_claimed(struct audit *audit, const json_t *claim, const json_t *identity)
 {
     enum backend_type type = backend_claim_type(claim);
+    const struct backend_row *by = backend_row_of(
+        type, by_text(audit->pools, "metadata.name", json_str_or(claim, "spec.pool", "")));
     bool retained = str_equal(json_str(identity, "spec.state"), "Retained");
     for (size_t row = 0; row < ARRAY_SIZE(kinds); row++)
-        if (kinds[row].type == type && kinds[row].missing &&
+        if (kinds[row].row == by && kinds[row].missing &&
             (retained ? kinds[row].retained && registry_made(identity, type)
                       : is_made(audit, identity, type)) &&
             !is_marked(audit, kinds[row].kind, claim))

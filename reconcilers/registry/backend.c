@@ -210,7 +210,7 @@ static int run_all(struct ctx *ctx, struct pass *pass, struct backend_lock *lock
     struct err first = {0};
     for (enum backend_type type = 0; type < BACKEND_TYPES; type++) {
         struct backend_work work = {
-            .row = backend_rows[type],
+            .row = backend_row_of(type, backends[type].pool),
             .home = pass->home,
             .kube = pass_kube(pass),
             .identity = scope->spec.identity,
@@ -239,6 +239,14 @@ static int run_all(struct ctx *ctx, struct pass *pass, struct backend_lock *lock
 }
 
 /* ---- the phase ---- */
+
+static void look(struct ctx *ctx, struct pass *pass, enum backend_type type,
+                 struct registry_backend *backend)
+{
+    const struct backend_row *row = backend_row_of(type, backend->pool);
+    if (row->look && backend->external)
+        row->look(ctx, pass, backend, recorded(pass, type));
+}
 
 static int converge_all(struct ctx *ctx, struct pass *pass)
 {
@@ -279,6 +287,7 @@ int registry_backend(struct ctx *ctx, struct pass *pass)
     for (enum backend_type type = 0; type < BACKEND_TYPES; type++) {
         if (fresh)
             scope->backends[type].external = found[type];
+        look(ctx, pass, type, &scope->backends[type]);
         found[type] = scope->backends[type].external;
         unproved |= scope->backends[type].unproved != NULL;
     }

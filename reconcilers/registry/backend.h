@@ -69,6 +69,7 @@ struct pool_health {
     const char *version; /* NULL: the server does not tell */
     const char *owner;   /* the pool's mark; NULL: it carries none */
     bool ours;
+    const char *message; /* when all is well; NULL = the usual one */
     const char *blocked,
         *blocked_why; /* no new registry may come: reason and message; NULL = none */
     struct pool_warning warnings[POOL_WARNINGS_MAX]; /* ends at one without type */
@@ -81,6 +82,7 @@ struct backend_row {
     const char *failed; /* reason in BackendsReady: it cannot be reached or brought to the wish */
     const char *lost;   /* reason in Stalled: it was there, and is gone. NULL = it is made anew */
     bool slots_are_places; /* of the server itself: two pools would give each of them twice */
+    bool inside;           /* its server is part of the stack: the pool has no endpoint */
     bool fenced;           /* asks before each change whether the lock is still held */
     /* As status.externals names it. */
     const char *(*name)(struct ctx *ctx, const struct backend_work *work);
@@ -94,7 +96,12 @@ struct backend_row {
     int (*converge)(struct ctx *ctx, struct backend_work *work);
     int (*remove)(struct ctx *ctx, struct backend_work *work);
     int (*changes)(const struct backend_work *work);
-    /* Facts of the bundle, beside those of any server, which are there already: facts.c. */
+    /* In each pass, from the caches: external state and error of an open registry; `before`: as the
+     * status tells. NULL = what the last verification found counts. */
+    void (*look)(struct ctx *ctx, struct pass *pass, struct registry_backend *backend,
+                 enum external_state before);
+    /* Facts of the bundle, beside those of any server, which are there already (of one inside the
+     * stack all of them): facts.c. */
     void (*facts)(struct ctx *ctx, const struct backend_work *work, json_t *facts);
     /* Of a pool as a whole. */
     int (*check)(struct ctx *ctx, struct kube *kube, const struct registry_operator *home,
@@ -104,9 +111,12 @@ struct backend_row {
                 const json_t *pool, json_t **ret);
 };
 
-extern const struct backend_row backend_postgres, backend_redis, backend_s3;
-/* In the order in which backends are opened and closed; removed in the other. */
+extern const struct backend_row backend_postgres, backend_redis, backend_dedicated, backend_s3;
+/* In the order in which backends are opened and closed; removed in the other. A type's usual row:
+ * its name, its reasons, its port. */
 extern const struct backend_row *const backend_rows[BACKEND_TYPES];
+/* The row that a pool works by; NULL = the pool is not known, and its type's usual one is meant. */
+const struct backend_row *backend_row_of(enum backend_type type, const json_t *pool);
 
 /* ---- the lock; backend_lock.c ---- */
 
@@ -151,5 +161,7 @@ const char *pool_name(const json_t *pool);
 const char *pool_host(const json_t *pool);
 int pool_port(const json_t *pool);
 const char *pool_ssl_mode(const json_t *pool);
+/* Of type Redis, and each registry gets one of its own. */
+bool pool_is_dedicated(const json_t *pool);
 /* A fact of the bundle: text at a path. */
 void fact_put(json_t *facts, const char *path, const char *text);

@@ -14,6 +14,12 @@ const struct backend_row *const backend_rows[BACKEND_TYPES] = {
     [BACKEND_S3] = &backend_s3,
 };
 
+const struct backend_row *backend_row_of(enum backend_type type, const json_t *pool)
+{
+    return type == BACKEND_REDIS && pool_is_dedicated(pool) ? &backend_dedicated
+                                                            : backend_rows[type];
+}
+
 int backend_busy(struct ctx *ctx, struct pass *pass, const json_t *pool, int rc)
 {
     unsigned char jitter;

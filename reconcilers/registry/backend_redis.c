@@ -104,10 +104,13 @@ static void facts(struct ctx *ctx, const struct backend_work *work, json_t *fact
 {
     const json_t *pool = work->at->pool;
     bool plain = str_equal(pool_ssl_mode(pool), "disable");
+    json_put(facts, "redis.dedicated", json_false());
     json_put(facts, "redis.index", json_integer(index_of(work)));
     fact_put(facts, "redis.user", redis_name(ctx, work->identity));
     fact_put(facts, "redis.password", registry_secret_value(ctx, work->kept, KEPT_REDIS_PASSWORD));
     fact_put(facts, "redis.scheme", plain ? "redis" : "rediss");
+    /* What a registry that knows no user name can use: not this one. */
+    fact_put(facts, "redis.userlessCache", "inmemory");
 }
 
 /* ---- the pool ---- */

@@ -100,6 +100,13 @@ static int no_pool(struct ctx *ctx, struct pass *pass, enum backend_type type, c
                    backend_type_names[type]);
 }
 
+/* A Redis of its own is more than what most pay for: it is given to who asks for it by name. */
+static bool pool_fits(const json_t *pool, enum backend_type type, const char *pinned)
+{
+    return backend_type_of(json_str(pool, "spec.type")) == type && pool_ready(pool) &&
+           (pinned ? str_equal(pinned, pool_name(pool)) : !pool_is_dedicated(pool));
+}
+
 /* The pinned pool, or the ready one with most free slots (then by name: the list is unordered). */
 static int choose_pool(struct ctx *ctx, struct pass *pass, enum backend_type type,
                        const json_t **ret)
@@ -111,8 +118,7 @@ static int choose_pool(struct ctx *ctx, struct pass *pass, enum backend_type typ
     size_t at;
     json_t *pool;
     json_array_foreach(pass_list(ctx, pass, KIND_BACKEND_POOL, NULL, NULL, NULL), at, pool) {
-        if (backend_type_of(json_str(pool, "spec.type")) != type || !pool_ready(pool) ||
-            (pinned && !str_equal(pinned, pool_name(pool))))
+        if (!pool_fits(pool, type, pinned))
             continue;
         if (json_bool_or(pool, "spec.drain", false)) {
             draining = pool;
@@ -251,8 +257,9 @@ int registry_resolve(struct ctx *ctx, struct pass *pass, const json_t *const cla
         if (!backend->claim)
             continue;
         TRY(registry_pool_of(ctx, pass, backend->claim, &backend->pool));
-        if (backend_rows[type]->give)
-            TRY(backend_rows[type]->give(ctx, pass_kube(pass), pass->home, backend));
+        const struct backend_row *row = backend_row_of(type, backend->pool);
+        if (row->give)
+            TRY(row->give(ctx, pass_kube(pass), pass->home, backend));
     }
     return 0;
 }

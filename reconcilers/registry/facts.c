@@ -13,8 +13,8 @@
 #include <string.h>
 
 /* Components with a number of replicas in sizes.yaml. */
-static const char *const components[] = {"portal",   "core",  "jobservice",
-                                         "registry", "trivy", "exporter"};
+static const char *const components[] = {"portal", "core",     "jobservice", "registry",
+                                         "trivy",  "exporter", "redis"};
 
 struct facts {
     struct ctx *ctx;
@@ -83,11 +83,13 @@ static void put_backends(const struct facts *facts)
     static const char *const groups[BACKEND_TYPES] = {
         [BACKEND_POSTGRESQL] = "database", [BACKEND_REDIS] = "redis", [BACKEND_S3] = "s3"};
     for (enum backend_type type = 0; type < BACKEND_TYPES; type++) {
-        const struct backend_work work = {.row = backend_rows[type],
+        const struct registry_backend *at = &facts->scope->backends[type];
+        const struct backend_work work = {.row = backend_row_of(type, at->pool),
                                           .identity = facts->scope->spec.identity,
-                                          .at = &facts->scope->backends[type],
+                                          .at = at,
                                           .kept = facts->scope->kept};
-        put_server(facts, groups[type], work.at->pool);
+        if (!work.row->inside)
+            put_server(facts, groups[type], at->pool);
         work.row->facts(facts->ctx, &work, facts->tree);
     }
 }
@@ -119,6 +121,8 @@ static void put_images(const struct facts *facts, const json_t *versions)
         put(facts, component, "image",
             json_sprintf("%s/%s:v%s", json_str_or(versions, "repository", ""),
                          json_string_value(image), patch ? json_string_value(patch) : version));
+    json_object_foreach(json_object_get(versions, "others"), component, image)
+        put_text(facts, component, "image", json_string_value(image));
 }
 
 static void put_kept(const struct facts *facts)
@@ -165,6 +169,7 @@ json_t *registry_facts(struct ctx *ctx, const struct registry_operator *home,
     const struct facts facts = {ctx, scope, arena_json(ctx->arena, json_deep_copy(scope->size))};
     put_text(&facts, "registry", "name", scope->name);
     put_text(&facts, "registry", "host", scope->spec.host);
+    put_text(&facts, "registry", "identity", scope->spec.identity);
     put_truth(&facts, "registry", "open", !registry_closed(scope));
     put_truth(&facts, "registry", "managed", scope->managed);
     put_components(&facts);

@@ -84,7 +84,7 @@ static int drop_backends(struct ctx *ctx, struct pass *pass,
     TRY(still_purging(ctx, pass));
     TRY(clocks_agree(ctx, pass, lock.held));
     for (int type = BACKEND_TYPES - 1; type >= 0; type--) {
-        struct backend_work work = {.row = backend_rows[type],
+        struct backend_work work = {.row = backend_row_of(type, backends[type].pool),
                                     .home = pass->home,
                                     .kube = pass_kube(pass),
                                     .identity = pass->key.name,

@@ -26,8 +26,9 @@ static const char *health_message(const struct pool_health *health)
 {
     if (!health->ours)
         return "the server carries the mark of another cluster; no slot is used";
-    return health->blocked ? health->blocked_why
-                           : "the administrator logs in, and the server is ours";
+    if (health->blocked)
+        return health->blocked_why;
+    return health->message ? health->message : "the administrator logs in, and the server is ours";
 }
 
 /* What was checked and what was found: it counts only while the status says the same. */
@@ -51,7 +52,8 @@ static const json_t *elder_of(struct ctx *ctx, struct pass *pass, enum backend_t
 
 static int check_alone(struct ctx *ctx, struct pass *pass, enum backend_type type)
 {
-    const json_t *elder = backend_rows[type]->slots_are_places ? elder_of(ctx, pass, type) : NULL;
+    const struct backend_row *row = backend_row_of(type, pass->root);
+    const json_t *elder = row->slots_are_places ? elder_of(ctx, pass, type) : NULL;
     if (!elder)
         return 0;
     return err_set(ctx, ERR_WAITING, "ServerTaken",
@@ -75,7 +77,8 @@ static int check(struct ctx *ctx, struct pass *pass)
         return err_set(ctx, ERR_INVALID, NULL, "the type of the pool is not known here");
     pass_requeue(pass, POOL_CHECK_MS);
     TRY(check_alone(ctx, pass, type));
-    int rc = backend_rows[type]->check(ctx, pass_kube(pass), home, pass->root, &scope->health);
+    const struct backend_row *row = backend_row_of(type, pass->root);
+    int rc = row->check(ctx, pass_kube(pass), home, pass->root, &scope->health);
     TRY(backend_busy(ctx, pass, pass->root, rc));
     verify_done(home->verified, uid, wish_of(pass, health_reason(&scope->health)));
     scope->checked = true;

@@ -3,6 +3,7 @@
 #include "reconcilers/registry/scope.h"
 
 #include "server/base/json.h"
+#include "server/base/str.h"
 
 #include <string.h>
 
@@ -26,6 +27,11 @@ int pool_port(const json_t *pool)
 const char *pool_ssl_mode(const json_t *pool)
 {
     return json_str_or(pool, "spec.endpoint.sslMode", "verify-full");
+}
+
+bool pool_is_dedicated(const json_t *pool)
+{
+    return str_equal(json_str(pool, "spec.mode"), "dedicated");
 }
 
 const char *pool_secret_text(struct ctx *ctx, const json_t *secret, const char *key)

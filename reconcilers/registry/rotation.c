@@ -170,6 +170,14 @@ static bool registry_rolled(const struct input *in)
     return in->scope->stack.ready && rotation_pods_current(in->scope, "registry", in->now_ms);
 }
 
+/* A Redis of its own learns passwords when it starts. */
+static bool redis_opens(const struct input *in)
+{
+    bool own = pool_is_dedicated(in->scope->backends[BACKEND_REDIS].pool);
+    bool rolled = in->scope->stack.ready && rotation_pods_current(in->scope, "redis", in->now_ms);
+    return backend_opens(in) && (!own || rolled);
+}
+
 /* Values that are made anew together, in this order. */
 static const struct kind {
     const char *keys[KEYS_MAX];
@@ -188,7 +196,7 @@ static const struct kind {
     [CREDENTIAL_REDIS] = {{KEPT_REDIS_PASSWORD},
                           NULL,
                           NULL,
-                          backend_opens,
+                          redis_opens,
                           "a user of Redis may have several passwords"},
     [CREDENTIAL_S3] = {{KEPT_S3_ACCESS, KEPT_S3_SECRET},
                        NULL,

@@ -42,6 +42,7 @@ static json_t *external_of(const struct input *in, enum backend_type type)
     const struct registry_scope *scope = in->scope;
     const struct registry_backend *backend = &scope->backends[type];
     const struct backend_work work = {.identity = scope->spec.identity, .at = backend};
+    const struct backend_row *row = backend_row_of(type, backend->pool);
     const json_t *before = registry_external(in->status, type);
     const char *state = backend->external ? registry_external_name(backend->external)
                                           : json_str_or(before, "state", "Pending");
@@ -54,8 +55,9 @@ static json_t *external_of(const struct input *in, enum backend_type type)
                                             : json_str(before, "lastError");
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*}", "type", backend_type_names[type], "pool",
                      json_str_or(backend->claim, "spec.pool", ""), "name",
-                     backend_rows[type]->name(in->ctx, &work), "state", state, "since", since,
-                     "lastError", error);
+                     backend->pool ? row->name(in->ctx, &work)
+                                   : json_str_or(before, "name", row->name(in->ctx, &work)),
+                     "state", state, "since", since, "lastError", error);
 }
 
 static void set_externals(const struct input *in)
@@ -110,7 +112,7 @@ static bool set_failed_backend(const struct input *in)
 {
     for (enum backend_type type = 0; type < BACKEND_TYPES; type++) {
         const struct registry_backend *backend = &in->scope->backends[type];
-        const struct backend_row *row = backend_rows[type];
+        const struct backend_row *row = backend_row_of(type, backend->pool);
         if (!backend->error)
             continue;
         set(in, "BackendsReady", "False",
@@ -279,12 +281,14 @@ static const char *state_of(const json_t *status, enum backend_type type)
 
 static void tell_backend(struct ctx *ctx, struct pass *pass, enum backend_type type)
 {
+    const struct registry_scope *scope = pass->scope;
+    const struct backend_row *row = backend_row_of(type, scope->backends[type].pool);
     const char *before = state_of(json_at(pass->root, "status"), type);
     for (size_t at = 0; at < ARRAY_SIZE(transitions); at++)
         if (str_equal(transitions[at].from, before) &&
             str_equal(transitions[at].to, state_of(pass->status, type)))
             pass_event(ctx, pass, "Normal", transitions[at].reason, transitions[at].action,
-                       "%s: %s", backend_rows[type]->what, transitions[at].note);
+                       "%s: %s", row->what, transitions[at].note);
 }
 
 static const char *stalled_of(const json_t *status)

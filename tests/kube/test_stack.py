@@ -38,6 +38,7 @@ OPTIONS = (
     ("trivy", "exporter", "managed", "issuer", "class"),
     ("trivy", "exporter", "managed", "issuer", "closed"),
     ("secret", "trivy"),
+    ("exporter", "managed", "dedicated", "rotating"),
 )
 
 

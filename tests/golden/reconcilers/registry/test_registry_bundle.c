@@ -2,9 +2,10 @@
  * What a Registry becomes, object by object. stack.json holds every object of one combination, the
  * one with most of them; differences.json holds, for each step away from it (another version, a
  * smaller size, an option less, closed), the places that change. Any other combination must be the
- * sum of such steps: all of them are rendered and compared with it. UPDATE_GOLDEN=1 writes both
- * files anew; the diff is then what a reviewer reads. Data of Secrets is shown decoded, and
- * configuration that is JSON as a tree.
+ * sum of such steps: all of them are rendered and compared with it. dedicated.json holds what a
+ * Redis of its own changes in each version. UPDATE_GOLDEN=1 writes the files anew; the diff is then
+ * what a reviewer reads. Data of Secrets is shown decoded, and configuration that is JSON as a
+ * tree.
  */
 #include "tests/unit/test.h"
 
@@ -241,6 +242,35 @@ static void stack__is_as_expected(void **state)
         fail_msg("not as in differences.json: %s", json_text(ctx->arena, off));
 }
 
+static json_t *example_of(struct ctx *ctx, const struct registry_operator *home,
+                          const char *version, const char *redis)
+{
+    const char *const options[] = {"class", "exporter", "trivy", "managed", "issuer", redis, NULL};
+    struct bundle_plan plan;
+    if (registry_example(ctx, home, version, "L", options, &plan) < 0)
+        fail_msg("%s", ctx->err.message);
+    return by_id(ctx, &plan);
+}
+
+/* No step: what it changes is another thing where the registry knows no user name. */
+static void dedicated__is_as_expected(void **state)
+{
+    static const char *const versions[] = {"2.13", "2.14", "2.15"};
+    struct ctx *ctx = *state;
+    struct registry_operator *home = operator(ctx);
+    json_t *changes = arena_json(ctx->arena, json_object());
+    for (size_t at = 0; at < ARRAY_SIZE(versions); at++) {
+        json_t *shared = example_of(ctx, home, versions[at], NULL);
+        json_t *dedicated = example_of(ctx, home, versions[at], "dedicated");
+        json_object_set(changes, versions[at], difference(ctx, shared, dedicated));
+    }
+    registry_operator_free(home);
+    json_t *expected = golden(ctx, FOLDER "dedicated.json", changes);
+    json_t *off = unequal(ctx, flat_of(ctx, expected), flat_of(ctx, changes));
+    if (json_object_size(off))
+        fail_msg("not as in dedicated.json: %s", json_text(ctx->arena, off));
+}
+
 static void combinations__are_the_sum_of_their_steps(void **state)
 {
     struct ctx *ctx = *state;
@@ -273,6 +303,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(stack__is_as_expected),
+        TEST(dedicated__is_as_expected),
         TEST(combinations__are_the_sum_of_their_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,7 +24,11 @@ static const char *const option_sets[][8] = {
     {"trivy", "secret"},
     {"exporter", "managed"},
     {"trivy", "exporter", "managed", "issuer", "closed"},
+    {"trivy", "exporter", "managed", "issuer", "dedicated"},
+    {"dedicated", "rotating"},
+    {"dedicated", "closed"},
 };
+enum { FULLEST = 5 }; /* of them, by pods */
 
 static struct registry_operator *operator(struct ctx *ctx)
 {
@@ -240,17 +244,26 @@ static void kept__values_have_the_form_that_harbor_reads(void **state)
 
 /* ---- versions ---- */
 
-/* Before 2.15 the registry knows no Redis user name: a shared Redis would let nobody in. */
+/* Before 2.15 the registry knows no Redis user name: a shared Redis would let nobody in; one of its
+ * own does, as the user that has no need of a name. */
 static void registry__uses_redis_where_it_knows_a_user(void **state)
 {
     struct ctx *ctx = *state;
     static const struct {
-        const char *version, *layerinfo;
+        const char *version, *option, *layerinfo, *user;
         bool redis;
-    } rows[] = {{"2.13", "inmemory", false}, {"2.14", "inmemory", false}, {"2.15", "redis", true}};
+    } rows[] = {
+        {"2.13", NULL, "inmemory", NULL, false},
+        {"2.14", NULL, "inmemory", NULL, false},
+        {"2.15", NULL, "redis", "t_abcdefghijklmnop", true},
+        {"2.13", "dedicated", "redis", NULL, true},
+        {"2.14", "dedicated", "redis", NULL, true},
+        {"2.15", "dedicated", "redis", "default", true},
+    };
     struct registry_operator *home = operator(ctx);
     for (size_t at = 0; at < ARRAY_SIZE(rows); at++) {
-        struct bundle_plan plan = plan_of(ctx, home, rows[at].version, "S", option_sets[0]);
+        const char *const options[] = {rows[at].option, NULL};
+        struct bundle_plan plan = plan_of(ctx, home, rows[at].version, "S", options);
         const json_t *data = json_at(find(&plan, "registry-config"), "data");
         const char *text = json_string_value(json_object_get(data, "config.yml"));
         json_t *config = NULL;
@@ -260,8 +273,8 @@ static void registry__uses_redis_where_it_knows_a_user(void **state)
         const char *password =
             decoded(ctx, find(&plan, "registry-secret"), "REGISTRY_REDIS_PASSWORD");
         assert_int_equal(password != NULL, rows[at].redis);
-        if (rows[at].redis)
-            assert_string_equal(json_str(config, "redis.username"), "t_abcdefghijklmnop");
+        if (!str_equal(json_str(config, "redis.username"), rows[at].user))
+            fail_msg("%s %s", rows[at].version, rows[at].option ? rows[at].option : "");
     }
     registry_operator_free(home);
 }
@@ -313,10 +326,11 @@ static void order__is_schema_core_rest_jobservice(void **state)
         {"exporter", "core"},   {"jobservice", "registry"},
         {"jobservice", "core"}, {"migration", "core-secret"},
         {"core", "core-files"}, {"registry", "registry-config"},
+        {"migration", "redis"}, {"redis", "redis-users"},
     };
     struct ctx *ctx = *state;
     struct registry_operator *home = operator(ctx);
-    struct bundle_plan plan = plan_of(ctx, home, "2.15", "M", option_sets[1]);
+    struct bundle_plan plan = plan_of(ctx, home, "2.15", "M", option_sets[FULLEST]);
     for (size_t at = 0; at < ARRAY_SIZE(pairs); at++)
         if (!follows(&plan, pairs[at][0], pairs[at][1]))
             fail_msg("%s does not wait for %s", pairs[at][0], pairs[at][1]);
@@ -346,6 +360,24 @@ static void configuration__rolls_its_readers_only(void **state)
     assert_string_not_equal(config_digest(&one, "core"), config_digest(&two, "core"));
     assert_string_not_equal(config_digest(&one, "registry"), config_digest(&two, "registry"));
     assert_string_equal(config_digest(&one, "portal"), config_digest(&two, "portal"));
+    registry_operator_free(home);
+}
+
+/* Redis reads who may log in when it starts, so that a password that comes or goes restarts it;
+ * that two of them change places does not, but turns all others. */
+static void redis__starts_anew_for_another_set_of_passwords_only(void **state)
+{
+    struct ctx *ctx = *state;
+    struct registry_operator *home = operator(ctx);
+    static const char *const sets[][3] = {
+        {"dedicated", NULL}, {"dedicated", "rotating", NULL}, {"dedicated", "turned", NULL}};
+    struct bundle_plan plans[ARRAY_SIZE(sets)];
+    for (size_t at = 0; at < ARRAY_SIZE(sets); at++)
+        plans[at] = plan_of(ctx, home, "2.15", "S", sets[at]);
+    assert_string_not_equal(config_digest(&plans[0], "redis"), config_digest(&plans[1], "redis"));
+    assert_string_equal(config_digest(&plans[1], "redis"), config_digest(&plans[2], "redis"));
+    assert_string_equal(config_digest(&plans[0], "core"), config_digest(&plans[1], "core"));
+    assert_string_not_equal(config_digest(&plans[1], "core"), config_digest(&plans[2], "core"));
     registry_operator_free(home);
 }
 
@@ -428,7 +460,7 @@ static void quota__holds_the_stack_while_it_rolls(void **state)
     struct ctx *ctx = *state;
     struct registry_operator *home = operator(ctx);
     for (size_t size = 0; size < ARRAY_SIZE(sizes); size++) {
-        struct bundle_plan plan = plan_of(ctx, home, "2.15", sizes[size], option_sets[1]);
+        struct bundle_plan plan = plan_of(ctx, home, "2.15", sizes[size], option_sets[FULLEST]);
         struct sum sum = {0};
         for (int at = 0; at < plan.count; at++)
             add_pods(plan.objects[at].desired, &sum);
@@ -456,6 +488,7 @@ int main(void)
         TEST(versions__are_those_of_the_api),
         TEST(order__is_schema_core_rest_jobservice),
         TEST(configuration__rolls_its_readers_only),
+        TEST(redis__starts_anew_for_another_set_of_passwords_only),
         TEST(migration__is_another_one_for_another_version_only),
         TEST(connections__fit_under_the_limit_of_the_role),
         TEST(quota__holds_the_stack_while_it_rolls),
