@@ -10,6 +10,7 @@
 #include "server/base/json.h"
 #include "server/base/str.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define ALNUM_LOWER "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -102,6 +103,34 @@ bool registry_identity_valid(const char *identity)
     return identity && str_matches(identity, "abcdefghijklmnopqrstuvwxyz234567", 16, 16);
 }
 
+/* ---- versions ---- */
+
+struct version {
+    int64_t major, minor, patch; /* patch -1 = none is named: whichever we have */
+};
+
+static struct version version_of(const char *text)
+{
+    char *end;
+    struct version version = {.patch = -1};
+    version.major = strtoll(text, &end, 10);
+    if (*end == '.')
+        version.minor = strtoll(end + 1, &end, 10);
+    if (*end == '.')
+        version.patch = strtoll(end + 1, NULL, 10);
+    return version;
+}
+
+enum hop_fault registry_hop_fault(const char *from, const char *to)
+{
+    const struct version a = version_of(from), b = version_of(to);
+    bool same = a.major == b.major && a.minor == b.minor;
+    if (b.major < a.major || (b.major == a.major && b.minor < a.minor) ||
+        (same && b.patch >= 0 && b.patch < a.patch))
+        return HOP_BACK;
+    return b.major > a.major || b.minor - a.minor > HOP_MINORS_MAX ? HOP_TOO_FAR : HOP_NO_FAULT;
+}
+
 /* ---- the rules in CEL, one function each; true = holds ---- */
 
 struct rule_input {
@@ -131,6 +160,16 @@ static bool revision_forward(const struct rule_input *in)
 {
     return json_int_or(in->object, "spec.revision", -1) >=
            json_int_or(in->old, "spec.revision", -1);
+}
+
+/* From what runs, where that is known: a hop that was rolled back can be withdrawn. */
+static bool version_reachable(const struct rule_input *in)
+{
+    const char *before = registry_spec_bind(in->old).version;
+    const char *after = registry_spec_bind(in->object).version;
+    return str_equal(before, after) ||
+           registry_hop_fault(json_str_or(in->object, "status.version", before), after) ==
+               HOP_NO_FAULT;
 }
 
 static bool one_certificate(const struct rule_input *in)
@@ -277,6 +316,8 @@ static const struct rule {
      "metadata.name must be a DNS label of at most 50 characters that begins with a letter"},
     {"Registry", true, identity_kept, "/spec/identity", "identity is immutable"},
     {"Registry", true, revision_forward, "/spec/revision", "revision must not go back"},
+    {"Registry", true, version_reachable, "/spec/version",
+     "a hop goes to a later patch or one of the next two minors of the version that runs"},
     {"Registry", false, one_certificate, "/spec/exposure/tls",
      "either secretName or issuerRef, not both"},
     {"BackendPool", false, pool_name, "",

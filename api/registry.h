@@ -73,6 +73,15 @@ extern const struct registry_field registry_fields[];
 /* The spec of a Registry object; what is missing gets the CRD's default. Checks nothing. */
 struct registry_spec registry_spec_bind(const json_t *object);
 
+/* Why a registry may not go from one version of Harbor to another, each with or without patch. */
+enum hop_fault {
+    HOP_NO_FAULT, /* the same, a later patch, or one of the next HOP_MINORS_MAX minors */
+    HOP_BACK,
+    HOP_TOO_FAR
+};
+enum { HOP_MINORS_MAX = 2 };
+enum hop_fault registry_hop_fault(const char *from, const char *to);
+
 /*
  * Checks a whole object of one of the four kinds as the API server would: the structural schema of
  * its CRD, then the rules that the CRD has in CEL. `old` is NULL for a create. *ret_problems is an

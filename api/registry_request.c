@@ -1,6 +1,7 @@
 /* The rows of a registry, and what may change in it. */
 #include "api/registry_request.h"
 
+#include "api/registry.h"
 #include "server/base/cleanup.h"
 #include "server/base/ctx.h"
 #include "server/base/json.h"
@@ -53,31 +54,23 @@ static const struct field fields[] = {
     {0},
 };
 
-static int version_index(const char *version)
+static bool is_offered(const char *version)
 {
-    for (int at = 0; at < (int)ARRAY_SIZE(versions); at++)
-        if (str_equal(versions[at], version))
-            return at;
-    return -1;
+    bool offered = false;
+    for (size_t at = 0; at < ARRAY_SIZE(versions); at++)
+        offered |= str_equal(versions[at], version);
+    return offered;
 }
 
-static int version_unknown(struct ctx *ctx, struct field_errors *errors)
+/* The versions that can be ordered; `from` NULL: all, else those that a hop leads to. */
+static const char *list_versions(struct ctx *ctx, const char *from)
 {
     _cleanup_str_ struct str list;
     str_init(&list, 256);
     for (size_t at = 0; at < ARRAY_SIZE(versions); at++)
-        str_printf(&list, "%s%s", at ? ", " : "one of ", versions[at]);
-    const char *detail = arena_strdup(ctx->arena, str_text(&list));
-    field_errors_add(errors, "/spec/version", "UnsupportedVersion", detail);
-    return err_set(ctx, ERR_INVALID, "InvalidFields", "/spec/version: %s", detail);
-}
-
-int registry_request_create(struct ctx *ctx, enum audience audience, const json_t *body,
-                            struct registry_request *ret, struct field_errors *errors)
-{
-    *ret = (struct registry_request){.version = versions[ARRAY_SIZE(versions) - 1]};
-    TRY(schema_bind(ctx, fields, BIND_WHOLE, audience, body, ret, errors));
-    return version_index(ret->version) < 0 ? version_unknown(ctx, errors) : 0;
+        if (!from || registry_hop_fault(from, versions[at]) == HOP_NO_FAULT)
+            str_printf(&list, "%s%s", list.length ? ", " : "", versions[at]);
+    return arena_strdup(ctx->arena, str_text(&list));
 }
 
 static int refuse(struct ctx *ctx, struct field_errors *errors, const char *pointer,
@@ -85,6 +78,36 @@ static int refuse(struct ctx *ctx, struct field_errors *errors, const char *poin
 {
     field_errors_add(errors, pointer, code, detail);
     return err_set(ctx, ERR_INVALID, "InvalidFields", "%s: %s", pointer, detail);
+}
+
+static int version_unknown(struct ctx *ctx, struct field_errors *errors)
+{
+    return refuse(ctx, errors, "/spec/version", "UnsupportedVersion",
+                  arena_printf(ctx->arena, "one of %s", list_versions(ctx, NULL)));
+}
+
+static int check_hop(struct ctx *ctx, const char *from, const char *to, struct field_errors *errors)
+{
+    static const struct {
+        const char *code, *why;
+    } faults[] = {
+        [HOP_BACK] = {"VersionDowngrade", "a registry cannot go back to an older version"},
+        [HOP_TOO_FAR] = {"VersionTooFar", "a hop leads over one minor version at most"},
+    };
+    enum hop_fault fault = registry_hop_fault(from, to);
+    if (fault == HOP_NO_FAULT)
+        return 0;
+    return refuse(ctx, errors, "/spec/version", faults[fault].code,
+                  arena_printf(ctx->arena, "%s; from %s one of %s", faults[fault].why, from,
+                               list_versions(ctx, from)));
+}
+
+int registry_request_create(struct ctx *ctx, enum audience audience, const json_t *body,
+                            struct registry_request *ret, struct field_errors *errors)
+{
+    *ret = (struct registry_request){.version = versions[ARRAY_SIZE(versions) - 1]};
+    TRY(schema_bind(ctx, fields, BIND_WHOLE, audience, body, ret, errors));
+    return !is_offered(ret->version) ? version_unknown(ctx, errors) : 0;
 }
 
 int registry_request_patch(struct ctx *ctx, enum audience audience, const json_t *body,
@@ -99,12 +122,9 @@ int registry_request_patch(struct ctx *ctx, enum audience audience, const json_t
         return refuse(ctx, errors, "/spec/host", "Immutable", "a registry keeps its host");
     if (str_equal(ret->version, current->version))
         return 0;
-    if (version_index(ret->version) < 0)
+    if (!is_offered(ret->version))
         return version_unknown(ctx, errors);
-    if (version_index(ret->version) < version_index(current->version))
-        return refuse(ctx, errors, "/spec/version", "VersionDowngrade",
-                      "a registry cannot go back to an older version");
-    return 0;
+    return check_hop(ctx, current->version, ret->version, errors);
 }
 
 const char *registry_request_spec(struct ctx *ctx, const struct registry_request *request)

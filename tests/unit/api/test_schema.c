@@ -205,6 +205,22 @@ static void test_patch_refuses(void **state)
     }
 }
 
+/* Field, fault, and what is allowed. */
+static void test_hop_too_far_is_told_with_what_is_allowed(void **state)
+{
+    struct ctx *ctx = *state;
+    const struct registry_request current = {
+        .name = "a", .plan = "s", .version = "2.12.4", .host = "a.b"};
+    struct registry_request wanted;
+    struct field_errors errors = {0};
+    const json_t *body = parse(ctx, "{\"spec\":{\"version\":\"2.15.2\"}}");
+    assert_int_equal(registry_request_patch(ctx, AUDIENCE_TENANT, body, &current, &wanted, &errors),
+                     -ERR_INVALID);
+    assert_true(has(&errors, "/spec/version", "VersionTooFar"));
+    assert_string_equal(ctx->err.message, "/spec/version: a hop leads over one minor version at "
+                                          "most; from 2.12.4 one of 2.13.5, 2.14.4");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +233,7 @@ int main(void)
         TEST(test_audiences),
         TEST(test_patch_keeps_what_it_does_not_name),
         TEST(test_patch_refuses),
+        TEST(test_hop_too_far_is_told_with_what_is_allowed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
