@@ -21,12 +21,53 @@ void crypto_sha256(const void *bytes, size_t count, unsigned char out[SHA256_BYT
         abort();
 }
 
+static void hex(const unsigned char digest[SHA256_BYTES], char out[SHA256_HEX_BYTES])
+{
+    for (size_t at = 0; at < SHA256_BYTES; at++)
+        snprintf(out + at * 2, 3, "%02x", digest[at]);
+}
+
 void crypto_sha256_hex(const void *bytes, size_t count, char out[SHA256_HEX_BYTES])
 {
     unsigned char digest[SHA256_BYTES];
     crypto_sha256(bytes, count, digest);
-    for (size_t at = 0; at < SHA256_BYTES; at++)
-        snprintf(out + at * 2, 3, "%02x", digest[at]);
+    hex(digest, out);
+}
+
+/* OpenSSL's context, under a name that headers may say. */
+static EVP_MD_CTX *context_of(const struct crypto_sum *sum)
+{
+    return (EVP_MD_CTX *)(uintptr_t)sum;
+}
+
+struct crypto_sum *crypto_sum_new(void)
+{
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    if (!context || EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1)
+        abort();
+    return (struct crypto_sum *)(void *)context;
+}
+
+void crypto_sum_add(struct crypto_sum *sum, const void *bytes, size_t count)
+{
+    if (EVP_DigestUpdate(context_of(sum), bytes, count) != 1)
+        abort();
+}
+
+void crypto_sum_hex(const struct crypto_sum *sum, char out[SHA256_HEX_BYTES])
+{
+    unsigned char digest[SHA256_BYTES];
+    EVP_MD_CTX *copy = EVP_MD_CTX_new();
+    if (!copy || EVP_MD_CTX_copy_ex(copy, context_of(sum)) != 1 ||
+        EVP_DigestFinal_ex(copy, digest, NULL) != 1)
+        abort();
+    EVP_MD_CTX_free(copy);
+    hex(digest, out);
+}
+
+void crypto_sum_free(struct crypto_sum *sum)
+{
+    EVP_MD_CTX_free(context_of(sum));
 }
 
 void crypto_random(void *out, size_t bytes)

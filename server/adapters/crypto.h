@@ -11,6 +11,13 @@ enum { SHA256_BYTES = 32, SHA256_HEX_BYTES = 65 };
 
 void crypto_sha256(const void *bytes, size_t count, unsigned char out[SHA256_BYTES]);
 void crypto_sha256_hex(const void *bytes, size_t count, char out[SHA256_HEX_BYTES]);
+/* A SHA-256 over pieces. */
+struct crypto_sum;
+struct crypto_sum *crypto_sum_new(void);
+void crypto_sum_add(struct crypto_sum *sum, const void *bytes, size_t count);
+/* Of all pieces so far. */
+void crypto_sum_hex(const struct crypto_sum *sum, char out[SHA256_HEX_BYTES]);
+void crypto_sum_free(struct crypto_sum *sum);
 /* Aborts when the system has no randomness. */
 void crypto_random(void *out, size_t bytes);
 /* Constant time. */
