@@ -355,9 +355,8 @@ static int read_back(struct ctx *ctx, struct postgres *pg, const struct postgres
     return 0;
 }
 
-/* Of those that are not to log in. */
-static int end_sessions(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
-                        struct postgres_state *state)
+int postgres_end_sessions(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
+                          struct postgres_state *state)
 {
     int64_t until = clock_boottime_ms() + END_SESSIONS_MS;
     if (postgres_sessions_shut(want, state) > 0)
@@ -406,7 +405,7 @@ static int lock_out(struct ctx *ctx, struct postgres *pg, const struct postgres_
                     struct postgres_state *state)
 {
     TRY(set_roles(ctx, pg, want, state));
-    TRY(end_sessions(ctx, pg, want, state));
+    TRY(postgres_end_sessions(ctx, pg, want, state));
     if (state->can_login)
         return err_set(ctx, ERR_REFUSED, "ReadBack", "'%s' may still log in", pg->name);
     /* The limit is the plan's here, too: what stands there in the end must not tell in which order
@@ -425,7 +424,7 @@ int postgres_update(struct ctx *ctx, struct postgres *pg, const struct postgres_
     if (!opened_before)
         TRY(grant_schema(ctx, pg, NULL));
     TRY(set_roles(ctx, pg, want, state));
-    TRY(end_sessions(ctx, pg, want, state));
+    TRY(postgres_end_sessions(ctx, pg, want, state));
     TRY(postgres_turns_open(ctx, pg, want, state));
     TRY(prove_logins(ctx, pg, want, state));
     return read_back(ctx, pg, want, state);

@@ -108,6 +108,45 @@ int postgres_remove(struct ctx *ctx, struct postgres *pg);
 /* How many changes were sent on this lock; 0 = everything was as wanted. */
 int postgres_changes(const struct postgres *pg);
 
+/* ---- another version of Harbor: postgres_hop.c ---- */
+
+struct postgres_login {
+    const char *user, *password; /* one that the registry's pods use */
+};
+
+struct postgres_schema {
+    int tables;      /* of the schema public */
+    int64_t version; /* as the last migration noted it; -1 = it did not */
+    bool dirty;      /* a migration began and did not end */
+    int server;      /* major version of PostgreSQL */
+};
+
+/* What the registry itself sees of its schema. */
+int postgres_schema_read(struct ctx *ctx, struct postgres *pg, const struct postgres_login *as,
+                         struct postgres_schema *ret);
+/* Ends sessions that the registry has left; -ERR_UNAVAILABLE (SessionsRemain) while one stays. */
+int postgres_quiet(struct ctx *ctx, struct postgres *pg);
+/*
+ * Leaves no database of the registry's name, and the one whose migration failed under the name
+ * t_<identity>_failed: what has the name when that one is there already is a restore that was
+ * interrupted, and is dropped. Needs postgres_quiet().
+ */
+int postgres_set_aside(struct ctx *ctx, struct postgres *pg);
+/* Drops the one that was put aside, if it is there. */
+int postgres_drop_aside(struct ctx *ctx, struct postgres *pg);
+
+struct child;
+/*
+ * pg_dump and pg_restore as children, logged in as the registry. `tools` is their folder, "" =
+ * PATH. A restore is one transaction, which the end of its input commits: child_finish().
+ */
+int postgres_dump_start(struct ctx *ctx, struct postgres *pg, const struct postgres_login *as,
+                        const char *tools, struct child **ret);
+int postgres_restore_start(struct ctx *ctx, struct postgres *pg, const struct postgres_login *as,
+                           const char *tools, struct child **ret);
+/* Both are there, and as new as the server: else -ERR_CONFIG (DumpToolMissing). */
+int postgres_tools_check(struct ctx *ctx, const char *tools, int server);
+
 struct postgres_health {
     const char *version; /* "15.8" */
     const char *owner;   /* the pool's mark */

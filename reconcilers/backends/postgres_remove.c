@@ -61,6 +61,7 @@ int postgres_remove(struct ctx *ctx, struct postgres *pg)
         TRY(session_alter(ctx, CALL_PG_DATABASE_DROP, pg,
                           arena_printf(ctx->arena, "DROP DATABASE %s WITH (FORCE)",
                                        pg_identifier(ctx, pg->admin, pg->name))));
+    TRY(postgres_drop_aside(ctx, pg));
     for (int at = 0; at < POSTGRES_TURNS; at++)
         if (state.turn[at].role)
             TRY(drop_role(ctx, pg, postgres_turn_name(ctx, pg->identity, at)));

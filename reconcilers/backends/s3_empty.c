@@ -191,3 +191,10 @@ int s3_empty(struct ctx *ctx, struct s3 *s3)
     TRY(drain(ctx, s3, &listings[1], delete_objects, &pages));
     return drain(ctx, s3, &uploads, abort_uploads, &pages);
 }
+
+int s3_remove_under(struct ctx *ctx, struct s3 *s3, const char *prefix)
+{
+    const struct listing listing = {{{"list-type", "2"}, {"prefix", prefix}}, {"Contents", NULL}};
+    int pages = 0;
+    return drain(ctx, s3, &listing, delete_objects, &pages);
+}

@@ -20,6 +20,8 @@ enum {
     /* The caller holds a lock and a place at another pool meanwhile: a store that hangs must not
      * keep them. Emptying takes the time that the pass has. */
     CALL_MS = 5000,
+    /* A part of a dump is large. Less than what the session that holds the lock may idle. */
+    PART_MS = 15000,
 };
 
 static const struct s3_driver *const drivers[] = {&s3_versitygw, &s3_radosgw, &s3_static};
@@ -150,8 +152,9 @@ static int send(struct ctx *ctx, struct s3 *s3, enum call call, const struct s3_
     struct http_response unread;
     struct http_response *response = ret ? ret : &unread;
     int64_t deadline_ms = ctx->deadline_ms;
+    bool part = call == CALL_S3_DUMP_WRITE || call == CALL_S3_DUMP_READ;
     if (call != CALL_S3_OBJECTS_DELETE)
-        ctx->deadline_ms = clock_boottime_ms() + ctx_left_ms(ctx, CALL_MS);
+        ctx->deadline_ms = clock_boottime_ms() + ctx_left_ms(ctx, part ? PART_MS : CALL_MS);
     int rc = s3_call(ctx, s3->store, key ? key->access : s3->pool->access_key,
                      key ? key->secret : s3->pool->secret_key, request, response);
     ctx->deadline_ms = deadline_ms;

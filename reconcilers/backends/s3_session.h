@@ -78,6 +78,8 @@ char *s3_xml(struct ctx *ctx, const char *text);
 int s3_marked(struct ctx *ctx, struct s3 *s3, enum call call, bool *ret);
 /* Removes objects, their versions and unfinished uploads; static: all but the mark. */
 int s3_empty(struct ctx *ctx, struct s3 *s3);
+/* Removes the objects whose names begin so; where a store keeps versions, those stay. */
+int s3_remove_under(struct ctx *ctx, struct s3 *s3, const char *prefix);
 
 /* The policy that lets these keys in, and nobody else. */
 char *s3_policy(struct ctx *ctx, const struct s3 *s3, const struct s3_key keys[], int count);

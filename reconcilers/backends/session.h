@@ -30,6 +30,10 @@ int session_alter(struct ctx *ctx, enum call call, struct postgres *pg, const ch
 /* pg_open as a named call. */
 int session_open(struct ctx *ctx, enum call call, const char *conninfo, struct pg **ret);
 
+/* Ends the sessions of roles that are not to log in; postgres.c */
+int postgres_end_sessions(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
+                          struct postgres_state *state);
+
 /* ---- postgres_turns.c ---- */
 
 /* Repeatable, so that a retry sends the same bytes: the salt comes from the (random) password. */
