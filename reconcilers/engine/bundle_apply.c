@@ -131,6 +131,18 @@ static void judge(struct stack *stack, int row, const struct bundle_object *obje
     not_current(stack, object, verdict.message);
 }
 
+/* What ends pods waits for nobody: its predecessors may never be ready. */
+static bool asks_for_none(const json_t *desired)
+{
+    return json_int_or(desired, "spec.replicas", 1) == 0;
+}
+
+static void wait_for_others(struct stack *stack, const struct bundle_object *object)
+{
+    stack->result->waiting++;
+    not_current(stack, object, "waits for the rows before it");
+}
+
 static int apply_row(struct stack *stack, int row)
 {
     const struct bundle_object *object = &stack->plan->objects[row];
@@ -139,15 +151,18 @@ static int apply_row(struct stack *stack, int row)
         return 0;
     }
     stack->result->total++;
-    if (!predecessors_current(stack, object)) {
-        stack->result->waiting++;
-        not_current(stack, object, "waits for the rows before it");
+    bool early = !predecessors_current(stack, object);
+    if (early && !asks_for_none(object->desired)) {
+        wait_for_others(stack, object);
         return 0;
     }
     json_t *live = pass_get(stack->ctx, stack->pass, object->kind, stack->namespace,
                             json_str(object->desired, "metadata.name"));
     TRY(bring_to(stack, object, &live));
-    judge(stack, row, object, live);
+    if (early)
+        wait_for_others(stack, object);
+    else
+        judge(stack, row, object, live);
     return 0;
 }
 
