@@ -40,6 +40,7 @@ static int operate(struct ctx *ctx, const struct config *config, const struct ce
         .manage_interval_ms = config->harbor_interval_ms,
         .collect_interval_ms = config->collect_interval_ms,
         .harbor_address = config->harbor_address,
+        .postgres_tools = config->postgres_tools,
         .workers = (int)config->workers,
     };
     struct registry_operator *home = NULL;

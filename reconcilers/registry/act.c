@@ -27,7 +27,32 @@ int registry_drain(struct ctx *ctx, struct pass *pass)
     return 0;
 }
 
+static bool raises_from_zero(struct ctx *ctx, struct pass *pass)
+{
+    const struct registry_scope *scope = pass->scope;
+    bool raises = false;
+    for (int at = 0; at < scope->plan.count; at++) {
+        const struct bundle_object *object = &scope->plan.objects[at];
+        if (object->kind != KIND_DEPLOYMENT ||
+            json_int_or(object->desired, "spec.replicas", 0) == 0)
+            continue;
+        const json_t *live = pass_get(ctx, pass, object->kind, scope->namespace,
+                                      json_str(object->desired, "metadata.name"));
+        raises |= json_int_or(live, "spec.replicas", 1) == 0;
+    }
+    return raises;
+}
+
+/*
+ * What a hop stopped must not come back by somebody whose caches know the zero, and not why: the
+ * step was kept before it was acted upon, so that the kept Secret, read live, tells. Who read the
+ * object before it went to zero is refused by its version.
+ */
 int registry_stack(struct ctx *ctx, struct pass *pass)
 {
-    return registry_closed(pass->scope) ? 0 : apply(ctx, pass);
+    if (registry_closed(pass->scope))
+        return 0;
+    if (raises_from_zero(ctx, pass))
+        TRY(registry_kept_still(ctx, pass));
+    return apply(ctx, pass);
 }

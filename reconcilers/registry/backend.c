@@ -248,19 +248,26 @@ static void look(struct ctx *ctx, struct pass *pass, enum backend_type type,
         row->look(ctx, pass, backend, recorded(pass, type));
 }
 
+int registry_enter(struct ctx *ctx, struct pass *pass, struct backend_lock *lock)
+{
+    struct registry_scope *scope = pass->scope;
+    struct registry_backend *postgres = &scope->backends[BACKEND_POSTGRESQL];
+    int rc = backend_lock(ctx, pass, postgres, scope->spec.identity, lock);
+    if (rc < 0 && rc != -ERR_WAITING)
+        postgres->error = arena_strdup(ctx->arena, ctx->err.message);
+    TRY(rc);
+    TRY(registry_still_wanted(ctx, pass));
+    TRY(check_identity(ctx, pass));
+    return registry_kept_still(ctx, pass);
+}
+
 static int converge_all(struct ctx *ctx, struct pass *pass)
 {
     struct registry_scope *scope = pass->scope;
     struct registry_backend *backends = scope->backends;
     _cleanup_backend_lock_ struct backend_lock lock = {0};
     bool any = false;
-    int rc = backend_lock(ctx, pass, &backends[BACKEND_POSTGRESQL], scope->spec.identity, &lock);
-    if (rc < 0 && rc != -ERR_WAITING)
-        backends[BACKEND_POSTGRESQL].error = arena_strdup(ctx->arena, ctx->err.message);
-    TRY(rc);
-    TRY(registry_still_wanted(ctx, pass));
-    TRY(check_identity(ctx, pass));
-    TRY(registry_kept_still(ctx, pass));
+    TRY(registry_enter(ctx, pass, &lock));
     return run_all(ctx, pass, &lock, backends, !registry_closed(scope), converge, &any);
 }
 

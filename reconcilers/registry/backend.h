@@ -140,6 +140,9 @@ typedef int backend_act_fn(struct ctx *ctx, struct pass *pass, struct backend_wo
 /* Opens a session of the row's, runs `act` in it under the lock, and ends it. */
 int backend_run(struct ctx *ctx, struct pass *pass, struct backend_lock *lock,
                 struct backend_work *work, backend_act_fn *act);
+struct s3;
+/* The session of a work on an object store; only inside of backend_run(). */
+struct s3 *backend_s3_session(const struct backend_work *work);
 /* For a pool that has enough workers inside: come again soon, that is no failure. */
 int backend_busy(struct ctx *ctx, struct pass *pass, const json_t *pool, int rc);
 

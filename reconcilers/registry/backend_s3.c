@@ -104,6 +104,11 @@ static struct s3_key other_key(struct ctx *ctx, const struct backend_work *work)
 
 /* ---- one registry's part ---- */
 
+struct s3 *backend_s3_session(const struct backend_work *work)
+{
+    return ((const struct session *)work->session)->s3;
+}
+
 static int begin(struct ctx *ctx, struct backend_work *work)
 {
     struct session *session = arena_alloc(ctx->arena, sizeof *session);
@@ -153,12 +158,12 @@ static int converge(struct ctx *ctx, struct backend_work *work)
 
 static int remove_all(struct ctx *ctx, struct backend_work *work)
 {
-    return s3_remove(ctx, ((struct session *)work->session)->s3);
+    return s3_remove(ctx, backend_s3_session(work));
 }
 
 static int changes(const struct backend_work *work)
 {
-    return s3_changes(((const struct session *)work->session)->s3);
+    return s3_changes(backend_s3_session(work));
 }
 
 /* Changes nothing that lasts, so it needs no lock: a bucket that is closed or gone refuses. */

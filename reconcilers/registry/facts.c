@@ -99,11 +99,11 @@ static void put_backends(const struct facts *facts)
 static void put_components(const struct facts *facts)
 {
     const struct registry_spec *spec = &facts->scope->spec;
-    bool closed = registry_closed(facts->scope);
+    bool closed = registry_closed(facts->scope), stopped = facts->scope->hop.stopped;
     for (size_t at = 0; at < ARRAY_SIZE(components); at++) {
         const char *replicas = arena_printf(facts->ctx->arena, "%s.replicas", components[at]);
         put_truth(facts, components[at], "many", json_int_or(facts->tree, replicas, 0) > 1);
-        if (closed)
+        if (closed || (stopped && hop_stops(components[at])))
             put_number(facts, components[at], "replicas", 0);
     }
     put_truth(facts, "trivy", "on", spec->trivy);
@@ -114,7 +114,7 @@ static void put_components(const struct facts *facts)
 
 static void put_images(const struct facts *facts, const json_t *versions)
 {
-    const char *version = facts->scope->spec.version, *component;
+    const char *version = hop_version(facts->scope), *component;
     const json_t *patch = json_object_get(json_object_get(versions, "patches"), version);
     json_t *image;
     json_object_foreach(json_object_get(versions, "images"), component, image)

@@ -68,6 +68,7 @@ int registry_operator_new(struct ctx *ctx, struct kube *kube,
     home->probe_interval_ms = options->probe_interval_ms;
     home->manage_interval_ms = options->manage_interval_ms;
     home->collect_interval_ms = options->collect_interval_ms;
+    home->postgres_tools = strdup(options->postgres_tools ? options->postgres_tools : "");
     if (options->harbor_address && *options->harbor_address)
         home->harbor_address = strdup(options->harbor_address);
     home->probes = probes_new();
@@ -93,6 +94,7 @@ void registry_operator_free(struct registry_operator *home)
     backend_gates_free(home->gates);
     verify_free(home->verified);
     probes_free(home->probes);
+    free(home->postgres_tools);
     free(home->harbor_address);
     free(home->namespace);
     free(home->cell);

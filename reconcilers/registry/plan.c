@@ -53,12 +53,12 @@ int registry_plan(struct ctx *ctx, struct pass *pass)
 {
     struct registry_scope *scope = pass->scope;
     const struct registry_operator *home = pass->home;
-    const struct bundle *bundle = bundle_of(home, scope->spec.version);
+    const struct bundle *bundle = bundle_of(home, hop_version(scope));
     scope->size = json_object_get(home->sizes, scope->spec.size);
     if (!scope->size)
         return err_set(ctx, ERR_INVALID, NULL, "size '%s' is not known", scope->spec.size);
     if (!bundle)
-        return err_set(ctx, ERR_INVALID, NULL, "version '%s' is not known", scope->spec.version);
+        return err_set(ctx, ERR_INVALID, NULL, "version '%s' is not known", hop_version(scope));
     TRY(check_issuer(ctx, pass));
     TRY(bundle_render(ctx, bundle, registry_facts(ctx, home, scope), &scope->plan));
     if (home->portal_only)

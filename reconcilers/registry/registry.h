@@ -19,6 +19,7 @@ struct registry_options {
     int64_t manage_interval_ms;  /* time between two looks into a Harbor; with serving_probe */
     int64_t collect_interval_ms; /* instead of what the size says; 0 = that */
     const char *harbor_address;  /* where all of them are asked; "" = over their Services. Copied */
+    const char *postgres_tools;  /* folder of pg_dump and pg_restore; "" = PATH. Copied */
     int workers;                 /* at most a quarter of them inside one pool */
 };
 

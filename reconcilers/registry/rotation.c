@@ -387,12 +387,13 @@ static bool is_under_way(const struct registry_scope *scope)
     return false;
 }
 
-/* What a closed registry was asked for is done when it is open again: nobody could log in. */
+/* What a closed registry was asked for is done when it is open again: nobody could log in. What is
+ * dumped and restored must not change hands meanwhile. */
 int registry_rotate(struct ctx *ctx, struct pass *pass)
 {
     struct registry_scope *scope = pass->scope;
     json_t *patch, *kept;
-    if (registry_closed(scope) || !scope->stack_seen)
+    if (registry_closed(scope) || hop_moves(scope) || !scope->stack_seen)
         return 0;
     if (is_under_way(scope))
         TRY(rotation_find_owners(ctx, pass));

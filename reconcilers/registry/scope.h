@@ -6,6 +6,7 @@
 
 #include "reconcilers/engine/bundle.h"
 #include "reconcilers/registry/backend.h"
+#include "reconcilers/registry/hop.h"
 #include "reconcilers/registry/manage.h"
 #include "reconcilers/registry/registry.h"
 #include "reconcilers/registry/verify.h"
@@ -53,6 +54,7 @@ struct registry_operator {
     bool portal_only;
     bool serving_probe;
     int64_t probe_interval_ms, manage_interval_ms, collect_interval_ms;
+    char *postgres_tools; /* folder of pg_dump and pg_restore, "" = PATH */
     char *harbor_address; /* NULL = each registry's own Service */
     struct probe_table *probes;
 };
@@ -74,6 +76,8 @@ struct registry_scope {
     const json_t *kept; /* Secret with everything that cannot be made anew */
     /* claim, backend */
     struct registry_backend backends[BACKEND_TYPES];
+    /* hop */
+    struct registry_hop hop;
     /* plan */
     const json_t *size; /* row of sizes.yaml */
     struct bundle_plan plan;
@@ -104,11 +108,13 @@ int registry_admit(struct ctx *ctx, struct pass *pass);    /* gather.c */
 int registry_identity(struct ctx *ctx, struct pass *pass); /* identity.c */
 int registry_secrets(struct ctx *ctx, struct pass *pass);
 int registry_claim(struct ctx *ctx, struct pass *pass);
+int registry_hop(struct ctx *ctx, struct pass *pass);
 int registry_plan(struct ctx *ctx, struct pass *pass);
 int registry_drain(struct ctx *ctx, struct pass *pass); /* act.c */
 int registry_backend(struct ctx *ctx, struct pass *pass);
-int registry_stack(struct ctx *ctx, struct pass *pass);  /* act.c */
-int registry_rotate(struct ctx *ctx, struct pass *pass); /* rotation.c */
+int registry_stack(struct ctx *ctx, struct pass *pass);   /* act.c */
+int registry_hop_end(struct ctx *ctx, struct pass *pass); /* hop.c */
+int registry_rotate(struct ctx *ctx, struct pass *pass);  /* rotation.c */
 int registry_probe(struct ctx *ctx, struct pass *pass);
 int registry_manage(struct ctx *ctx, struct pass *pass);
 int registry_status(struct ctx *ctx, struct pass *pass);
@@ -159,6 +165,9 @@ char *registry_kept_value(struct ctx *ctx, const char *identity, const char *key
 int registry_kept_still(struct ctx *ctx, struct pass *pass);
 /* A data key of a Secret, decoded; NULL when missing. */
 char *registry_secret_value(struct ctx *ctx, const json_t *secret, const char *key);
+/* Locks the identity, and sees live that the Registry, its identity and the kept Secret are still
+ * those of this pass; else -ERR_CONFLICT. backend.c */
+int registry_enter(struct ctx *ctx, struct pass *pass, struct backend_lock *lock);
 /* Locks the backends of a registry that is being deleted; backend.c. *ret_exists: there is
  * something to keep. */
 int registry_backend_close(struct ctx *ctx, struct pass *pass, bool *ret_exists);

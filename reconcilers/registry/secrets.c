@@ -137,19 +137,20 @@ json_t *registry_kept_make(struct ctx *ctx, const char *identity)
     return values;
 }
 
-static json_t *build(struct ctx *ctx, const char *namespace, const char *name,
+static json_t *build(struct ctx *ctx, const struct registry_operator *home, const char *name,
                      const struct registry_spec *spec, const char *admin)
 {
     const char *identity = spec->identity;
-    json_t *values = registry_kept_make(ctx, identity);
+    json_t *values = registry_kept_make(ctx, identity), *notes = rotation_fresh(ctx, spec);
+    json_object_set_new(notes, ANNOTATION_HOP, json_string(hop_fresh(ctx, home, spec)));
     if (admin)
         json_object_set_new(values, "adminPassword", json_string(admin));
     return arena_json(ctx->arena,
                       json_pack("{s:s, s:s, s:{s:s, s:s, s:{s:s, s:s}, s:O}, s:s, s:o}",
                                 "apiVersion", "v1", "kind", "Secret", "metadata", "name", name,
-                                "namespace", namespace, "labels", LABEL_MANAGED_BY, "flotilla",
-                                LABEL_IDENTITY, identity, "annotations", rotation_fresh(ctx, spec),
-                                "type", "Opaque", "stringData", json_incref(values)));
+                                "namespace", home->namespace, "labels", LABEL_MANAGED_BY,
+                                "flotilla", LABEL_IDENTITY, identity, "annotations", notes, "type",
+                                "Opaque", "stringData", json_incref(values)));
 }
 
 /* ---- what an earlier version made ---- */
@@ -269,7 +270,7 @@ static int create(struct ctx *ctx, struct pass *pass, const char *name, json_t *
     const struct registry_scope *scope = pass->scope;
     const char *admin = NULL;
     TRY(adopt_admin_password(ctx, pass, &admin));
-    json_t *secret = build(ctx, home->namespace, name, &scope->spec, admin);
+    json_t *secret = build(ctx, home, name, &scope->spec, admin);
     int rc = pass_create(ctx, pass, CALL_KUBE_SECRET_CREATE, secret, ret);
     if (rc != -ERR_ALREADY_EXISTS)
         return rc;

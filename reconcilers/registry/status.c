@@ -203,8 +203,11 @@ static void set_available(const struct input *in)
 /* What only a person can mend; kstatus calls such an object Failed. */
 static void set_stalled(const struct input *in)
 {
+    const struct registry_hop *hop = &in->scope->hop;
     if (in->pass->rc == -ERR_TAKEN)
         set(in, "Stalled", "True", in->pass->failure->reason, failure_message(in));
+    else if (hop->stalled)
+        set(in, "Stalled", "True", hop->stalled, hop->message);
     else
         condition_remove(in->status, "Stalled");
 }
@@ -212,6 +215,11 @@ static void set_stalled(const struct input *in)
 static const char *serving_message(const struct input *in)
 {
     return json_str_or(condition_get(in->status, "Serving"), "message", "");
+}
+
+static const char *hop_message(const struct input *in)
+{
+    return json_str_or(condition_get(in->status, "Migration"), "message", "");
 }
 
 static void set_ready(const struct input *in)
@@ -227,6 +235,10 @@ static void set_ready(const struct input *in)
         set(in, "Ready", "False", closed ? "Closing" : "Progressing", failure_message(in));
     else if (closed)
         set(in, "Ready", "False", "Closed", "closed; nothing was removed, and Active undoes it");
+    else if (scope->hop.stalled)
+        set(in, "Ready", "False", scope->hop.stalled, scope->hop.message);
+    else if (hop_moves(scope))
+        set(in, "Ready", "False", "Hopping", hop_message(in));
     else if (!condition_is(in->status, "StackReady", "True"))
         set(in, "Ready", "False", "Progressing", scope->stack.message);
     else if (rotating(in))
@@ -256,6 +268,7 @@ void registry_conditions(struct ctx *ctx, const struct pass *pass,
     set_stack(&in);
     set_serving(&in);
     registry_manage_status(ctx, scope, status);
+    hop_status(ctx, scope, status);
     set_available(&in);
     set_stalled(&in);
     set_ready(&in);
@@ -291,9 +304,9 @@ static void tell_backend(struct ctx *ctx, struct pass *pass, enum backend_type t
                        "%s: %s", row->what, transitions[at].note);
 }
 
-static const char *stalled_of(const json_t *status)
+static const char *stalled_of(const json_t *status, const char *member)
 {
-    return json_str(condition_get(status, "Stalled"), "reason");
+    return json_str(condition_get(status, "Stalled"), member);
 }
 
 static void tell(struct ctx *ctx, struct pass *pass)
@@ -301,9 +314,10 @@ static void tell(struct ctx *ctx, struct pass *pass)
     const json_t *before = json_at(pass->root, "status");
     for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
         tell_backend(ctx, pass, type);
-    const char *stalled = stalled_of(pass->status);
-    if (stalled && !str_equal(stalled, stalled_of(before)))
-        pass_event(ctx, pass, "Warning", stalled, "Reconcile", "%s", pass->failure->message);
+    const char *stalled = stalled_of(pass->status, "reason");
+    if (stalled && !str_equal(stalled, stalled_of(before, "reason")))
+        pass_event(ctx, pass, "Warning", stalled, "Reconcile", "%s",
+                   stalled_of(pass->status, "message"));
 }
 
 static bool says_nothing(const struct pass *pass)

@@ -150,6 +150,10 @@ class Store:
 
     def call(self, method, path, body=b"", **query):
         """The body of an answer of 2xx; Refused otherwise."""
+        return self.answer(method, path, body, **query).decode()
+
+    def answer(self, method, path, body=b"", **query):
+        """The same as bytes."""
         digest = hashlib.sha256(body).hexdigest()
         headers = {"host": f"{self.host}:{self.port}", "x-amz-content-sha256": digest,
                    "x-amz-date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")}
@@ -161,12 +165,12 @@ class Store:
             connection.request(method, urllib.parse.quote(path, safe="/-._~") + (f"?{pairs}" if pairs else ""), body,
                                {**headers, "Authorization": authorization})
             answer = connection.getresponse()
-            text = answer.read().decode()
+            content = answer.read()
         finally:
             connection.close()
         if answer.status >= 300:
-            raise Refused(f"{answer.status} {text}")
-        return text
+            raise Refused(f"{answer.status} {content.decode()}")
+        return content
 
     def buckets(self):
         """Those with names like a registry's."""

@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 
 import pytest
+from harness.hops import SCHEMAS, held_pods, ready, set_schema, told
 from harness.wait import eventually
 
 DEPLOYMENTS = ("core", "portal", "registry", "jobservice")
@@ -88,8 +89,12 @@ def test_components_and_versions_come_and_go(cell):
     old_job = job_of(registry)["metadata"]["name"]
     before = registry.child("deployment", "core")["spec"]["template"]["metadata"]["annotations"]
     assert json.loads(registry.child("configmap", "registry")["data"]["config.yml"])["storage"]["cache"]["layerinfo"] == "inmemory"
-    registry.spec(components={"exporter": False}, version="2.15")
-    registry.ready()
+    set_schema(cell, registry, SCHEMAS["2.14.4"])
+    with held_pods(cell):
+        registry.spec(components={"exporter": False}, version="2.15")
+        told(registry, "Migration", "Unknown", "Migrating")
+        set_schema(cell, registry, SCHEMAS["2.15.2"])
+    ready(registry)
     for kind in ("deployment", "networkpolicy", "service", "secret"):
         assert not registry.child(kind, "exporter"), kind
     assert job_of(registry)["metadata"]["name"] != old_job  # another version is another migration
