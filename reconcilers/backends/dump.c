@@ -1,6 +1,8 @@
 #include "reconcilers/backends/dump.h"
 
+#include "reconcilers/backends/gate.h"
 #include "reconcilers/backends/s3_session.h"
+#include "reconcilers/backends/session.h"
 #include "server/adapters/child.h"
 #include "server/base/clock.h"
 #include "server/base/ctx.h"
@@ -16,18 +18,24 @@ enum {
     COMMIT_MS = 30 * 60000, /* indexes and foreign keys come last */
 };
 
-/* The pass gets its own deadline back. */
+/* The pass gets its own deadline back, and both pools the place that others had meanwhile. */
 struct transfer {
     struct ctx *ctx;
+    const struct dump_work *work;
     int64_t deadline_ms;
     struct child *child;
     struct crypto_sum *sum;
     char *part;
 };
 
-static void begin(struct transfer *transfer, struct ctx *ctx)
+static void begin(struct transfer *transfer, struct ctx *ctx, const struct dump_work *work)
 {
+    const struct postgres_pool *database = work->pg->pool;
+    const struct s3_pool *store = work->s3->pool;
+    backend_gate_lend(database->gates, database->name);
+    backend_gate_lend(store->gates, store->name);
     *transfer = (struct transfer){.ctx = ctx,
+                                  .work = work,
                                   .deadline_ms = ctx->deadline_ms,
                                   .sum = crypto_sum_new(),
                                   .part = malloc(PART_BYTES)};
@@ -46,6 +54,10 @@ static void end(struct transfer *transfer)
     crypto_sum_free(transfer->sum);
     free(transfer->part);
     transfer->ctx->deadline_ms = transfer->deadline_ms;
+    const struct postgres_pool *database = transfer->work->pg->pool;
+    const struct s3_pool *store = transfer->work->s3->pool;
+    backend_gate_return(database->gates, database->name);
+    backend_gate_return(store->gates, store->name);
 }
 #define _cleanup_transfer_ __attribute__((cleanup(end)))
 
@@ -89,7 +101,7 @@ int dump_write(struct ctx *ctx, const struct dump_work *work, struct dump *ret)
 {
     _cleanup_transfer_ struct transfer transfer;
     struct dump dump = {.prefix = ret->prefix};
-    begin(&transfer, ctx);
+    begin(&transfer, ctx, work);
     give_time(&transfer, PART_MS);
     TRY(s3_remove_under(ctx, work->s3, DUMP_FOLDER));
     TRY(postgres_dump_start(ctx, work->pg, &work->login, work->tools, &transfer.child));
@@ -135,7 +147,7 @@ static int check_sum(struct ctx *ctx, const struct transfer *transfer, const str
 int dump_read(struct ctx *ctx, const struct dump_work *work, const struct dump *dump)
 {
     _cleanup_transfer_ struct transfer transfer;
-    begin(&transfer, ctx);
+    begin(&transfer, ctx, work);
     give_time(&transfer, PART_MS);
     TRY(postgres_restore_start(ctx, work->pg, &work->login, work->tools, &transfer.child));
     for (int number = 0; number < dump->parts; number++) {

@@ -21,7 +21,8 @@ struct dump {
     char sha256[SHA256_HEX_BYTES];
 };
 
-/* What one transfer works with. The gate is asked all the time: a lock that was lost ends it. */
+/* What one transfer works with. The gate is asked all the time: a lock that was lost ends it. The
+ * caller has a place among the BACKEND_TRANSFERS (gate.h): those in the pools are lent. */
 struct dump_work {
     struct postgres *pg;
     struct s3 *s3;

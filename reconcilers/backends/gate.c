@@ -116,6 +116,26 @@ void backend_gate_leave(struct backend_gates *gates, const char *pool, bool conn
     pthread_mutex_unlock(&gates->lock);
 }
 
+static void move(struct backend_gates *gates, const char *pool, int by)
+{
+    pthread_mutex_lock(&gates->lock);
+    struct pool_gate *gate = find(gates, pool);
+    if (gate)
+        gate->inside += by;
+    pthread_cond_broadcast(&gates->left);
+    pthread_mutex_unlock(&gates->lock);
+}
+
+void backend_gate_lend(struct backend_gates *gates, const char *pool)
+{
+    move(gates, pool, -1);
+}
+
+void backend_gate_return(struct backend_gates *gates, const char *pool)
+{
+    move(gates, pool, 1);
+}
+
 int backend_hold_back(struct ctx *ctx, int rc, const char **ret_why)
 {
     if (rc == 0 || rc == -ERR_LEASE_LOST)

@@ -26,6 +26,15 @@ int backend_gate_enter(struct ctx *ctx, struct backend_gates *gates, const char 
 void backend_gate_leave(struct backend_gates *gates, const char *pool, bool connected);
 
 /*
+ * A worker inside that moves a lot of data gives its place to others and takes it again before it
+ * leaves, be it beyond the number: how many do so has a bound of its own, a place in
+ * BACKEND_TRANSFERS, which is entered and left like a pool.
+ */
+#define BACKEND_TRANSFERS "(transfers)"
+void backend_gate_lend(struct backend_gates *gates, const char *pool);
+void backend_gate_return(struct backend_gates *gates, const char *pool);
+
+/*
  * Of two credentials of a rotation one is enough for the registry to serve: the failure `rc` of the
  * other is logged and told in *ret_why (of ctx->arena), and 0 is returned. Not so that the lease
  * was lost, which is returned.

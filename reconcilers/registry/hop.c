@@ -112,6 +112,7 @@ static int check_and_stop(struct ctx *ctx, struct pass *pass)
     const struct registry_operator *home = pass->home;
     const char *retry = kube_annotation(pass->root, ANNOTATION_RETRY_HOP), *reason = NULL;
     struct postgres_schema schema;
+    TRY(hop_has_place(ctx, pass));
     TRY(hop_look(ctx, pass, &schema));
     const char *refusal = hop_refusal(ctx, home, &scope->hop.state, &schema, &reason);
     if (!refusal && postgres_tools_check(ctx, home->postgres_tools, schema.server) < 0) {

@@ -74,6 +74,8 @@ char *hop_fresh(struct ctx *ctx, const struct registry_operator *home,
 const char *hop_version(const struct registry_scope *scope);
 /* Under way, one way or the other. */
 bool hop_moves(const struct registry_scope *scope);
+/* Under way, or wanted and not begun. */
+bool hop_is_open(const struct registry_scope *scope);
 /* Whether a part of the stack speaks with the database, and is stopped therefore. */
 bool hop_stops(const char *component);
 /* Why a hop may not begin at a database in this state, with a reason; NULL = it may. Pure. */
@@ -89,6 +91,8 @@ void hop_status(struct ctx *ctx, const struct registry_scope *scope, json_t *sta
 /* ---- what is outside, under the identity's lock; hop_work.c ---- */
 
 int hop_look(struct ctx *ctx, struct pass *pass, struct postgres_schema *ret);
+/* -ERR_WAITING while a dump could not begin: what serves should serve on so long. */
+int hop_has_place(struct ctx *ctx, struct pass *pass);
 /* Ends the sessions that are left, drops what an earlier hop put aside, and dumps. */
 int hop_dump(struct ctx *ctx, struct pass *pass, struct dump *ret);
 /* Puts the database aside and brings the dump into a fresh one, which is checked. */

@@ -111,6 +111,13 @@ bool hop_moves(const struct registry_scope *scope)
     return step != HOP_SETTLED && step != HOP_ROLLED_BACK;
 }
 
+bool hop_is_open(const struct registry_scope *scope)
+{
+    const struct registry_hop *hop = &scope->hop;
+    bool wanted = hop->wanted && hop->state.runs && !str_equal(hop->wanted, hop->state.runs);
+    return wanted || hop_moves(scope);
+}
+
 bool hop_stops(const char *component)
 {
     return component && str_has_word("core jobservice exporter", component);
@@ -188,6 +195,10 @@ void hop_status(struct ctx *ctx, const struct registry_scope *scope, json_t *sta
     if (hop->stalled)
         condition_set(ctx, status, "Migration", "False", hop->stalled, scope->generation, "%s",
                       hop->message);
+    else if (state->step == HOP_SETTLED && hop_is_open(scope))
+        condition_set(ctx, status, "Migration", "Unknown", "Waiting", scope->generation,
+                      "from %s to %s: %s", state->runs, hop->wanted,
+                      hop->held ? hop->held : "it begins when the registry is open");
     else if (state->step != HOP_SETTLED)
         condition_set(ctx, status, "Migration", state->why ? "False" : "Unknown",
                       hop_rows[state->step].name, scope->generation, "from %s to %s: %s%s%s",

@@ -5,6 +5,7 @@
  */
 #include "reconcilers/registry/scope.h"
 
+#include "reconcilers/backends/gate.h"
 #include "server/base/json.h"
 
 static struct postgres_login login_of(struct ctx *ctx, const struct registry_scope *scope)
@@ -52,6 +53,31 @@ static struct dump_work transfer_of(struct ctx *ctx, struct pass *pass,
                               .tools = home->postgres_tools};
 }
 
+/* A dump takes as long as a database is large: few at a time, so that workers are left. */
+static int take_place(struct ctx *ctx, struct pass *pass)
+{
+    const struct registry_operator *home = pass->home;
+    int rc = backend_gate_enter(ctx, home->gates, BACKEND_TRANSFERS);
+    if (rc != -ERR_OVERLOADED)
+        return rc;
+    pass_requeue(pass, WAIT_FOR_OTHERS_MS);
+    return err_set(ctx, ERR_WAITING, "TransfersBusy",
+                   "enough other databases are being dumped or restored");
+}
+
+static void leave_place(struct pass *pass)
+{
+    const struct registry_operator *home = pass->home;
+    backend_gate_leave(home->gates, BACKEND_TRANSFERS, true);
+}
+
+int hop_has_place(struct ctx *ctx, struct pass *pass)
+{
+    TRY(take_place(ctx, pass));
+    leave_place(pass);
+    return 0;
+}
+
 static int write_dump(struct ctx *ctx, struct pass *pass, struct backend_work *work)
 {
     struct registry_scope *scope = pass->scope;
@@ -66,7 +92,7 @@ static int read_dump(struct ctx *ctx, struct pass *pass, struct backend_work *wo
     return dump_read(ctx, &transfer, &scope->hop.state.dump);
 }
 
-int hop_dump(struct ctx *ctx, struct pass *pass, struct dump *ret)
+static int dump(struct ctx *ctx, struct pass *pass, struct dump *ret)
 {
     struct registry_scope *scope = pass->scope;
     _cleanup_backend_lock_ struct backend_lock lock = {0};
@@ -78,6 +104,14 @@ int hop_dump(struct ctx *ctx, struct pass *pass, struct dump *ret)
     TRY(backend_run(ctx, pass, &lock, &work, write_dump));
     *ret = scope->hop.state.dump;
     return 0;
+}
+
+int hop_dump(struct ctx *ctx, struct pass *pass, struct dump *ret)
+{
+    TRY(take_place(ctx, pass));
+    int rc = dump(ctx, pass, ret);
+    leave_place(pass);
+    return rc;
 }
 
 static int check_restored(struct ctx *ctx, struct pass *pass, const struct backend_lock *lock)
@@ -97,7 +131,7 @@ static int check_restored(struct ctx *ctx, struct pass *pass, const struct backe
 }
 
 /* The fresh database is made by what makes a registry's first one. */
-int hop_restore(struct ctx *ctx, struct pass *pass)
+static int restore(struct ctx *ctx, struct pass *pass)
 {
     _cleanup_backend_lock_ struct backend_lock lock = {0};
     TRY(registry_enter(ctx, pass, &lock));
@@ -109,6 +143,14 @@ int hop_restore(struct ctx *ctx, struct pass *pass)
     struct backend_work store = work_of(pass, BACKEND_S3, &lock);
     TRY(backend_run(ctx, pass, &lock, &store, read_dump));
     return check_restored(ctx, pass, &lock);
+}
+
+int hop_restore(struct ctx *ctx, struct pass *pass)
+{
+    TRY(take_place(ctx, pass));
+    int rc = restore(ctx, pass);
+    leave_place(pass);
+    return rc;
 }
 
 int hop_forget_failed(struct ctx *ctx, struct pass *pass)

@@ -237,7 +237,7 @@ static void set_ready(const struct input *in)
         set(in, "Ready", "False", "Closed", "closed; nothing was removed, and Active undoes it");
     else if (scope->hop.stalled)
         set(in, "Ready", "False", scope->hop.stalled, scope->hop.message);
-    else if (hop_moves(scope))
+    else if (hop_is_open(scope))
         set(in, "Ready", "False", "Hopping", hop_message(in));
     else if (!condition_is(in->status, "StackReady", "True"))
         set(in, "Ready", "False", "Progressing", scope->stack.message);

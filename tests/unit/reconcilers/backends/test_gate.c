@@ -19,6 +19,21 @@ static void gate__bounds_workers_per_pool(void **state)
     backend_gates_free(gates);
 }
 
+static void place_that_is_lent__is_taken_and_given_back(void **state)
+{
+    struct ctx *ctx = *state;
+    struct backend_gates *gates = backend_gates_new(1);
+    assert_int_equal(backend_gate_enter(ctx, gates, "a"), 0);
+    backend_gate_lend(gates, "a");
+    assert_int_equal(backend_gate_enter(ctx, gates, "a"), 0);
+    backend_gate_return(gates, "a"); /* beyond the number, for a moment */
+    backend_gate_leave(gates, "a", true);
+    assert_int_equal(backend_gate_enter(ctx, gates, "a"), -ERR_OVERLOADED);
+    backend_gate_leave(gates, "a", true);
+    assert_int_equal(backend_gate_enter(ctx, gates, "a"), 0);
+    backend_gates_free(gates);
+}
+
 static void fail_once(struct ctx *ctx, struct backend_gates *gates)
 {
     assert_int_equal(backend_gate_enter(ctx, gates, "dead"), 0);
@@ -46,6 +61,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(gate__bounds_workers_per_pool),
+        TEST(place_that_is_lent__is_taken_and_given_back),
         TEST(breaker__opens_after_failures_in_a_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

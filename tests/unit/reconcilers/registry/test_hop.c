@@ -70,6 +70,31 @@ static void state__written_by_hand_is_damage(void **state)
     assert_true(hop_state_of(ctx, kept_with(ctx, "no JSON"), &read) < 0);
 }
 
+/* A registry whose hop has not begun is not as its spec wants. */
+static void hop__is_open_until_what_is_wanted_runs(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *runs, *wanted;
+        enum hop_step step;
+        bool open, moves;
+    } cases[] = {
+        {"2.14.4", "2.14.4", HOP_SETTLED, false, false},
+        {"2.14.4", "2.15.2", HOP_SETTLED, true, false},
+        {"2.14.4", "2.15.2", HOP_DUMPING, true, true},
+        {"2.15.2", "2.15.2", HOP_STARTING, true, true},
+        {"2.14.4", "2.15.2", HOP_ROLLED_BACK, true, false},
+        {NULL, "2.15.2", HOP_SETTLED, false, false}, /* the pass did not get there */
+    };
+    for (size_t at = 0; at < ARRAY_SIZE(cases); at++) {
+        const struct registry_scope scope = {
+            .hop = {.wanted = cases[at].wanted,
+                    .state = {.step = cases[at].step, .runs = cases[at].runs}}};
+        assert_int_equal(hop_is_open(&scope), cases[at].open);
+        assert_int_equal(hop_moves(&scope), cases[at].moves);
+    }
+}
+
 static void hop__begins_at_a_clean_schema_of_what_runs(void **state)
 {
     struct ctx *ctx = *state;
@@ -148,6 +173,7 @@ int main(void)
         TEST(state__is_read_as_it_was_written),
         TEST(state__of_a_secret_without_note_is_unknown),
         TEST(state__written_by_hand_is_damage),
+        TEST(hop__is_open_until_what_is_wanted_runs),
         TEST(hop__begins_at_a_clean_schema_of_what_runs),
         TEST(migration__succeeded_where_the_schema_is_the_new_versions),
         TEST(schemas__are_told_for_each_version),
