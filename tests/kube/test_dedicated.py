@@ -25,7 +25,7 @@ def dedicated(cell):
     """The cell, with a pool and with volumes, which nobody provides here."""
     cell.apply({"apiVersion": "registry.flotilla.dev/v1alpha1", "kind": "BackendPool", "metadata": {"name": POOL},
                 "spec": {"type": "Redis", "mode": "dedicated", "slots": 50000}})  # fmt: skip
-    names = [f"own-redis-{number}" for number in range(6)]
+    names = [f"own-redis-{number}" for number in range(8)]
     for name in names:
         cell.apply({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": {
             "capacity": {"storage": "2Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": f"/nowhere/{name}"}}})  # fmt: skip
@@ -96,9 +96,8 @@ def test_side_by_side_with_a_shared_one(dedicated):
         to = [peer for rule in own.child("networkpolicy", name)["spec"]["egress"] for peer in rule.get("to", [])]
         assert {"podSelector": {"matchLabels": {"flotilla.dev/registry": "acme", "app.kubernetes.io/component": "redis"}}} in to, name
     assert list(volumes(cell, own.id)) == [(own.namespace, f"redis-{own.id}-acme-redis-0")] and not volumes(cell, shared.id)
-    own.spec(version="2.14")
-    ready(own)
-    config = json.loads(own.child("configmap", "registry")["data"]["config.yml"])
+    older = ready(cell.registry(cell.namespace(), backends=OWN, version="2.14"))
+    config = json.loads(older.child("configmap", "registry")["data"]["config.yml"])
     assert config["storage"]["cache"]["layerinfo"] == "redis" and "username" not in config["redis"]
 
 
