@@ -270,31 +270,60 @@ static bool map_differs(const json_t *desired, const json_t *live)
     return false;
 }
 
-static bool is_named(const json_t *list)
+static bool is_key(const json_t *list, const char *key)
 {
     size_t index;
     json_t *item;
-    json_array_foreach(list, index, item)
-        if (!json_str(item, "name"))
+    json_array_foreach(list, index, item) {
+        const char *value = json_str(item, key);
+        if (!value || json_find(list, "", key, value) != item)
             return false;
+    }
     return json_array_size(list) > 0;
 }
 
-/* Named items may stand among others that somebody else added; the rest is ordered and complete. */
+/* The field that all items have, each another value; NULL = their order counts. */
+static const char *key_of(const json_t *list)
+{
+    static const char *const keys[] = {
+        "name", "mountPath" /* one volume may be mounted twice, under one name */
+    };
+    for (size_t at = 0; at < ARRAY_SIZE(keys); at++)
+        if (is_key(list, keys[at]))
+            return keys[at];
+    return NULL;
+}
+
+/* Items with a key may stand among others that somebody else added; the rest is ordered and
+ * complete. */
 static bool list_differs(const json_t *desired, const json_t *live)
 {
     size_t index;
     json_t *item;
-    bool named = is_named(desired);
-    if (!named && json_array_size(desired) != json_array_size(live))
+    const char *key = key_of(desired);
+    if (!key && json_array_size(desired) != json_array_size(live))
         return true;
     json_array_foreach(desired, index, item) {
-        const json_t *other = named ? json_find(live, "", "name", json_str(item, "name"))
-                                    : json_array_get(live, index);
+        const json_t *other =
+            key ? json_find(live, "", key, json_str(item, key)) : json_array_get(live, index);
         if (value_differs(item, other))
             return true;
     }
     return false;
+}
+
+static bool number_differs(const json_t *desired, const json_t *live)
+{
+    return json_number_value(desired) < json_number_value(live) ||
+           json_number_value(desired) > json_number_value(live);
+}
+
+/* A quantity that was given as a number is kept as text. */
+static bool quantity_differs(const json_t *desired, const json_t *live)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" JSON_INTEGER_FORMAT, json_integer_value(desired));
+    return !str_equal(text, json_string_value(live));
 }
 
 static bool value_differs(const json_t *desired, const json_t *live)
@@ -302,8 +331,9 @@ static bool value_differs(const json_t *desired, const json_t *live)
     if (!live)
         return !is_empty(desired);
     if (json_is_number(desired) && json_is_number(live))
-        return json_number_value(desired) < json_number_value(live) ||
-               json_number_value(desired) > json_number_value(live);
+        return number_differs(desired, live);
+    if (json_is_integer(desired) && json_is_string(live))
+        return quantity_differs(desired, live);
     if (json_typeof(desired) != json_typeof(live))
         return true;
     if (json_is_object(desired))

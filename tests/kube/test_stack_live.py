@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 from harness.hops import SCHEMAS, held_pods, ready, set_schema, told
+from harness.kube_audit import KubeAudit
 from harness.wait import eventually
 
 DEPLOYMENTS = ("core", "portal", "registry", "jobservice")
@@ -114,10 +115,26 @@ def test_closing_ends_every_pod_and_keeps_what_cannot_be_made_anew(cell):
     assert cell.secret(registry.id)["data"] == kept
 
 
-def test_managed_namespace_has_quota_and_denies(cell):
+def managed_namespace(cell):
     namespace = cell.namespace()
     cell.stack.kubectl("label", "namespace", namespace, "flotilla.dev/managed=true",
                        "pod-security.kubernetes.io/enforce=restricted")
+    return namespace
+
+
+def test_what_the_server_keeps_is_what_was_sent(cell):
+    """No object is sent a second time, in whatever form the server keeps it: quantities, lists with keys of their own."""
+    namespace = managed_namespace(cell)
+    registry = cell.registry(namespace, components={"exporter": True}).ready()
+    log = KubeAudit(cell.stack)
+    cell.patch("registry", "acme", {"spec": {"storageBytes": 1 << 40}}, namespace)  # looked at again
+    registry.ready()
+    sent = [(r.verb, r.resource) for r in log.writes() if r.namespace == namespace and not r.subresource and r.resource != "events"]
+    assert sent == []
+
+
+def test_managed_namespace_has_quota_and_denies(cell):
+    namespace = managed_namespace(cell)
     registry = cell.registry(namespace).ready()
     assert registry.child("resourcequota", "quota")["spec"]["hard"]["pods"]
     deny = registry.child("networkpolicy", "default-deny")
