@@ -148,14 +148,14 @@ class Store:
         signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
         return pairs, f"AWS4-HMAC-SHA256 Credential={self.access}/{scope}, SignedHeaders={names}, Signature={signature}"
 
-    def call(self, method, path, body=b"", **query):
-        """The body of an answer of 2xx; Refused otherwise."""
-        return self.answer(method, path, body, **query).decode()
+    def call(self, method, path, body=b"", headers=None, **query):
+        """The body of an answer of 2xx; Refused otherwise. Names of headers are in lower case."""
+        return self.answer(method, path, body, headers, **query).decode()
 
-    def answer(self, method, path, body=b"", **query):
+    def answer(self, method, path, body=b"", headers=None, **query):
         """The same as bytes."""
         digest = hashlib.sha256(body).hexdigest()
-        headers = {"host": f"{self.host}:{self.port}", "x-amz-content-sha256": digest,
+        headers = {"host": f"{self.host}:{self.port}", "x-amz-content-sha256": digest, **(headers or {}),
                    "x-amz-date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")}
         if body:
             headers["content-md5"] = base64.b64encode(hashlib.md5(body).digest()).decode()
@@ -172,9 +172,12 @@ class Store:
             raise Refused(f"{answer.status} {content.decode()}")
         return content
 
+    def every_bucket(self):
+        return sorted(re.findall(r"<Name>([^<]*)</Name>", self.call("GET", "/")))
+
     def buckets(self):
         """Those with names like a registry's."""
-        return sorted(name for name in re.findall(r"<Name>([^<]*)</Name>", self.call("GET", "/")) if name.startswith("t-"))
+        return [name for name in self.every_bucket() if name.startswith("t-")]
 
     def accounts(self):
         """Access keys that begin like a registry's, each with its secret."""

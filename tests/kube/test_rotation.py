@@ -9,9 +9,10 @@ import pytest
 from harness import cell as cells
 from harness import pools
 from harness.pools import Refused
+from harness.rotating import KINDS, OldPod
+from harness.rotating import phases as phases_of
 from harness.wait import eventually
 
-KINDS = ("database", "redis", "s3", "registry", "internal")
 # what is encrypted with the first; the second is the customer's, the third the operator's own inside Harbor
 NEVER = ("secretKey", "adminPassword", "robotSecret")
 
@@ -32,26 +33,7 @@ def ready(registry):
 
 
 def phases(registry):
-    return {row["kind"]: (row["phase"], row["number"]) for row in registry.get()["status"].get("credentials", [])}
-
-
-class OldPod:
-    """A pod of core that was started with what was there before, and does not go before it may."""
-
-    def __init__(self, registry):
-        self.registry = registry
-        self.name = next(pod["metadata"]["name"] for pod in registry.pods() if component(pod) == "core")
-        self.hold(["flotilla.dev/test"])
-
-    def hold(self, finalizers):
-        self.registry.cell.patch("pod", self.name, {"metadata": {"finalizers": finalizers}}, self.registry.namespace)
-
-    def let_go(self):
-        self.hold(None)
-
-
-def component(pod):
-    return pod["metadata"]["labels"]["app.kubernetes.io/component"]
+    return phases_of(registry.get())
 
 
 def plant_strange_pods(registry):
@@ -119,7 +101,7 @@ def test_old_and_new_open_until_no_old_pod_is_left(cell):
     registry = ready(cell.registry(cell.namespace()))
     identity, before = registry.id, cell.kept(registry.id)
     registry.write_row()
-    old = OldPod(registry)
+    old = OldPod(registry.cell.cluster, registry.namespace)
     ask(registry, 1)
     eventually(lambda: phases(registry) == {kind: ("Rolling", 1) for kind in KINDS}, 120, what="all kinds are rolling")
     now = cell.kept(identity)
@@ -261,7 +243,7 @@ def test_a_next_login_that_is_refused_holds_back_its_own_step_only(cell):
 def test_whoever_holds_the_old_login_cannot_keep_it(cell):
     registry = ready(cell.registry(cell.namespace()))
     identity, before = registry.id, cell.kept(registry.id)
-    old = OldPod(registry)
+    old = OldPod(registry.cell.cluster, registry.namespace)
     ask(registry, 1, ["database"])
     eventually(lambda: phases(registry) == {"database": ("Rolling", 1)}, 120, what="it is rolling")
     held = login(cell, before, identity)
