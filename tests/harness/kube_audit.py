@@ -7,14 +7,14 @@ import os
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
 OURS = ("flotilla-operate", "flotilla-fleet")
 
-Request = collections.namedtuple("Request", "time user verb resource subresource namespace name code reason")
+Request = collections.namedtuple("Request", "time user verb resource subresource namespace name code reason uri")
 
 
 def _request(event):
     target, status = event.get("objectRef", {}), event.get("responseStatus", {})
     return Request(event["requestReceivedTimestamp"], event["user"]["username"], event["verb"], target.get("resource", ""),
                    target.get("subresource", ""), target.get("namespace", ""), target.get("name", ""),
-                   status.get("code", 0), status.get("reason", ""))
+                   status.get("code", 0), status.get("reason", ""), event["requestURI"])
 
 
 class KubeAudit:
@@ -24,8 +24,8 @@ class KubeAudit:
         self.path = stack.env["KUBE_AUDIT_LOG"]
         self.offset = os.path.getsize(self.path)
 
-    def writes(self, users=OURS):
-        """The finished write requests of these users since the last call."""
+    def requests(self, users=OURS, verbs=None):
+        """The finished requests of these users since the last call; a watch is one when it ends."""
         found = []
         with open(self.path, "rb") as file:
             file.seek(self.offset)
@@ -34,13 +34,22 @@ class KubeAudit:
                     break  # half written: next time
                 self.offset += len(line)
                 event = json.loads(line)
-                if event["user"]["username"] in users and event["verb"] in WRITES:
+                wanted = event["user"]["username"] in users and (not verbs or event["verb"] in verbs)
+                if wanted and event["stage"] == "ResponseComplete":
                     found.append(_request(event))
         return found
+
+    def writes(self, users=OURS):
+        return self.requests(users, WRITES)
 
 
 def is_lease(request):
     return request.resource == "leases"
+
+
+def of(words, requests):
+    """Those that are about one of these: a namespace, or a name, an identity in their target."""
+    return [r for r in requests if r.namespace in words or r.name in words or any(word in r.uri for word in words)]
 
 
 def creations(requests):

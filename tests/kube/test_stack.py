@@ -26,13 +26,10 @@ What real Harbor binaries were seen to trip over, and what keeps us from it:
 import base64
 import itertools
 import json
-import pathlib
-import subprocess
 
 import pytest
-from harness.process import base_env, binary
+from harness.rendered import SIZES, VERSIONS, by_bundle_id, dry_namespace, dry_run, rendered
 
-VERSIONS, SIZES = ("2.13", "2.14", "2.15"), ("S", "M", "L")
 OPTIONS = (
     (),
     ("trivy", "exporter", "managed", "issuer", "class"),
@@ -42,34 +39,10 @@ OPTIONS = (
 )
 
 
-def rendered(tmp_path, version, size, *options):
-    done = subprocess.run([binary(), "do", "stack", version, size, *options], env=base_env(tmp_path), capture_output=True,
-                          text=True, check=True)
-    return json.loads(done.stdout)
-
-
-def by_bundle_id(stack):
-    return {item["metadata"]["annotations"]["flotilla.dev/bundle-id"]: item for item in stack["items"]}
-
-
 @pytest.fixture(scope="module")
 def namespace(stack):
-    """Warned of by the standard that the fleet's namespaces enforce."""
-    crd = (pathlib.Path(__file__).parent / "cert_manager_crd.yaml").read_text(encoding="utf-8")
-    stack.kubectl("apply", "-f", "-", stdin=crd)
-    stack.kubectl("wait", "--for=condition=Established", "crd/certificates.cert-manager.io", "--timeout=20s")
-    name = "stack-dry-run"
-    stack.kubectl("apply", "-f", "-", stdin=json.dumps({
-        "apiVersion": "v1", "kind": "Namespace",
-        "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/warn": "restricted"}}}))
-    yield name
-    stack.kubectl("delete", "namespace", name, "--wait=false")
-    stack.kubectl("delete", "crd", "certificates.cert-manager.io", "--wait=false")
-
-
-def dry_run(stack, namespace, objects):
-    return stack.kubectl("apply", "--server-side", "--dry-run=server", "--validate=strict", "-n", namespace, "-f", "-",
-                         stdin=json.dumps(objects), check=False)
+    with dry_namespace(stack) as name:
+        yield name
 
 
 @pytest.mark.parametrize(("version", "size"), itertools.product(VERSIONS, SIZES))
