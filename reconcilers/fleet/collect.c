@@ -45,7 +45,8 @@ static void mark_present(struct ctx *ctx, struct cell *cell)
 {
     size_t index;
     json_t *object;
-    json_array_foreach(kube_cache_list(ctx, cell->cache, NULL, NULL, NULL), index, object) {
+    const json_t *all = kube_cache_list(ctx, cell->cache, NULL, NULL, NULL);
+    json_array_foreach(all, index, object) {
         const struct cell_key key = {json_str_or(object, "metadata.namespace", ""),
                                      json_str_or(object, "metadata.name", ""), resource_id(object)};
         if (key.id)

@@ -117,7 +117,8 @@ static int choose_pool(struct ctx *ctx, struct pass *pass, enum backend_type typ
     int64_t best_free = -1;
     size_t at;
     json_t *pool;
-    json_array_foreach(pass_list(ctx, pass, KIND_BACKEND_POOL, NULL, NULL, NULL), at, pool) {
+    const json_t *pools = pass_list(ctx, pass, KIND_BACKEND_POOL, NULL, NULL, NULL);
+    json_array_foreach(pools, at, pool) {
         if (!pool_fits(pool, type, pinned))
             continue;
         if (json_bool_or(pool, "spec.drain", false)) {

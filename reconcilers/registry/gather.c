@@ -26,8 +26,8 @@ static const json_t *find_elder(struct ctx *ctx, struct pass *pass)
 {
     size_t at;
     json_t *other;
-    json_array_foreach(pass_list(ctx, pass, KIND_REGISTRY, pass->key.namespace, NULL, NULL), at,
-                       other)
+    const json_t *all = pass_list(ctx, pass, KIND_REGISTRY, pass->key.namespace, NULL, NULL);
+    json_array_foreach(all, at, other)
         if (registry_is_older(other, pass->root))
             return other;
     return NULL;

@@ -42,7 +42,8 @@ static const json_t *elder_of(struct ctx *ctx, struct pass *pass, enum backend_t
 {
     size_t at;
     json_t *other;
-    json_array_foreach(pass_list(ctx, pass, KIND_BACKEND_POOL, NULL, NULL, NULL), at, other)
+    const json_t *pools = pass_list(ctx, pass, KIND_BACKEND_POOL, NULL, NULL, NULL);
+    json_array_foreach(pools, at, other)
         if (backend_type_of(json_str(other, "spec.type")) == type &&
             str_equal(pool_host(other), pool_host(pass->root)) &&
             pool_port(other) == pool_port(pass->root) && registry_is_older(other, pass->root))

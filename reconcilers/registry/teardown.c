@@ -33,8 +33,8 @@ static int end_kind(struct ctx *ctx, struct pass *pass, enum kube_kind kind)
     const struct registry_scope *scope = pass->scope;
     size_t at;
     json_t *object;
-    json_array_foreach(pass_list(ctx, pass, kind, scope->namespace, LABEL_REGISTRY, scope->name),
-                       at, object) {
+    const json_t *all = pass_list(ctx, pass, kind, scope->namespace, LABEL_REGISTRY, scope->name);
+    json_array_foreach(all, at, object) {
         const json_t *owner = json_at(object, "metadata.ownerReferences.0");
         if (str_equal(json_str(owner, "uid"), scope->uid) &&
             !json_at(object, "metadata.deletionTimestamp"))

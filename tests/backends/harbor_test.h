@@ -57,7 +57,8 @@ static inline int seen(struct ctx *ctx, const char *start)
     int count = 0;
     size_t at;
     json_t *line;
-    json_array_foreach(json_at(control(ctx, NULL), "seen"), at, line)
+    const json_t *all = json_at(control(ctx, NULL), "seen");
+    json_array_foreach(all, at, line)
         count += str_starts(json_string_value(line), start);
     return count;
 }

@@ -122,6 +122,25 @@ def banned(path, text):
                 yield f"{path}:{number}: {name} is banned: {BANNED[name]}"
 
 
+def first_argument(text):
+    """Of a call, from behind its bracket on."""
+    depth = 0
+    for at, char in enumerate(text):
+        depth += {"(": 1, ")": -1}.get(char, 0)
+        if depth < 0 or (char == "," and depth == 0):
+            return text[:at]
+    return text
+
+
+def walks_over_a_call(path, text):
+    """jansson's macros evaluate what they walk over again for each item: n lists of n objects. json_*() only looks."""
+    code = code_only(text)
+    for match in re.finditer(r"json_(?:array|object)_foreach(?:_safe)?\(", code):
+        for name in re.findall(r"\b([a-z]\w*)\(", first_argument(code[match.end():])):
+            if not name.startswith("json_"):
+                yield f"{path}:{code.count(chr(10), 0, match.start()) + 1}: {name}() is called again for each item"
+
+
 def lengths(path, text):
     lines = text.count("\n")
     limit = LINES_MAX.get(path[path.rfind(".") :])
@@ -149,4 +168,4 @@ def json_calls(text):
     return len(re.findall(r"\bjson_(?:object_set\w*|pack\w*|array_append\w*|put\w*)\s*\(", code_only(text)))
 
 
-C_RULES = (includes, banned, lengths, ascii_only)
+C_RULES = (includes, banned, walks_over_a_call, lengths, ascii_only)

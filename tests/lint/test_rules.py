@@ -18,6 +18,8 @@ PLANTED = [
     (rules.includes, "reconcilers/kube/x.c", "#include <curl/curl.h>\n", "belongs to"),
     (rules.banned, "api/x.c", "    strcpy(a, b);\n", "strcpy"),
     (rules.banned, "api/x.c", "    return atoi (a);\n", "atoi"),
+    (rules.walks_over_a_call, "api/x.c", "json_array_foreach(list(ctx, a), at, item)\n", "list() is called again"),
+    (rules.walks_over_a_call, "api/x.c", 'json_object_foreach(json_at(read(a),\n "b"), key, value)\n', "read() is called again"),
     (rules.lengths, "api/x.c", LONG_FUNCTION, "f has 92 lines"),
     (rules.lengths, "api/x.c", "int a;\n" * 601, "601 lines"),
     (rules.lengths, "api/x.h", "int a;\n" * 201, "201 lines"),
@@ -33,6 +35,8 @@ ALLOWED = [
     (rules.includes, "server/adapters/x.c", "#include <libpq-fe.h>\n"),
     (rules.includes, "tests/unit/x.c", '#include "reconcilers/registry/plan.h"\n'),
     (rules.banned, "api/x.c", '/* strcpy(a) */ say("system(1)"); table->system(1); my_atoi(2);\n'),
+    (rules.walks_over_a_call, "api/x.c", 'json_array_foreach(json_at(a, "b(c)"), at, item)\n    use(item);\n'),
+    (rules.walks_over_a_call, "api/x.c", "json_object_foreach((json_t *)(uintptr_t)a, key, value)\n    use(value);\n"),
     (rules.lengths, "api/x.c", "int f(void)\n{\n" + "    x();\n" * 78 + "}\n"),
     (rules.readme_length, "api/README.md", "line\n" * 25),
 ]
