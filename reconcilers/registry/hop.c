@@ -168,11 +168,11 @@ static int begin(struct ctx *ctx, struct pass *pass)
 static const char *what_runs(struct ctx *ctx, struct pass *pass)
 {
     const struct registry_scope *scope = pass->scope;
+    const json_t *deployments =
+        pass_list(ctx, pass, KIND_DEPLOYMENT, scope->namespace, LABEL_REGISTRY, scope->name);
     size_t at;
     json_t *object;
-    json_array_foreach(
-        pass_list(ctx, pass, KIND_DEPLOYMENT, scope->namespace, LABEL_REGISTRY, scope->name), at,
-        object)
+    json_array_foreach(deployments, at, object)
         if (hop_stops(kube_label(object, LABEL_COMPONENT)) &&
             (json_int_or(object, "spec.replicas", 1) != 0 ||
              json_int_or(object, "status.replicas", 0) != 0))
@@ -190,10 +190,11 @@ static const json_t *find_job(struct ctx *ctx, struct pass *pass, const char *ve
 {
     const struct registry_scope *scope = pass->scope;
     const char *tag = arena_printf(ctx->arena, ":v%s", version);
+    const json_t *jobs =
+        pass_list(ctx, pass, KIND_JOB, scope->namespace, LABEL_REGISTRY, scope->name);
     size_t at;
     json_t *job;
-    json_array_foreach(
-        pass_list(ctx, pass, KIND_JOB, scope->namespace, LABEL_REGISTRY, scope->name), at, job) {
+    json_array_foreach(jobs, at, job) {
         const char *image = json_str_or(job, "spec.template.spec.containers.0.image", "");
         const char *end = strstr(image, tag);
         if (str_equal(kube_label(job, LABEL_COMPONENT), "migration") && end && str_equal(end, tag))

@@ -194,9 +194,10 @@ static int limits_set(struct ctx *ctx)
     static const char start[] = "admin PUT /api/v2.0/quotas/";
     bool set[IDS] = {false};
     int count = 0;
+    const json_t *told = control(ctx, NULL);
     size_t at;
     json_t *line;
-    json_array_foreach(json_at(control(ctx, NULL), "seen"), at, line) {
+    json_array_foreach(json_at(told, "seen"), at, line) {
         const char *text = json_string_value(line);
         int64_t id;
         if (!str_starts(text, start) || !str_to_int(text + strlen(start), 1, IDS - 1, &id))
