@@ -47,23 +47,13 @@ static void adopt(const struct stack *stack, json_t *desired)
                        true));
 }
 
-static const json_t *controller_of(const json_t *object)
-{
-    size_t index;
-    json_t *owner;
-    json_array_foreach(json_at(object, "metadata.ownerReferences"), index, owner)
-        if (json_bool_or(owner, "controller", false))
-            return owner;
-    return NULL;
-}
-
 /*
  * Ours is what our root controls; without any controller, what carries the root's label (somebody
  * took the reference away: drift). A child of an earlier root of the same name has another uid.
  */
 static bool is_ours(const struct stack *stack, const json_t *live)
 {
-    const json_t *owner = controller_of(live);
+    const json_t *owner = kube_controller(live);
     if (owner)
         return str_equal(json_str(owner, "uid"), json_str(stack->pass->root, "metadata.uid"));
     return str_equal(kube_label(live, LABEL_ROOT), stack->root_label);

@@ -75,14 +75,10 @@ int controller_shard(struct ctx *ctx, const struct controller *controller, const
 /* The name of the root of this kind that controls the object, or NULL. */
 static const char *owner_name(enum kube_kind kind, const json_t *object)
 {
-    size_t index;
-    json_t *owner;
-    json_array_foreach(json_at(object, "metadata.ownerReferences"), index, owner)
-        if (json_bool_or(owner, "controller", false) &&
-            kube_kind_of(json_str_or(owner, "apiVersion", ""), json_str_or(owner, "kind", "")) ==
-                kind)
-            return json_str(owner, "name");
-    return NULL;
+    const json_t *owner = kube_controller(object);
+    bool of_kind =
+        kube_kind_of(json_str_or(owner, "apiVersion", ""), json_str_or(owner, "kind", "")) == kind;
+    return of_kind ? json_str(owner, "name") : NULL;
 }
 
 /* The same by the annotation "Kind/name". */

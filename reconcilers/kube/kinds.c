@@ -33,3 +33,13 @@ const char *kube_annotation(const json_t *object, const char *key)
 {
     return json_string_value(json_object_get(json_at(object, "metadata.annotations"), key));
 }
+
+const json_t *kube_controller(const json_t *object)
+{
+    size_t at;
+    json_t *owner;
+    json_array_foreach(json_at(object, "metadata.ownerReferences"), at, owner)
+        if (json_bool_or(owner, "controller", false))
+            return owner;
+    return NULL;
+}

@@ -37,12 +37,7 @@ static bool is_of_before(const struct registry_scope *scope, const json_t *pod,
 
 static const char *controller_uid(const json_t *object)
 {
-    size_t at;
-    json_t *owner;
-    json_array_foreach(json_at(object, "metadata.ownerReferences"), at, owner)
-        if (json_bool_or(owner, "controller", false))
-            return json_str_or(owner, "uid", "");
-    return "";
+    return json_str_or(kube_controller(object), "uid", "");
 }
 
 static const char *owning_component(const struct registry_scope *scope, const json_t *object)
