@@ -46,6 +46,20 @@ def ask_again(registry, number):
         "metadata": {"annotations": {"registry.flotilla.dev/retry-hop": str(number)}}, "spec": {"version": "2.15"}}, registry.namespace)
 
 
+def outlast(start, check, seconds):
+    """One operator until check holds; like a supervisor it starts another one where the watchdog ended it."""
+    process = start()
+
+    def holds():
+        nonlocal process
+        if process.process.poll() == OUTSTAYED:
+            process = start()
+        return check()
+
+    eventually(holds, seconds, 0.2, "the end")
+    assert process.stop() in (0, OUTSTAYED)
+
+
 def is_back(registry, number):
     now = state(registry.cell, registry)
     return (now["step"], now["retry"]) == ("RolledBack", str(number)) and registry.condition("Stalled") == ("True", "RolledBack")
@@ -59,9 +73,7 @@ def test_the_end_is_the_same(registry, operate, call, side):
     while (status := operate(f"{number}=kill").wait(120)) == OUTSTAYED:
         pass
     assert status == -9
-    last = operate()
-    eventually(lambda: is_back(registry, number), 120, 0.2, "rolled back")
-    assert last.stop() == 0
+    outlast(operate, lambda: is_back(registry, number), 240)
     assert read_row(cell, cell.conninfo(registry.id)) and schema(cell, registry) == [(SCHEMAS["2.14.4"], False)]
     assert databases(cell, registry) == [f"t_{registry.id}"]
     told = registry.get()["status"]["dump"]
