@@ -119,11 +119,12 @@ static int account(struct look *look)
 
 /* The administrator is asked for what holds for projects to come, be it only to see that he is
  * still let in. */
-static bool asks_administrator(const struct look *look)
+static bool asks_administrator(const struct look *look, int64_t limit_bytes)
 {
     const struct manage_memory *memory = &look->memory.manage;
     int64_t every_ms = look->home->manage_interval_ms * DEFAULTS_LOOKS;
     return !memory->proved || memory->refusals > 0 || !memory->defaults_at_ms ||
+           memory->defaults_of_bytes != limit_bytes ||
            clock_boottime_ms() - memory->defaults_at_ms >= every_ms;
 }
 
@@ -131,11 +132,14 @@ static bool asks_administrator(const struct look *look)
 static int bring_limits(struct look *look, int64_t limit_bytes, struct harbor_quota *ret)
 {
     if (look->password) {
-        bool defaults = asks_administrator(look);
-        int rc = harbor_quota_set(look->ctx, look->harbor, limit_bytes, defaults,
-                                  &look->memory.manage.cursor, ret);
-        if (rc == 0 && defaults)
-            look->memory.manage.defaults_at_ms = clock_boottime_ms();
+        struct manage_memory *memory = &look->memory.manage;
+        bool defaults = asks_administrator(look, limit_bytes);
+        int rc =
+            harbor_quota_set(look->ctx, look->harbor, limit_bytes, defaults, &memory->cursor, ret);
+        if (rc == 0 && defaults) {
+            memory->defaults_at_ms = clock_boottime_ms();
+            memory->defaults_of_bytes = limit_bytes;
+        }
         if (rc != -ERR_DENIED || harbor_told(look->harbor, HARBOR_ADMIN) != HARBOR_REFUSED)
             return rc;
         err_clear(look->ctx);

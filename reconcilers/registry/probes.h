@@ -28,10 +28,11 @@ struct manage_memory {
     bool lacks_right;       /* the robot was not let do what it should: look at its rights */
     int64_t cursor;         /* the quota whose limit was set last */
     int64_t defaults_at_ms; /* what holds for projects to come was looked at */
-    uint64_t admin;         /* hash of the administrator's password, as it was kept */
-    int refusals;           /* of his login with it, in a row */
-    int64_t refused_at_ms;  /* the last of them */
-    bool proved;            /* Harbor took it, and it was we who saw that */
+    int64_t defaults_of_bytes; /* with this limit of the registry */
+    uint64_t admin;            /* hash of the administrator's password, as it was kept */
+    int refusals;              /* of his login with it, in a row */
+    int64_t refused_at_ms;     /* the last of them */
+    bool proved;               /* Harbor took it, and it was we who saw that */
 };
 
 struct probe_memory {

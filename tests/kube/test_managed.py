@@ -104,6 +104,13 @@ def test_looks_that_find_the_same_write_nothing(registry, harbor):
     assert changes(harbor) == before
 
 
+def test_another_limit_holds_for_projects_to_come_at_once(registry, harbor):
+    registry.spec(storageBytes=2 * GIB)
+    registry.wait("True", "Held", "StorageQuota")
+    looked(harbor, 3)  # it is looked at by itself in each twelfth only
+    assert 0 < harbor.control()["config"]["storage_per_project"] <= 2 * GIB
+
+
 @pytest.mark.parametrize("damage", [{"secret": "Other1secret"}, {"disable": True}, {"rights": [["project", "list"]]}, None])
 def test_a_refused_account_is_mended(cell, registry, harbor, damage):
     harbor.control(robot={str(robot(harbor)["id"]): damage})

@@ -158,10 +158,10 @@ def test_certificate_where_cert_manager_is(cell):
     cell.stack.kubectl("apply", "-f", "-", stdin=crd)
     try:
         eventually(lambda: registry.child("certificate", "tls"), 60)
-        assert registry.child("ingress", "registry")["spec"]["tls"][0]["secretName"] == "acme-tls"
+        eventually(lambda: registry.child("ingress", "registry")["spec"]["tls"][0]["secretName"] == "acme-tls", 30)
         assert registry.child("certificate", "tls")["spec"]["dnsNames"] == ["acme.example.com"]
         registry.spec(exposure={"tls": {"issuerRef": None, "secretName": "given"}})
         eventually(lambda: not registry.child("certificate", "tls"), 30)
-        assert registry.child("ingress", "registry")["spec"]["tls"][0]["secretName"] == "given"
+        eventually(lambda: registry.child("ingress", "registry")["spec"]["tls"][0]["secretName"] == "given", 30)
     finally:
         cell.stack.kubectl("delete", "crd", "certificates.cert-manager.io", "--wait=false")
