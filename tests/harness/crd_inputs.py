@@ -5,11 +5,11 @@ import copy
 import yaml
 
 from . import REPO
+from .cluster import resource_of
 
 TABLE = yaml.safe_load((REPO / "tests/kube/crd_inputs.yaml").read_text(encoding="utf-8"))
 BAD = [case for case in TABLE["cases"] if not case["valid"]]
-RESOURCES = {"registry": "registries", "claim": "backendclaims", "identity": "registryidentities",
-             **{base: "backendpools" for base in ("pool", "redis", "store", "given")}}
+RESOURCES = {base: resource_of(item["kind"]) for base, item in TABLE["bases"].items()}
 
 
 def built(base, changes=None):
