@@ -3,22 +3,15 @@
 import json
 
 import pytest
-from harness import world
-from harness.cell import PINNED, POOLS, Cell, pool_of
-from harness.cluster import Cluster
-from harness.crash_leftovers import sweep
+from harness.cell import PINNED, SHORT_LEASES, emptied, operators
 from harness.wait import eventually
 
-LEASES = {"FLOTILLA_LEASE_DURATION_MS": 3000, "FLOTILLA_LEASE_RENEW_MS": 500, "FLOTILLA_LEASE_DEADLINE_MS": 2000}
 POOL = "own-redis"
 
 
 @pytest.fixture(scope="module")
 def cell(stack, tmp_path_factory):
-    sweep(world.World(stack, tmp_path_factory.mktemp("world")), Cluster(stack))
-    made = Cell(stack)
-    for kind, name in POOLS.items():
-        pool_of(made, kind, name)
+    made = emptied(stack, tmp_path_factory.mktemp("world"))
     made.apply({"apiVersion": "registry.flotilla.dev/v1alpha1", "kind": "BackendPool", "metadata": {"name": POOL},
                 "spec": {"type": "Redis", "mode": "dedicated", "slots": 10}})  # fmt: skip
     return made
@@ -27,12 +20,8 @@ def cell(stack, tmp_path_factory):
 @pytest.fixture
 def operate(stack, flotillad, tmp_path):
     """operate(points): one operator, of the portal alone; the volume is planted."""
-    env = {**stack.cell_env(tmp_path), **LEASES}
-
-    def start(points=None):
-        return flotillad(["operate"], {**env, **({"FLOTILLA_FAILPOINTS": points} if points else {})})
-
-    return start
+    env = {**stack.cell_env(tmp_path), **SHORT_LEASES}
+    return operators(flotillad, env)
 
 
 def plant_volume(registry, identity):

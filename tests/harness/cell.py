@@ -16,6 +16,7 @@ POOL = "registry-tests"
 POOLS = {"PostgreSQL": POOL, "Redis": world.POOLS["Redis"], "S3": "registry-tests-s3"}
 PINNED = {kind.lower(): {"pool": name} for kind, name in POOLS.items()}
 VERIFY_MS = 1000
+SHORT_LEASES = {"FLOTILLA_LEASE_DURATION_MS": 3000, "FLOTILLA_LEASE_RENEW_MS": 500, "FLOTILLA_LEASE_DEADLINE_MS": 2000}
 _numbers = itertools.count(1)  # of namespaces: one that is going cannot be used again
 
 
@@ -168,14 +169,28 @@ def pool_of(cell, kind, name, slots=50, **spec):
         cell.apply(item)
 
 
-@contextlib.contextmanager
-def running(stack, env, directory):
-    """One operator, with a pool of each type, whose end is part of what is tested. What earlier tests left goes first:
-    forty registries of theirs, verified each second, would take a processor, and be asked for at one's own Harbor."""
+def emptied(stack, directory):
+    """A cell with a pool of each type, of which no earlier test has left anything; nobody operates it."""
     sweep(world.World(stack, directory), Cluster(stack))
     made = Cell(stack)
     for kind, name in POOLS.items():
         pool_of(made, kind, name)
+    return made
+
+
+def operators(flotillad, env):
+    """start(points): one operator, with these points of failure armed."""
+    def start(points=None):
+        return flotillad(["operate"], {**env, **({"FLOTILLA_FAILPOINTS": points} if points else {})})
+
+    return start
+
+
+@contextlib.contextmanager
+def running(stack, env, directory):
+    """One operator, with a pool of each type, whose end is part of what is tested. What earlier tests left goes first:
+    forty registries of theirs, verified each second, would take a processor, and be asked for at one's own Harbor."""
+    made = emptied(stack, directory)
 
     def start():
         process = Flotillad(["operate"], env, directory)

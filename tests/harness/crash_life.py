@@ -257,7 +257,7 @@ class Scenario:
         self.lives = {"hand": self.hand, "http": self.http}
         self.broken, self.took = [], {}
         self.judged = (None, False)  # what was looked at, and whether it is as expected
-        self.killed = False  # a process dies in it, be it while the API server answers
+        self.kills = 0  # how many processes die in it, be it while the API server answers
 
     def run(self):
         """{stage: snapshots}"""

@@ -2,37 +2,26 @@
 each try ends as the migration leaves the old schema: it is dumped, taken back from the dump, and every call is made."""
 
 import pytest
-from harness import world
-from harness.cell import POOLS, Cell, pool_of, read_row
-from harness.cluster import Cluster
-from harness.crash_leftovers import sweep
+from harness.cell import SHORT_LEASES, emptied, operators, read_row
+from harness.crash_keeper import OUTSTAYED
 from harness.hops import SCHEMAS, databases, dumps, schema, set_schema, state
 from harness.process import Flotillad
 from harness.wait import eventually
 
-LEASES = {"FLOTILLA_LEASE_DURATION_MS": 3000, "FLOTILLA_LEASE_RENEW_MS": 500, "FLOTILLA_LEASE_DEADLINE_MS": 2000}
-OUTSTAYED = 70  # its watchdog ended it, as on a machine with too much to do
 CALLS = ("kube.hop.step", "pg.schema.read", "pg.dump", "s3.dump.write", "pg.database.aside", "s3.dump.read", "pg.restore")
 
 
 @pytest.fixture
 def operate(stack, flotillad, tmp_path):
-    env = {**stack.cell_env(tmp_path), "FLOTILLA_PORTAL_ONLY": "off", **LEASES}
-
-    def start(points=None):
-        return flotillad(["operate"], {**env, **({"FLOTILLA_FAILPOINTS": points} if points else {})})
-
-    return start
+    env = {**stack.cell_env(tmp_path), "FLOTILLA_PORTAL_ONLY": "off", **SHORT_LEASES}
+    return operators(flotillad, env)
 
 
 @pytest.fixture(scope="module")
 def registry(stack, tmp_path_factory):
-    sweep(world.World(stack, tmp_path_factory.mktemp("world")), Cluster(stack))
-    cell = Cell(stack)
-    for kind, name in POOLS.items():
-        pool_of(cell, kind, name)
+    cell = emptied(stack, tmp_path_factory.mktemp("world"))
     made = cell.registry(cell.namespace("hop"), version="2.14")
-    env = {**stack.cell_env(tmp_path_factory.mktemp("cell")), "FLOTILLA_PORTAL_ONLY": "off", **LEASES}
+    env = {**stack.cell_env(tmp_path_factory.mktemp("cell")), "FLOTILLA_PORTAL_ONLY": "off", **SHORT_LEASES}
     process = Flotillad(["operate"], env, tmp_path_factory.mktemp("operate"))
     eventually(lambda: made.get() and made.get().get("status") and made.condition() == ("True", "ReadyUnprobed"), 120, 0.2, "ready")
     set_schema(cell, made, SCHEMAS["2.14.4"])

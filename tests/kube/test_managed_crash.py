@@ -1,16 +1,12 @@
 """Whoever dies before or after a change inside a Harbor: the next operator brings the same end, with the same secret."""
 
 import pytest
-from harness import world
-from harness.cell import POOLS, Cell, pool_of
-from harness.cluster import Cluster
-from harness.crash_leftovers import sweep
+from harness.cell import SHORT_LEASES, emptied, operators
+from harness.crash_keeper import OUTSTAYED
 from harness.harbor import ADMIN_PASSWORD, Harbor, probing
 from harness.wait import eventually
 
 GIB = 1 << 30
-LEASES = {"FLOTILLA_LEASE_DURATION_MS": 3000, "FLOTILLA_LEASE_RENEW_MS": 500, "FLOTILLA_LEASE_DEADLINE_MS": 2000}
-OUTSTAYED = 70  # its watchdog ended it, as on a machine with too much to do: whoever supervises it starts it again
 RIGHTS = 6
 # What is broken, so that the call is made. Garbage collection is always due; harbor.gc.schedule and stop: tests/backends/test_harbor_crash.c.
 DAMAGES = {
@@ -32,10 +28,7 @@ def harbor():
 
 @pytest.fixture(scope="module")
 def registry(stack, tmp_path_factory):
-    sweep(world.World(stack, tmp_path_factory.mktemp("world")), Cluster(stack))
-    cell = Cell(stack)
-    for kind, name in POOLS.items():
-        pool_of(cell, kind, name)
+    cell = emptied(stack, tmp_path_factory.mktemp("world"))
     namespace = cell.namespace("crash")
     cell.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "first", "namespace": namespace},
                 "stringData": {"password": ADMIN_PASSWORD}})  # fmt: skip
@@ -45,12 +38,8 @@ def registry(stack, tmp_path_factory):
 @pytest.fixture
 def operate(stack, flotillad, harbor, tmp_path):
     """operate(points): one operator that collects whenever it looks."""
-    env = probing(stack, tmp_path, harbor, FLOTILLA_COLLECT_INTERVAL_MS=1, **LEASES)
-
-    def start(points=None):
-        return flotillad(["operate"], {**env, **({"FLOTILLA_FAILPOINTS": points} if points else {})})
-
-    return start
+    env = probing(stack, tmp_path, harbor, FLOTILLA_COLLECT_INTERVAL_MS=1, **SHORT_LEASES)
+    return operators(flotillad, env)
 
 
 def is_whole(registry, harbor):
