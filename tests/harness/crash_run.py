@@ -55,6 +55,9 @@ class Worker(threading.Thread):
             self.error = error
             raise
         finally:
+            log = stack.env.get("KUBE_AUDIT_LOG")
+            if log and (self.failures or self.error):  # it would go with the servers
+                shutil.copy(log, self.directory)
             stack.down()
 
     def report(self, case, stage, error):
