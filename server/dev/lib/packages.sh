@@ -16,6 +16,8 @@ test_packages=(
     python3-pytest python3-yaml python3-psycopg2 python3-jsonschema
 )
 node_test_packages=(skopeo)
+# tests/proofs/fresh-fuzz
+fuzz_packages=(clang-14 libclang-rt-14-dev)
 
 packages_missing() {
     local name
