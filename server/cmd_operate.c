@@ -34,7 +34,7 @@ static int operate(struct ctx *ctx, const struct config *config, const struct ce
     const struct registry_options registry_options = {
         .operator_namespace = config->operator_namespace,
         .verify_interval_ms = config->verify_interval_ms,
-        .portal_only = config->portal_only,
+        .leave_out = config->leave_out,
         .serving_probe = config->serving_probe,
         .probe_interval_ms = config->serving_interval_ms,
         .manage_interval_ms = config->harbor_interval_ms,

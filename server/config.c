@@ -94,10 +94,8 @@ int config_load(int argc, char **argv, struct config *ret)
         index++;
     }
     const char *unsafe = getenv("FLOTILLA_UNSAFE");
-    if ((!ret->lease_gate || ret->portal_only) && !str_equal(unsafe, "1")) {
-        fputs(
-            "--lease-gate=off, --portal-only=on: allowed only with FLOTILLA_UNSAFE=1, for tests\n",
-            stderr);
+    if ((!ret->lease_gate || *ret->leave_out) && !str_equal(unsafe, "1")) {
+        fputs("--lease-gate=off, --leave-out: allowed only with FLOTILLA_UNSAFE=1\n", stderr);
         return -1;
     }
     if (ret->lease_renew_ms >= ret->lease_deadline_ms ||

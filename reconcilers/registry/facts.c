@@ -3,6 +3,8 @@
  * ground; the rest is laid over it. Whether a value is secret makes no difference here: a template
  * of a Secret names it, and no other does (tests/golden checks that).
  */
+#include "reconcilers/registry/facts.h"
+
 #include "reconcilers/registry/rotation.h"
 
 #include "server/base/cleanup.h"
@@ -16,8 +18,13 @@
 static const char *const components[] = {"portal", "core",     "jobservice", "registry",
                                          "trivy",  "exporter", "redis"};
 
+/* What --leave-out may name. */
+static const char *const parts[] = {"namespace", "core",        "portal", "jobservice",
+                                    "registry",  "registryctl", "trivy",  "exporter"};
+
 struct facts {
     struct ctx *ctx;
+    const struct registry_operator *home;
     const struct registry_scope *scope;
     json_t *tree;
 };
@@ -96,20 +103,55 @@ static void put_backends(const struct facts *facts)
 
 /* ---- the registry itself ---- */
 
+bool registry_has_part(const struct registry_operator *home, const char *part)
+{
+    return !str_has_word(home->left_out, part);
+}
+
+int registry_check_parts(struct ctx *ctx, const char *words)
+{
+    while (*words) {
+        char *word = arena_strndup(ctx->arena, words, strcspn(words, " "));
+        bool known = false;
+        for (size_t at = 0; at < ARRAY_SIZE(parts); at++)
+            known |= str_equal(parts[at], word);
+        if (!known)
+            return err_set(ctx, ERR_CONFIG, NULL, "--leave-out: '%s' is no part of a stack", word);
+        words += strlen(word);
+        words += *words == ' ';
+    }
+    return 0;
+}
+
+/* `<part>.on`: the registry wants it, and the operator does not leave it out. */
+static void put_parts(const struct facts *facts)
+{
+    const struct registry_scope *scope = facts->scope;
+    for (size_t at = 0; at < ARRAY_SIZE(parts); at++)
+        put_truth(facts, parts[at], "on", registry_has_part(facts->home, parts[at]));
+    if (!scope->managed)
+        put_truth(facts, "namespace", "on", false);
+    if (!scope->spec.trivy)
+        put_truth(facts, "trivy", "on", false);
+    if (!scope->spec.exporter)
+        put_truth(facts, "exporter", "on", false);
+}
+
+static bool is_on(const struct facts *facts, const char *part)
+{
+    return json_bool_or(facts->tree, arena_printf(facts->ctx->arena, "%s.on", part), false);
+}
+
 static void put_components(const struct facts *facts)
 {
-    const struct registry_spec *spec = &facts->scope->spec;
     bool closed = registry_closed(facts->scope), stopped = facts->scope->hop.stopped;
     for (size_t at = 0; at < ARRAY_SIZE(components); at++) {
         const char *replicas = arena_printf(facts->ctx->arena, "%s.replicas", components[at]);
-        put_truth(facts, components[at], "many", json_int_or(facts->tree, replicas, 0) > 1);
+        put_truth(facts, components[at], "many",
+                  is_on(facts, components[at]) && json_int_or(facts->tree, replicas, 0) > 1);
         if (closed || (stopped && hop_stops(components[at])))
             put_number(facts, components[at], "replicas", 0);
     }
-    put_truth(facts, "trivy", "on", spec->trivy);
-    put_truth(facts, "trivy", "manyOn",
-              spec->trivy && json_bool_or(facts->tree, "trivy.many", false));
-    put_truth(facts, "exporter", "on", spec->exporter);
 }
 
 static void put_images(const struct facts *facts, const json_t *versions)
@@ -156,8 +198,9 @@ static void put_exposure(const struct facts *facts)
     const struct registry_spec *spec = &facts->scope->spec;
     const char *issued = arena_printf(facts->ctx->arena, "%s-tls", facts->scope->name);
     put_text(facts, "exposure", "ingressClass", spec->ingress_class);
-    put_truth(facts, "exposure", "issued", spec->issuer && facts->scope->certificates);
-    put_truth(facts, "exposure", "acme", spec->issuer && facts->scope->managed);
+    bool reached = is_on(facts, "core");
+    put_truth(facts, "exposure", "issued", reached && spec->issuer && facts->scope->certificates);
+    put_truth(facts, "exposure", "acme", reached && spec->issuer && is_on(facts, "namespace"));
     put_text(facts, "exposure", "issuer", spec->issuer);
     put_text(facts, "exposure", "issuerKind", spec->issuer_kind);
     put_text(facts, "exposure", "secret", spec->issuer ? issued : spec->tls_secret);
@@ -166,12 +209,13 @@ static void put_exposure(const struct facts *facts)
 json_t *registry_facts(struct ctx *ctx, const struct registry_operator *home,
                        const struct registry_scope *scope)
 {
-    const struct facts facts = {ctx, scope, arena_json(ctx->arena, json_deep_copy(scope->size))};
+    const struct facts facts = {ctx, home, scope,
+                                arena_json(ctx->arena, json_deep_copy(scope->size))};
     put_text(&facts, "registry", "name", scope->name);
     put_text(&facts, "registry", "host", scope->spec.host);
     put_text(&facts, "registry", "identity", scope->spec.identity);
-    put_truth(&facts, "registry", "open", !registry_closed(scope));
-    put_truth(&facts, "registry", "managed", scope->managed);
+    put_parts(&facts);
+    put_truth(&facts, "migration", "on", !registry_closed(scope) && is_on(&facts, "core"));
     put_components(&facts);
     put_images(&facts, home->versions);
     put_kept(&facts);

@@ -3,9 +3,10 @@
  * that is read live (identity, claims, kept Secret) is read by the phase that acts on it, close to
  * the write that depends on it.
  */
-#include "reconcilers/registry/scope.h"
+#include "reconcilers/registry/facts.h"
 
 #include "reconcilers/engine/conditions.h"
+#include "server/base/cleanup.h"
 #include "server/base/clock.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
@@ -47,7 +48,17 @@ bool registry_pod_runs(const json_t *pod, int64_t now_ms)
            !registry_time_passed(end, now_ms - POD_LOST_MS);
 }
 
-/* Every push, pull and login goes through core: without it the other pods serve nobody. */
+/* Every push, pull and login goes through core: without it the other pods serve nobody. Where no
+ * stack has a core, whoever is left serves what is left. */
+static const char *serving_part(const struct registry_operator *home)
+{
+    static const char *const parts[] = {"core", "registry", "portal"};
+    for (size_t at = 0; at < ARRAY_SIZE(parts); at++)
+        if (registry_has_part(home, parts[at]))
+            return parts[at];
+    return "";
+}
+
 static bool pod_serves(const json_t *pod, const char *component)
 {
     const json_t *ready = json_find(pod, "status.conditions", "type", "Ready");
@@ -55,9 +66,8 @@ static bool pod_serves(const json_t *pod, const char *component)
            str_equal(kube_label(pod, LABEL_COMPONENT), component);
 }
 
-static void count_pods(struct registry_scope *scope, bool portal_only)
+static void count_pods(struct registry_scope *scope, const char *component)
 {
-    const char *component = portal_only ? "portal" : "core";
     int64_t now_ms = clock_wall_ms();
     size_t at;
     json_t *pod;
@@ -71,13 +81,15 @@ static void count_pods(struct registry_scope *scope, bool portal_only)
 int registry_gather(struct ctx *ctx, struct pass *pass)
 {
     struct registry_scope *scope = pass->scope;
+    const struct registry_operator *home = pass->home;
     const json_t *root = pass->root;
     scope->spec = registry_spec_bind(root);
     scope->namespace = pass->key.namespace;
     scope->name = pass->key.name;
     scope->uid = json_str_or(root, "metadata.uid", "");
     scope->generation = json_int_or(root, "metadata.generation", 0);
-    scope->probing = ((const struct registry_operator *)pass->home)->serving_probe;
+    scope->probing = home->serving_probe;
+    scope->left_out = home->left_out;
     scope->fleet = str_equal(kube_label(root, LABEL_FLEET), "true");
     scope->deleting = json_at(root, "metadata.deletionTimestamp") != NULL;
     scope->elder = find_elder(ctx, pass);
@@ -85,7 +97,7 @@ int registry_gather(struct ctx *ctx, struct pass *pass)
         pass_list(ctx, pass, KIND_POD, pass->key.namespace, LABEL_REGISTRY, pass->key.name);
     scope->managed = pass_get(ctx, pass, KIND_NAMESPACE, NULL, pass->key.namespace) != NULL;
     scope->certificates = pass_serves(pass, KIND_CERTIFICATE);
-    count_pods(scope, ((const struct registry_operator *)pass->home)->portal_only);
+    count_pods(scope, serving_part(home));
     if (scope->pods_left > 0 && (scope->deleting || registry_closed(scope)))
         pass_requeue(pass, POD_LOST_MS / 10); /* that one is lost wakes nobody */
     return 0;

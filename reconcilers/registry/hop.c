@@ -7,7 +7,7 @@
  * ever. Only while a dump is being restored the pass ends there, for what follows would find half a
  * database.
  */
-#include "reconcilers/registry/scope.h"
+#include "reconcilers/registry/facts.h"
 
 #include "server/adapters/crypto.h"
 #include "server/base/cleanup.h"
@@ -156,7 +156,7 @@ static int begin(struct ctx *ctx, struct pass *pass)
         return hop->state.step == HOP_SETTLED ? 0 : settle(ctx, pass, hop->wanted);
     if (!data)
         TRY(look_for_data(ctx, pass, &data));
-    if (home->portal_only || !data)
+    if (!registry_has_part(home, "core") || !data)
         return settle(ctx, pass, hop->wanted);
     if (registry_closed(scope) || was_rolled_back(ctx, pass))
         return 0;

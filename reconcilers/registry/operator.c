@@ -1,5 +1,5 @@
 /* What the three reconcilers share: made once at start, read by all workers. */
-#include "reconcilers/registry/scope.h"
+#include "reconcilers/registry/facts.h"
 
 #include "reconcilers/backends/gate.h"
 #include "server/base/embed.h"
@@ -47,8 +47,18 @@ static int load_bundles(struct ctx *ctx, struct registry_operator *home)
     return 0;
 }
 
+/* Nobody should take such stacks for whole ones. */
+static int check_left_out(struct ctx *ctx, const struct registry_operator *home)
+{
+    TRY(registry_check_parts(ctx, home->left_out));
+    if (*home->left_out)
+        log_warn(ctx, "no stack is whole here, --leave-out: %s", home->left_out);
+    return 0;
+}
+
 static int fill(struct ctx *ctx, struct kube *kube, struct registry_operator *home)
 {
+    TRY(check_left_out(ctx, home));
     TRY(load(ctx, FOLDER "/sizes.yaml", &home->sizes));
     TRY(load(ctx, FOLDER "/versions.yaml", &home->versions));
     TRY(load_bundles(ctx, home));
@@ -63,7 +73,7 @@ int registry_operator_new(struct ctx *ctx, struct kube *kube,
         abort();
     home->namespace = strdup(options->operator_namespace);
     home->verify_interval_ms = options->verify_interval_ms;
-    home->portal_only = options->portal_only;
+    home->left_out = strdup(options->leave_out ? options->leave_out : "");
     home->serving_probe = options->serving_probe;
     home->probe_interval_ms = options->probe_interval_ms;
     home->manage_interval_ms = options->manage_interval_ms;
@@ -94,6 +104,7 @@ void registry_operator_free(struct registry_operator *home)
     backend_gates_free(home->gates);
     verify_free(home->verified);
     probes_free(home->probes);
+    free(home->left_out);
     free(home->postgres_tools);
     free(home->harbor_address);
     free(home->namespace);

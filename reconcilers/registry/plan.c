@@ -3,9 +3,8 @@
  * bytes, so that a decision can be replayed (tests/golden/reconcilers/registry). What facts cannot
  * say belongs into manifests/, sizes.yaml or versions.yaml, not here.
  */
-#include "reconcilers/registry/scope.h"
+#include "reconcilers/registry/facts.h"
 
-#include "server/base/cleanup.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
 
@@ -36,19 +35,6 @@ static int check_issuer(struct ctx *ctx, struct pass *pass)
                    "Certificate; install cert-manager, or give exposure.tls.secretName");
 }
 
-/* As if `when:` of all other rows were false. */
-static void keep_portal(struct bundle_plan *plan)
-{
-    static const char *const rows[] = {"backends", "portal-config", "portal-service", "portal"};
-    for (int at = 0; at < plan->count; at++) {
-        bool kept = false;
-        for (size_t row = 0; row < ARRAY_SIZE(rows); row++)
-            kept |= str_equal(plan->objects[at].id, rows[row]);
-        if (!kept)
-            plan->objects[at].desired = NULL;
-    }
-}
-
 int registry_plan(struct ctx *ctx, struct pass *pass)
 {
     struct registry_scope *scope = pass->scope;
@@ -60,8 +46,5 @@ int registry_plan(struct ctx *ctx, struct pass *pass)
     if (!bundle)
         return err_set(ctx, ERR_INVALID, NULL, "version '%s' is not known", hop_version(scope));
     TRY(check_issuer(ctx, pass));
-    TRY(bundle_render(ctx, bundle, registry_facts(ctx, home, scope), &scope->plan));
-    if (home->portal_only)
-        keep_portal(&scope->plan);
-    return 0;
+    return bundle_render(ctx, bundle, registry_facts(ctx, home, scope), &scope->plan);
 }

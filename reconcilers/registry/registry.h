@@ -13,7 +13,7 @@ struct registry_operator;
 struct registry_options {
     const char *operator_namespace; /* Leases and kept credentials; copied */
     int64_t verify_interval_ms;     /* time between two looks at a registry's externals */
-    bool portal_only;               /* of a stack: for tests of everything around it */
+    const char *leave_out;          /* "core registryctl": parts that no stack has; copied */
     bool serving_probe;             /* ask each registry's Harbor whether it serves */
     int64_t probe_interval_ms;
     int64_t manage_interval_ms;  /* time between two looks into a Harbor; with serving_probe */

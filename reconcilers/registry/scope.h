@@ -51,7 +51,7 @@ struct registry_operator {
     int bundle_count;
     struct backend_gates *gates;
     struct verify_table *verified;
-    bool portal_only;
+    char *left_out; /* "core registryctl": parts that no stack has; "" = stacks are whole */
     bool serving_probe;
     int64_t probe_interval_ms, manage_interval_ms, collect_interval_ms;
     char *postgres_tools; /* folder of pg_dump and pg_restore, "" = PATH */
@@ -64,12 +64,13 @@ struct registry_scope {
     struct registry_spec spec;
     const char *namespace, *name, *uid;
     int64_t generation;
-    bool fleet;          /* PostgreSQL owns the spec: by label, or once by label */
-    bool deleting;       /* deletionTimestamp is set */
-    bool managed;        /* the namespace is all ours: quota and default-deny are, too */
-    bool certificates;   /* cert-manager's Certificate is served */
-    const json_t *elder; /* an older Registry of this namespace, or NULL */
-    const json_t *pods;  /* of the stack, array */
+    const char *left_out; /* the operator's: "" = the stack is whole */
+    bool fleet;           /* PostgreSQL owns the spec: by label, or once by label */
+    bool deleting;        /* deletionTimestamp is set */
+    bool managed;         /* the namespace is all ours: quota and default-deny are, too */
+    bool certificates;    /* cert-manager's Certificate is served */
+    const json_t *elder;  /* an older Registry of this namespace, or NULL */
+    const json_t *pods;   /* of the stack, array */
     /* identity */
     const json_t *identity; /* RegistryIdentity that we hold, as read last */
     /* secrets */
@@ -122,9 +123,6 @@ int registry_status(struct ctx *ctx, struct pass *pass);
 /* Pure halves of phases, for tests. */
 bool registry_pod_runs(const json_t *pod, int64_t now_ms);
 bool registry_waited_for_pods(const struct pass *pass, int64_t now_ms); /* gather.c */
-/* facts.c */
-json_t *registry_facts(struct ctx *ctx, const struct registry_operator *home,
-                       const struct registry_scope *scope);
 void registry_conditions(struct ctx *ctx, const struct pass *pass,
                          const struct registry_scope *scope, json_t *status);
 

@@ -222,6 +222,21 @@ static const char *hop_message(const struct input *in)
     return json_str_or(condition_get(in->status, "Migration"), "message", "");
 }
 
+/* Converged, and serving where that is asked: how much may be believed of it? */
+static void set_ready_true(const struct input *in)
+{
+    const char *left_out = in->scope->left_out;
+    if (left_out && *left_out)
+        set(in, "Ready", "True", "ReadyInPart",
+            arena_printf(in->ctx->arena,
+                         "as the spec wants, but for what the operator leaves out: %s", left_out));
+    else if (!in->scope->probing)
+        set(in, "Ready", "True", "ReadyUnprobed", "backends and stack are as the spec wants");
+    else
+        set(in, "Ready", "True", "ReadyServing",
+            "backends and stack are as the spec wants, and its Harbor serves");
+}
+
 static void set_ready(const struct input *in)
 {
     const struct registry_scope *scope = in->scope;
@@ -243,13 +258,10 @@ static void set_ready(const struct input *in)
         set(in, "Ready", "False", "Progressing", scope->stack.message);
     else if (rotating(in))
         set(in, "Ready", "False", "Rotating", rotating(in));
-    else if (!scope->probing)
-        set(in, "Ready", "True", "ReadyUnprobed", "backends and stack are as the spec wants");
-    else if (!condition_is(in->status, "Serving", "True"))
+    else if (scope->probing && !condition_is(in->status, "Serving", "True"))
         set(in, "Ready", "False", "NotServing", serving_message(in));
     else
-        set(in, "Ready", "True", "ReadyServing",
-            "backends and stack are as the spec wants, and its Harbor serves");
+        set_ready_true(in);
 }
 
 void registry_conditions(struct ctx *ctx, const struct pass *pass,

@@ -29,7 +29,7 @@ def test_nothing_is_sent_without_the_lock(world, tmp_path, point):
                                  "metadata": {"name": NAME, "namespace": NAME},
                                  "spec": {"host": "locked.example.com", "deletionPolicy": "Delete"}})
     try:
-        eventually(lambda: ready_is(cluster, "True", "ReadyUnprobed"), 40, what="ready")
+        eventually(lambda: ready_is(cluster, "True", "ReadyInPart"), 40, what="ready")
         identity = cluster.get("registries", NAME, NAME)["spec"]["identity"]
         fired.unlink()
         cluster.merge("registries", NAME, {"spec": {"lifecycle": "Closed"}}, NAME)

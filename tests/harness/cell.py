@@ -126,7 +126,9 @@ class Registry:
         return self
 
     def ready(self):
-        return self.wait("True", "ReadyUnprobed")
+        """Whole, or but for what its operator leaves out."""
+        eventually(lambda: (self.condition() or (None,))[0] == "True", 30, what="Ready=True")
+        return self
 
     @property
     def id(self):

@@ -12,7 +12,13 @@ COMMAND = REPO / "server/dev/stack"
 
 
 # For what is not about the stack of a registry: forty objects and a Job each time would tell nothing more.
-PORTAL_ONLY = {"FLOTILLA_PORTAL_ONLY": "on", "FLOTILLA_UNSAFE": "1"}
+PORTAL_ONLY = {"FLOTILLA_LEAVE_OUT": "namespace core jobservice registry trivy exporter", "FLOTILLA_UNSAFE": "1"}
+
+
+def lacking(version):
+    """For operators on a real node: parts of a stack of which no image can be made, with the binaries that there are."""
+    done = subprocess.run([REPO / "server/dev/node/image", "--lacking", version], capture_output=True, text=True, check=True)
+    return {"FLOTILLA_LEAVE_OUT": done.stdout.strip(), "FLOTILLA_UNSAFE": "1"}
 
 
 class Stack:

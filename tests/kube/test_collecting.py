@@ -55,7 +55,7 @@ def test_it_runs_again_and_again_and_tells_what_came_of_it(registry, harbor):
 
 def test_a_failed_run_is_told(registry, harbor):
     harbor.control(run={"job_status": "Error", "update_time": "2099-01-01T00:00:00.000Z"})
-    registry.wait("False", "RunFailed", "Collecting").wait("True", "ReadyServing")
+    registry.wait("False", "RunFailed", "Collecting").wait("True", "ReadyInPart")
     harbor.control(run={"job_status": "Success", "update_time": "2026-01-01T00:00:00.000Z"})
     registry.wait("True", "Collected", "Collecting")
 

@@ -17,7 +17,7 @@ READERS = ("core", "jobservice", "registry", "exporter")
 
 @pytest.fixture(scope="module")
 def operate_env(stack, tmp_path_factory):
-    return {**stack.cell_env(tmp_path_factory.mktemp("cell")), "FLOTILLA_PORTAL_ONLY": "off"}
+    return {**stack.cell_env(tmp_path_factory.mktemp("cell")), "FLOTILLA_LEAVE_OUT": ""}
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ CALLS = ("kube.hop.step", "pg.schema.read", "pg.dump", "s3.dump.write", "pg.data
 
 @pytest.fixture
 def operate(stack, flotillad, tmp_path):
-    env = {**stack.cell_env(tmp_path), "FLOTILLA_PORTAL_ONLY": "off", **SHORT_LEASES}
+    env = {**stack.cell_env(tmp_path), "FLOTILLA_LEAVE_OUT": "", **SHORT_LEASES}
     return operators(flotillad, env)
 
 
@@ -21,7 +21,7 @@ def operate(stack, flotillad, tmp_path):
 def registry(stack, tmp_path_factory):
     cell = emptied(stack, tmp_path_factory.mktemp("world"))
     made = cell.registry(cell.namespace("hop"), version="2.14")
-    env = {**stack.cell_env(tmp_path_factory.mktemp("cell")), "FLOTILLA_PORTAL_ONLY": "off", **SHORT_LEASES}
+    env = {**stack.cell_env(tmp_path_factory.mktemp("cell")), "FLOTILLA_LEAVE_OUT": "", **SHORT_LEASES}
     process = Flotillad(["operate"], env, tmp_path_factory.mktemp("operate"))
     eventually(lambda: made.get() and made.get().get("status") and made.condition() == ("True", "ReadyUnprobed"), 120, 0.2, "ready")
     set_schema(cell, made, SCHEMAS["2.14.4"])

@@ -126,7 +126,7 @@ def test_a_refused_account_is_mended(cell, registry, harbor, damage):
 def test_a_stranger_of_that_name_is_left_alone(registry, harbor):
     number = str(robot(harbor)["id"])
     harbor.control(robot={number: {"description": "mine", "secret": "Other1secret"}})
-    registry.wait("False", "RobotTaken", "Managed").wait("True", "ReadyServing")
+    registry.wait("False", "RobotTaken", "Managed").wait("True", "ReadyInPart")
     assert robot(harbor)["description"] == "mine" and robot(harbor)["secret"] == "Other1secret"
     harbor.control(robot={number: None})
     registry.wait("True", "AccountReady", "Managed")
@@ -162,7 +162,7 @@ def test_each_of_many_projects_gets_its_limit(registry, harbor):
 
 def test_a_full_registry_says_so_and_a_larger_plan_ends_it(cell, registry, harbor):
     harbor.control(projects=[[10 * GIB, -1]])
-    registry.wait("False", "Reached", "StorageQuota").wait("True", "ReadyServing")
+    registry.wait("False", "Reached", "StorageQuota").wait("True", "ReadyInPart")
     harbor.control(push=[1, 1])
     assert not harbor.control()["done"]
     eventually(lambda: "Reached" in registry.events(), 10)
@@ -199,7 +199,7 @@ def test_who_was_refused_is_told(cell, registry, harbor):
     harbor.control(set={"admin": "Customers1own"}, robot={str(robot(harbor)["id"]): {"secret": "Other1secret"}})
     registry.wait("Unknown", "LoginUnproved", "Managed")
     assert "login of the operator's robot" in message(registry, "Managed")
-    registry.wait("False", "AccountRefused", "Managed").wait("True", "ReadyServing")
+    registry.wait("False", "AccountRefused", "Managed").wait("True", "ReadyInPart")
     assert "of its administrator" in message(registry, "Managed")
     keep(cell, registry, "Customers1own")
     registry.wait("True", "AccountReady", "Managed").wait("True", "Held", "StorageQuota")
@@ -211,7 +211,7 @@ def test_a_look_that_fails_is_told(registry, harbor):
     for kind in ("Managed", "StorageQuota", "Collecting"):
         registry.wait("Unknown", "LookFailed", kind)
         assert message(registry, kind).endswith("account: HarborFailed")
-    registry.wait("True", "ReadyServing")
+    registry.wait("True", "ReadyInPart")
     eventually(lambda: "LookFailed" in registry.events(), 10)
     assert "LookFailed: account" in (harbor.operator / "flotillad.log").read_text(encoding="utf-8")
     harbor.control(set={"raw": {}})
@@ -232,7 +232,7 @@ def test_a_customer_who_changes_the_admin_password_keeps_his_limits(cell, regist
     before = limits(harbor)
     harbor.control(set={"admin": "Customers1own"})
     registry.spec(storageBytes=5 * GIB)
-    registry.wait("False", "AdminRefused", "StorageQuota").wait("True", "AccountReady", "Managed").wait("True", "ReadyServing")
+    registry.wait("False", "AdminRefused", "StorageQuota").wait("True", "AccountReady", "Managed").wait("True", "ReadyInPart")
     tries = refused(harbor)
     harbor.control(push=[1, GIB])
     eventually(lambda: usage(registry)["storageBytes"] == 2 * GIB, 30, what="what is stored is told all the same")

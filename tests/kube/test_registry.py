@@ -25,7 +25,7 @@ def test_apply_becomes_ready_and_is_quiet(cell):
     registry.write_row()
     eventually(lambda: "Provisioned" in registry.events(), 10)
     columns = cell.stack.kubectl("get", "reg", "-n", registry.namespace)
-    assert "ReadyUnprobed" in columns and "acme.example.com" in columns
+    assert "ReadyInPart" in columns and "acme.example.com" in columns
     before = registry.get()["metadata"]["resourceVersion"]
     with pytest.raises(AssertionError):  # several verifications later nothing was written
         eventually(lambda: registry.get()["metadata"]["resourceVersion"] != before, 4 * VERIFY_MS / 1000, interval=0.2)

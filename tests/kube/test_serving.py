@@ -12,7 +12,7 @@ LOOK_ONCE = {"FLOTILLA_HARBOR_INTERVAL_MS": 86400000}  # into Harbor; tests/kube
 @pytest.fixture(scope="module")
 def made(stack, tmp_path_factory):
     with managed(stack, tmp_path_factory.mktemp, **LOOK_ONCE) as (_, harbor, registry):
-        registry.wait("True", "ReadyServing")
+        registry.wait("True", "ReadyInPart")
         yield harbor, registry
 
 
@@ -39,7 +39,7 @@ def version_after(registry, harbor, probes):
 
 
 def test_ready_means_that_harbor_serves(registry, harbor):
-    registry.wait("True", "ReadyServing").wait("True", "Serves", "Serving").wait("True", "StackAvailable", "Available")
+    registry.wait("True", "ReadyInPart").wait("True", "Serves", "Serving").wait("True", "StackAvailable", "Available")
     sessions = harbor.control()["sessions"]
     before, after = version_after(registry, harbor, 8)
     assert before == after, "probes that find the same write nothing"
@@ -55,16 +55,16 @@ def test_ready_means_that_harbor_serves(registry, harbor):
     ({"raw": {"/api/v2.0/health": [503, "down"]}}, "Unreachable", "127.0.0.1"),
 ])  # fmt: skip
 def test_what_is_wrong_is_told_and_ends(registry, harbor, damage, reason, words):
-    registry.wait("True", "ReadyServing")
+    registry.wait("True", "ReadyInPart")
     harbor.control(set=damage)
     registry.wait("False", reason, "Serving").wait("False", "NotServing").wait("False", "NotServing", "Available")
     assert words in serving_message(registry)
     harbor.control(set={"jobservice": True, "signs": True, "raw": {}})
-    registry.wait("True", "ReadyServing").wait("True", "StackAvailable", "Available")
+    registry.wait("True", "ReadyInPart").wait("True", "StackAvailable", "Available")
 
 
 def test_one_lost_answer_is_no_outage(registry, harbor):
-    registry.wait("True", "ReadyServing")
+    registry.wait("True", "ReadyInPart")
     harbor.control(set={"fail": 1})
     before, after = version_after(registry, harbor, 4)
     assert before == after
@@ -77,4 +77,4 @@ def test_a_closed_registry_is_not_asked(registry, harbor):
     time.sleep(5 * PROBE_MS / 1000)
     assert harbor.asked() == asked
     registry.spec(lifecycle="Active", purgeAfter=None)
-    registry.wait("True", "ReadyServing")
+    registry.wait("True", "ReadyInPart")

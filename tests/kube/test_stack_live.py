@@ -16,7 +16,7 @@ DEPLOYMENTS = ("core", "portal", "registry", "jobservice")
 
 @pytest.fixture(scope="module")
 def operate_env(stack, tmp_path_factory):
-    return {**stack.cell_env(tmp_path_factory.mktemp("cell")), "FLOTILLA_PORTAL_ONLY": "off"}
+    return {**stack.cell_env(tmp_path_factory.mktemp("cell")), "FLOTILLA_LEAVE_OUT": ""}
 
 
 def decoded(secret):

@@ -22,7 +22,7 @@ def test_walk(world):
     walk = Walk(world, holds)
     walk.finished(walk.create())
     walk.settled("ready")
-    walk.seen_in_cell("True", "ReadyUnprobed", "Active")
+    walk.seen_in_cell("True", "ReadyInPart", "Active")
     walk.finished(walk.change_plan("m"))
     walk.settled("ready")
     walk.finished(walk.close())

@@ -59,6 +59,16 @@ def test_harbors_own_programs(tmp_path):
             assert "harbor/migrations/postgresql/0001_initial.up.sql" in files and "harbor/views" in files
 
 
+def test_what_cannot_be_made_is_told_by_the_names_of_leave_out(tmp_path):
+    """One version's binaries say nothing about another's."""
+    (tmp_path / "2.15.3").mkdir()
+    for name in ("harbor_core", "harbor_registryctl"):
+        shutil.copy("/usr/bin/true", tmp_path / "2.15.3" / name)
+    told = {version: make("--lacking", version, FLOTILLA_HARBOR_BIN=str(tmp_path)).stdout.split() for version in ("2.15.3", "2.14.4")}
+    assert told == {"2.15.3": ["trivy", "jobservice", "exporter"],
+                    "2.14.4": ["trivy", "core", "jobservice", "registryctl", "exporter"]}  # fmt: skip
+
+
 @pytest.mark.parametrize("args,complaint", [
     (("core", "goharbor/harbor-core:v2.15.3"), "error: NeedsHarborBin: $FLOTILLA_HARBOR_BIN/2.15.3/harbor_core is missing"),
     (("programs", "example/none:1"), "error: NeedsProgram: /usr/bin/not-there is missing"),

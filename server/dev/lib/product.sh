@@ -24,15 +24,27 @@ product_load() {
     export FLOTILLA_CELLS_DIR
 }
 
+# What runs on a real node is what images can be made for; of the version that a new registry gets, the last row.
+product_leave_out() {
+    local version
+    version=$(sed -n 's/^VERSION("\([^"]*\)".*/\1/p' "$repo_dir/api/versions.def" | tail -n 1)
+    FLOTILLA_LEAVE_OUT=$("$dev_dir/node/image" --lacking "$version")
+    export FLOTILLA_LEAVE_OUT FLOTILLA_UNSAFE=1
+    say "left out of each stack: $FLOTILLA_LEAVE_OUT"
+}
+
 product_migrate() { "$(product_binary)" migrate; }
 
 product_serves() { curl -fsS --max-time 2 "$product_url/readyz"; }
 
-# A new build replaces the running one.
+# A new build, or other binaries of Harbor, replace the running one.
 product_start() {
     local hash within=()
-    [[ -z ${NODE_NAME-} ]] || within=("$dev_dir/stack" run "$STACK_DIR") # where pods' addresses are known
-    hash=$(sha256sum <"$(product_binary)" | cut -d' ' -f1)
+    if [[ -n ${NODE_NAME-} ]]; then
+        within=("$dev_dir/stack" run "$STACK_DIR") # where pods' addresses are known
+        product_leave_out
+    fi
+    hash=$(echo "${FLOTILLA_LEAVE_OUT-}" | cat - "$(product_binary)" | sha256sum | cut -d' ' -f1)
     if proc_alive flotillad && [[ $(product_fact running 2>/dev/null) != "$hash" ]]; then
         proc_stop flotillad TERM 25
     fi
@@ -144,7 +156,8 @@ product_wait_ready() {
 
 product_nodes() {
     if [[ -n ${NODE_NAME-} ]]; then
-        echo "Databases, object store, Kubernetes and its node are real: pods run, on images made here."
+        echo "Databases, object store, Kubernetes and its node are real: pods run, on images made here. No image can be"
+        echo "made of, and so left out of each registry is: $FLOTILLA_LEAVE_OUT."
     else
         echo "Databases, object store and Kubernetes are real; the nodes are simulated, so pods become Ready"
         echo "without running, and no Harbor answers at the registry's URL."

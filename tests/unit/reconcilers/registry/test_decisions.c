@@ -126,6 +126,7 @@ struct say {
     const char *odd_error;
     bool probing;
     struct registry_probe probe;
+    const char *left_out;
     const char *was_serving; /* "Status/Reason" of Serving before this pass */
     const char *want;        /* "Type=Status/Reason", comma-separated */
 };
@@ -136,6 +137,26 @@ static const struct say says[] = {
      .pods_ready = 1,
      .want = "Ready=True/ReadyUnprobed,BackendsReady=True/LoggedIn,StackReady=True/Current,"
              "Available=True/StackAvailable,Serving=Unknown/ProbeDisabled"},
+    {.external = EXTERNAL_OPEN,
+     .stack_ready = true,
+     .pods_ready = 1,
+     .left_out = "core exporter",
+     .want = "Ready=True/ReadyInPart,StackReady=True/Current,Available=True/StackAvailable"},
+    {.external = EXTERNAL_OPEN,
+     .stack_ready = true,
+     .pods_ready = 1,
+     .left_out = "exporter",
+     .probing = true,
+     .probe = {"True", "Serves", "all is well"},
+     .want = "Ready=True/ReadyInPart,Serving=True/Serves"},
+    {.external = EXTERNAL_OPEN,
+     .stack_ready = true,
+     .pods_ready = 1,
+     .left_out = "exporter",
+     .probing = true,
+     .probe = {"False", "TokenRefused", "no token"},
+     .was_serving = "True/Serves",
+     .want = "Ready=False/NotServing"},
     {.external = EXTERNAL_OPEN,
      .want = "Ready=False/Progressing,StackReady=False/Progressing,"
              "Available=False/StackUnavailable"},
@@ -282,6 +303,7 @@ static void conditions__say_what_happened(void **state)
             .pods_left = say->pods_left,
             .pods_ready = say->pods_ready,
             .probing = say->probing,
+            .left_out = say->left_out,
             .probe = say->probe,
         };
         for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
@@ -303,6 +325,9 @@ static void conditions__say_what_happened(void **state)
                 strchr(say->was_serving, '/') + 1, 6, "as it was");
         registry_conditions(ctx, &pass, &scope, status);
         expect(ctx, status, say->want);
+        if (say->left_out && str_has_word(say->want, "Ready=True/ReadyInPart"))
+            assert_non_null(
+                strstr(json_str(condition_get(status, "Ready"), "message"), say->left_out));
         assert_int_equal(json_int_or(status, "observedGeneration", 0), 7);
         assert_int_equal(json_int_or(status, "observedRevision", 0), 4);
         assert_int_equal(json_array_size(json_at(status, "externals")), BACKEND_TYPES);

@@ -394,6 +394,76 @@ static void migration__is_another_one_for_another_version_only(void **state)
     registry_operator_free(home);
 }
 
+/* ---- what an operator leaves out ---- */
+
+static int open_with(struct ctx *ctx, const char *leave_out, struct registry_operator **ret)
+{
+    const struct registry_options options = {.operator_namespace = "flotilla-system",
+                                             .leave_out = leave_out};
+    return registry_operator_new(ctx, NULL, &options, ret);
+}
+
+/* "core-config", "core-secret", "portal" become "core portal": whose objects there are. */
+static const char *parts_of(struct ctx *ctx, const struct bundle_plan *plan)
+{
+    const char *words = "";
+    for (int at = 0; at < plan->count; at++) {
+        const char *id = plan->objects[at].id;
+        const char *part = arena_strndup(ctx->arena, id, strcspn(id, "-"));
+        if (plan->objects[at].desired && !str_has_word(words, part))
+            words = arena_printf(ctx->arena, "%s%s%s", words, *words ? " " : "", part);
+    }
+    return words;
+}
+
+static void parts__that_are_left_out_are_in_no_object(void **state)
+{
+    static const struct {
+        const char *leave_out, *left;
+        size_t containers; /* of the registry's pod; 0 = there is none */
+    } rows[] = {
+        {"",
+         "namespace certificate core migration portal registry jobservice trivy exporter redis "
+         "backends ingress",
+         2},
+        {"registryctl",
+         "namespace certificate core migration portal registry jobservice trivy exporter redis "
+         "backends ingress",
+         1},
+        {"core jobservice registryctl trivy exporter", "namespace portal registry redis backends",
+         1},
+        {"namespace core jobservice registry trivy exporter", "portal redis backends", 0},
+        {"portal registry",
+         "namespace certificate core migration jobservice trivy exporter redis "
+         "backends ingress",
+         0},
+    };
+    struct ctx *ctx = *state;
+    for (size_t row = 0; row < ARRAY_SIZE(rows); row++) {
+        struct registry_operator *home = NULL;
+        assert_int_equal(open_with(ctx, rows[row].leave_out, &home), 0);
+        struct bundle_plan plan = plan_of(ctx, home, "2.15", "L", option_sets[FULLEST]);
+        const json_t *containers =
+            json_at(find(&plan, "registry"), "spec.template.spec.containers");
+        assert_string_equal(parts_of(ctx, &plan), rows[row].left);
+        assert_int_equal(json_array_size(containers), rows[row].containers);
+        registry_operator_free(home);
+    }
+}
+
+static void parts__that_are_unknown_are_refused(void **state)
+{
+    static const char *const words[] = {"cores", "core,registryctl", "core  portal", " core",
+                                        "redis"};
+    struct ctx *ctx = *state;
+    for (size_t at = 0; at < ARRAY_SIZE(words); at++) {
+        struct registry_operator *home = NULL;
+        if (open_with(ctx, words[at], &home) != -ERR_CONFIG)
+            fail_msg("'%s' was taken", words[at]);
+        err_clear(ctx);
+    }
+}
+
 /* ---- sums ---- */
 
 /*
@@ -490,6 +560,8 @@ int main(void)
         TEST(configuration__rolls_its_readers_only),
         TEST(redis__starts_anew_for_another_set_of_passwords_only),
         TEST(migration__is_another_one_for_another_version_only),
+        TEST(parts__that_are_left_out_are_in_no_object),
+        TEST(parts__that_are_unknown_are_refused),
         TEST(connections__fit_under_the_limit_of_the_role),
         TEST(quota__holds_the_stack_while_it_rolls),
     };
