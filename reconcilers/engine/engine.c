@@ -108,6 +108,17 @@ static void enqueue(struct controller *controller, const struct key *key)
     workqueue_add(controller->queue, text);
 }
 
+static void enqueue_from(struct controller *controller, const struct source *source,
+                         const struct key *key)
+{
+    char text[WORKQUEUE_KEY_BYTES];
+    key_write(key, text);
+    if (source->gather_ms > 0)
+        workqueue_add_after(controller->queue, text, source->gather_ms);
+    else
+        workqueue_add_begun(controller->queue, text);
+}
+
 static void on_event(void *arg, enum kube_kind kind, const json_t *object, bool deleted)
 {
     (void)kind;
@@ -124,10 +135,10 @@ static void on_event(void *arg, enum kube_kind kind, const json_t *object, bool 
         for (int source = 0; source < reconciler->source_count; source++) {
             if (controller->cache_of_source[source] != cache)
                 continue;
-            bool (*map)(const json_t *, struct key *) = reconciler->sources[source].map;
+            const struct source *from = &reconciler->sources[source];
             key = (struct key){0}; /* nothing of the key before: a map may set the name only */
-            if (map ? map(object, &key) : map_to_root(reconciler, object, &key))
-                enqueue(controller, &key);
+            if (from->map ? from->map(object, &key) : map_to_root(reconciler, object, &key))
+                enqueue_from(controller, from, &key);
         }
     }
 }

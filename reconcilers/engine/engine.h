@@ -48,6 +48,9 @@ struct source {
     bool (*map)(const json_t *object, struct key *ret);
     /* The kind is an add-on's: where it is not served, there are none. See pass_serves(). */
     bool optional;
+    /* Wake the root so long after the first of such events, for all that came meanwhile; 0 = at
+     * once. For who only counts them. */
+    int gather_ms;
 };
 
 enum shard_rule {

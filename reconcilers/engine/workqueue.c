@@ -6,6 +6,7 @@
  */
 #include "reconcilers/engine/workqueue.h"
 
+#include "server/base/cleanup.h"
 #include "server/base/clock.h"
 #include "server/net/metrics.h"
 
@@ -23,11 +24,13 @@ enum {
     BACKOFF_DOUBLINGS_MAX = 30,
     /* CLOCK_MONOTONIC, which conditions wait on, stands still while the machine is suspended. */
     WAIT_MAX_MS = 30000,
-    CLOCKS_TURN = 4, /* of so many takes one is the clock's */
 };
 
-/* What brought a key that is ready. */
-enum bringer { BY_EVENT, BY_CLOCK, BRINGERS };
+/* What brought a key that is ready, the first to be served first. */
+enum bringer { BY_BEGUN, BY_EVENT, BY_CLOCK, BRINGERS };
+
+/* Who is first at every so many takes: without a turn of their own the others would starve. */
+static const enum bringer turns[] = {BY_CLOCK, BY_BEGUN, BY_EVENT, BY_BEGUN};
 
 struct item {
     UT_hash_handle hh;
@@ -236,9 +239,11 @@ static void make_due_ready(struct workqueue *queue)
 /* The next one to be taken, still in its list. */
 static struct item *first_ready(struct workqueue *queue)
 {
-    bool clocks =
-        !queue->ready[BY_EVENT] || (queue->takes % CLOCKS_TURN == 0 && queue->ready[BY_CLOCK]);
-    return queue->ready[clocks ? BY_CLOCK : BY_EVENT];
+    enum bringer by = turns[queue->takes % ARRAY_SIZE(turns)];
+    if (!queue->ready[by])
+        for (by = 0; !queue->ready[by];)
+            by++;
+    return queue->ready[by];
 }
 
 static void wait_for_change(struct workqueue *queue)
@@ -290,11 +295,21 @@ void workqueue_close(struct workqueue *queue)
     pthread_mutex_unlock(&queue->mutex);
 }
 
-void workqueue_add(struct workqueue *queue, const char *key)
+static void add(struct workqueue *queue, const char *key, enum bringer bringer)
 {
     pthread_mutex_lock(&queue->mutex);
-    make_ready(queue, find_or_make(queue, key), BY_EVENT);
+    make_ready(queue, find_or_make(queue, key), bringer);
     pthread_mutex_unlock(&queue->mutex);
+}
+
+void workqueue_add(struct workqueue *queue, const char *key)
+{
+    add(queue, key, BY_EVENT);
+}
+
+void workqueue_add_begun(struct workqueue *queue, const char *key)
+{
+    add(queue, key, BY_BEGUN);
 }
 
 void workqueue_add_after(struct workqueue *queue, const char *key, int64_t delay_ms)

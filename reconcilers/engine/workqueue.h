@@ -3,8 +3,11 @@
  * add during processing marks it dirty and it comes again. Failures back off per item,
  * 5 ms * 2^n up to the cap. Thread-safe.
  *
- * What workqueue_add() brings (an event: somebody waits for it) is taken before what a time brings
- * (verification, back-off); of four takes one is the time's all the same, so that neither starves.
+ * What is begun is finished first: else a hundred roots that come at once would take each step
+ * together and be done together, and late. So what workqueue_add_begun() brings is taken before
+ * what workqueue_add() brings, and that (somebody waits for it) before what a time brings
+ * (verification, back-off). Of four takes one is for each of the latter two all the same, so that
+ * none starves.
  *
  * A key that becomes ready forgets the time it waited for: whoever works on it looks at everything
  * and sets the next time anew.
@@ -25,7 +28,10 @@ void workqueue_free(struct workqueue *queue);
 /* Wakes all waiting workers, which then get false. */
 void workqueue_close(struct workqueue *queue);
 
+/* An event of the root itself. */
 void workqueue_add(struct workqueue *queue, const char *key);
+/* An event of something that was made for the root: it is at work already. */
+void workqueue_add_begun(struct workqueue *queue, const char *key);
 /* Keeps the soonest time if it waits already. */
 void workqueue_add_after(struct workqueue *queue, const char *key, int64_t delay_ms);
 /* After a failure; returns the delay that was chosen, at least `at_least_ms`. */

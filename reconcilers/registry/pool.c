@@ -10,6 +10,8 @@
 #include "server/base/json.h"
 #include "server/base/str.h"
 
+enum { COUNT_MS = 1000 }; /* a hundred claims at once are one write of the status */
+
 struct pool_scope {
     bool checked; /* in this pass */
     struct pool_health health;
@@ -154,7 +156,7 @@ const struct reconciler pool_reconciler = {
     .kind = KIND_BACKEND_POOL,
     .shard = SHARD_CLUSTER,
     .scope_bytes = sizeof(struct pool_scope),
-    .sources = {{.kind = KIND_BACKEND_CLAIM, .map = claim_to_pool}},
+    .sources = {{.kind = KIND_BACKEND_CLAIM, .map = claim_to_pool, .gather_ms = COUNT_MS}},
     .source_count = 1,
     .phases = phases,
     .resync_ms = 600000,

@@ -112,6 +112,29 @@ static void test_events_go_before_the_clock_but_do_not_starve_it(void **state)
     workqueue_free(queue);
 }
 
+/* A hundred roots that come at once are finished one after the other; none of the others starves.
+ */
+static void test_what_is_begun_is_finished_first(void **state)
+{
+    (void)state;
+    static const char *const order[] = {"begun 1", "new 1", "lifted", "clock",
+                                        "begun 2", "new 2", "begun 3"};
+    struct workqueue *queue = workqueue_new("test", 1000);
+    workqueue_add_after(queue, "clock", 0);
+    workqueue_add(queue, "new 1");
+    workqueue_add(queue, "lifted");
+    workqueue_add(queue, "new 2");
+    workqueue_add_begun(queue, "begun 1");
+    workqueue_add_begun(queue, "lifted");
+    workqueue_add_begun(queue, "begun 2");
+    workqueue_add_begun(queue, "begun 3");
+    for (size_t at = 0; at < sizeof order / sizeof *order; at++) {
+        assert_takes(queue, order[at]);
+        workqueue_done(queue, order[at]);
+    }
+    workqueue_free(queue);
+}
+
 static double shown(const char *metric)
 {
     _cleanup_str_ struct str text;
@@ -285,6 +308,7 @@ int main(void)
         cmocka_unit_test(test_add_after_waits_and_keeps_the_soonest),
         cmocka_unit_test(test_ready_key_forgets_its_timer),
         cmocka_unit_test(test_events_go_before_the_clock_but_do_not_starve_it),
+        cmocka_unit_test(test_what_is_begun_is_finished_first),
         cmocka_unit_test(test_unfinished_work_grows_by_time_alone),
         cmocka_unit_test(test_timer_set_while_processing_stays),
         cmocka_unit_test(test_backoff_doubles_to_the_cap_and_is_forgotten),
