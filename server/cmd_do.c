@@ -25,6 +25,12 @@ static void print_errors(void)
     }
 }
 
+static void print_reasons(void)
+{
+    for (const struct err_reason *row = err_reasons; row->reason; row++)
+        printf("| %s | %s | %s |\n", row->reason, err_row(row->code)->reason, row->doc);
+}
+
 static void print_calls(void)
 {
     for (int call = CALL_NONE + 1; call < CALL_MAX; call++) {
@@ -86,6 +92,7 @@ static const struct {
     const char *doc;
 } tables[] = {
     {"errors", print_errors, "every error: reason, HTTP status, retry class, log level, meaning"},
+    {"reasons", print_reasons, "every finer word for an error: reason, the error, meaning"},
     {"calls", print_calls, "every external call: name, role, why"},
     {"config", config_print, "every option: name, variable, default, roles, meaning"},
     {"assets", print_assets, "every embedded file and its size"},

@@ -22,6 +22,13 @@ static const struct err_row rows[ERR_MAX] = {
 #undef ERR
 };
 
+const struct err_reason err_reasons[] = {
+#define REASON(name, reason, doc) {ERR_##name, reason, doc},
+#include "server/base/reasons.def"
+#undef REASON
+    {0},
+};
+
 const struct err_row *err_row(int code)
 {
     int index = code < 0 ? -code : code;

@@ -43,6 +43,14 @@ struct err {
 /* The row of a code; accepts 7 as well as -7. Never NULL: an unknown code has INTERNAL's row. */
 const struct err_row *err_row(int code);
 
+/* A finer word for an error; see reasons.def. */
+struct err_reason {
+    enum err_code code;
+    const char *reason, *doc;
+};
+/* Ends at a row without reason. */
+extern const struct err_reason err_reasons[];
+
 /*
  * Records an error and returns -code. `reason` NULL takes the row's. Messages are one line, lower
  * case, without a final dot, and never hold a secret.

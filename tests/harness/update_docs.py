@@ -22,8 +22,14 @@ PAGES = {
         "The reason is the same word in a problem document (`code`), a condition or event, the log (`reason`) and the metric. A\n"
         "call may give a finer reason than its row; status, retry class and level are the row's. Retry: `never` the input must\n"
         "change; `backoff` later, by itself; `now` at once, after reading again; `event` when something watched changes.\n\n"
-        "Finer reasons of conditions, and what to do about them: [operations.md](operations.md).",
+        "Finer reasons: [reasons.md](reasons.md). Those of conditions, and what to do about them: [operations.md](operations.md).",
         ("Reason", "HTTP", "Retry", "Log level", "Meaning"),
+    ),
+    "reasons": (
+        "reasons", "server/base/reasons.def", "Finer reasons",
+        "Words that a call gives instead of its error's own; HTTP status, retry class and log level are that error's\n"
+        "([errors.md](errors.md)). What a PostgreSQL, an object store or a Harbor calls its own refusal is not listed.",
+        ("Reason", "Error", "Meaning"),
     ),
     "configuration": (
         "config", "server/config.def", "Configuration",

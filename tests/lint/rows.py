@@ -74,3 +74,8 @@ def mentions(texts):
         for name in re.findall(r"[A-Za-z_]\w*", rules.code_only(text)):
             counts[name] = counts.get(name, 0) + 1
     return counts
+
+
+def reasons(text):
+    """(error, word) wherever a word stands behind an error, be it in a call or in a row."""
+    return re.findall(r'\bERR_([A-Z_]+),(?:\s*\d+,)?(?:\s*\.our_reason =)?\s*"([A-Z]\w+)"', text)

@@ -98,3 +98,10 @@ def test_both_layers_know_the_same_newest_patches():
     ordered = re.findall(r'^VERSION\("(\d+\.\d+)\.(\d+)"', text_of("api/versions.def"), re.M)
     named = re.findall(r'"(\d+\.\d+)": \1\.(\d+)', text_of("reconcilers/registry/manifests/versions.yaml"))
     assert ordered and sorted(ordered) == sorted(named)
+
+
+def test_finer_reasons_have_their_rows():
+    """Each pair of error and word in the code stands in the table, and each row in the code."""
+    known = set(re.findall(r'^REASON\((\w+), +"(\w+)"', text_of("server/base/reasons.def"), re.M))
+    given = {pair for name in PRODUCT if name.endswith((".c", ".h")) for pair in rows.reasons(text_of(name))}
+    assert len(known) > 80 and known == given
