@@ -111,8 +111,8 @@ int registry_request_create(struct ctx *ctx, enum audience audience, const json_
 }
 
 int registry_request_patch(struct ctx *ctx, enum audience audience, const json_t *body,
-                           const struct registry_request *current, struct registry_request *ret,
-                           struct field_errors *errors)
+                           const struct registry_request *current, const char *runs,
+                           struct registry_request *ret, struct field_errors *errors)
 {
     *ret = *current;
     TRY(schema_bind(ctx, fields, BIND_PATCH, audience, body, ret, errors));
@@ -120,11 +120,11 @@ int registry_request_patch(struct ctx *ctx, enum audience audience, const json_t
         return refuse(ctx, errors, "/name", "Immutable", "a registry keeps its name");
     if (!str_equal(ret->host, current->host))
         return refuse(ctx, errors, "/spec/host", "Immutable", "a registry keeps its host");
-    if (str_equal(ret->version, current->version))
+    if (str_equal(ret->version, current->version) || str_equal(ret->version, runs))
         return 0;
     if (!is_offered(ret->version))
         return version_unknown(ctx, errors);
-    return check_hop(ctx, current->version, ret->version, errors);
+    return check_hop(ctx, runs ? runs : current->version, ret->version, errors);
 }
 
 const char *registry_request_spec(struct ctx *ctx, const struct registry_request *request)

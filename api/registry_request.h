@@ -19,11 +19,13 @@ int registry_request_create(struct ctx *ctx, enum audience audience, const json_
                             struct registry_request *ret, struct field_errors *errors);
 /*
  * A merge patch over `current`, a spec {plan, version, host, components}, and name. What may not
- * change, or only forward, is an error if it would; *ret is the whole as it shall be.
+ * change, or only forward, is an error if it would; *ret is the whole as it shall be. The version
+ * goes forward from what `runs` (NULL: not known, from current's): naming that withdraws a hop that
+ * has not ended, or was rolled back.
  */
 int registry_request_patch(struct ctx *ctx, enum audience audience, const json_t *body,
-                           const struct registry_request *current, struct registry_request *ret,
-                           struct field_errors *errors);
+                           const struct registry_request *current, const char *runs,
+                           struct registry_request *ret, struct field_errors *errors);
 
 /* {plan, version, host, components} as JSON text: what the column registry.spec holds. */
 const char *registry_request_spec(struct ctx *ctx, const struct registry_request *request);

@@ -96,13 +96,14 @@ json_t *project(struct ctx *ctx, const json_t *object, bool drifted)
     json_t *conditions = json_deep_copy(json_at(object, "status.conditions"));
     return with_hash(
         ctx,
-        json_pack(
-            "{s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:o, s:O*}", "id", resource_id(object), "phase",
-            phase_of(object), "health", health_of(object), "drift", drifted ? "drifted" : "in_sync",
-            "observed", (json_int_t)json_int_or(object, "status.observedRevision", 0), "reason",
-            cut(ctx, json_str_or(summary, "reason", ""), PROJECT_REASON_BYTES), "message",
-            cut(ctx, json_str_or(summary, "message", ""), PROJECT_MESSAGE_BYTES), "conditions",
-            conditions ? conditions : json_array(), "usage", json_at(object, "status.usage")));
+        json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:o, s:O*, s:s*}", "id", resource_id(object),
+                  "phase", phase_of(object), "health", health_of(object), "drift",
+                  drifted ? "drifted" : "in_sync", "observed",
+                  (json_int_t)json_int_or(object, "status.observedRevision", 0), "reason",
+                  cut(ctx, json_str_or(summary, "reason", ""), PROJECT_REASON_BYTES), "message",
+                  cut(ctx, json_str_or(summary, "message", ""), PROJECT_MESSAGE_BYTES),
+                  "conditions", conditions ? conditions : json_array(), "usage",
+                  json_at(object, "status.usage"), "version", json_str(object, "status.version")));
 }
 
 json_t *project_gone(struct ctx *ctx, const char *id)

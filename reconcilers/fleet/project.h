@@ -12,9 +12,9 @@ struct ctx;
 enum { PROJECT_REASON_BYTES = 32, PROJECT_MESSAGE_BYTES = 96 };
 
 /*
- * {id, phase, health, drift, observed, reason, message, conditions, usage, hash}; without usage
- * where the cell tells none; the hash is over all of the others. `drifted`: is it something else
- * than its row says?
+ * {id, phase, health, drift, observed, reason, message, conditions, usage, version, hash}; without
+ * usage or version where the cell tells none; the hash is over all of the others. `drifted`: is it
+ * something else than its row says?
  */
 json_t *project(struct ctx *ctx, const json_t *object, bool drifted);
 

@@ -215,16 +215,17 @@ static int patch(struct ctx *ctx, struct api_call *call, struct pg *pg)
     TRY(call_body(ctx, call, &json));
     TRY(lock(ctx, call, pg, &row));
     TRY(registry_request_of(ctx, row.spec, row.name, &current));
-    TRY(registry_request_patch(ctx, call_audience(call), json, &current, &wanted, &call->errors));
+    TRY(registry_request_patch(ctx, call_audience(call), json, &current, row.runs, &wanted,
+                               &call->errors));
     TRY(check_plan(ctx, call, pg, wanted.plan));
     if (row.purging)
         return refuse_purging(ctx);
     if (row.closed)
         return refuse_closed(ctx);
-    if (str_equal(wanted.plan, current.plan) && str_equal(wanted.version, current.version))
-        return answer(ctx, call, pg, call->param[1], 200);
     struct store_registry_change update = {.kind = "update",
                                            .spec = registry_request_spec(ctx, &wanted)};
+    if (str_equal(update.spec, registry_request_spec(ctx, &current)))
+        return answer(ctx, call, pg, call->param[1], 200);
     return change(ctx, call, pg, &update);
 }
 

@@ -69,6 +69,7 @@ int store_registry_lock(struct ctx *ctx, struct pg *pg, const char *tenant, cons
         .deleted = str_equal(pg_field(&rows, 0, "deleted"), "t"),
         .diverged = str_equal(pg_field(&rows, 0, "diverged"), "t"),
         .purging = str_equal(pg_field(&rows, 0, "purging"), "t"),
+        .runs = pg_field(&rows, 0, "runs"),
     };
     (void)str_to_int(pg_field(&rows, 0, "generation"), 1, INT64_MAX, &ret->generation);
     return 0;

@@ -22,6 +22,7 @@ struct store_registry {
     bool diverged; /* from its cell; nothing is carried out until a person decided */
     bool purging;  /* the grace period is over: nothing can be undone */
     int64_t generation;
+    const char *runs; /* version, as its cell told last; NULL = it did not yet */
 };
 
 struct store_registry_change {

@@ -7,12 +7,13 @@ WITH held AS MATERIALIZED (
 ), batch AS MATERIALIZED (
     SELECT b.*
     FROM held, jsonb_to_recordset($4::jsonb) AS b (id text, phase text, health text, drift text, observed bigint,
-                                                   reason text, message text, conditions jsonb, usage jsonb, hash text)
+                                                   reason text, message text, conditions jsonb, usage jsonb,
+                                                   version text, hash text)
 ), changed AS (
     UPDATE registry_status s
     SET cell = $1, epoch = $3::bigint, hash = b.hash, health = b.health, drift = b.drift, reason = b.reason,
         message = b.message, conditions = b.conditions, usage = coalesce(b.usage, s.usage),
-        observed_generation = b.observed, updated_at = now(),
+        version = coalesce(b.version, s.version), observed_generation = b.observed, updated_at = now(),
         phase = CASE WHEN b.phase = 'updating' AND s.phase = 'creating' THEN 'creating' ELSE b.phase END
     FROM batch b
     WHERE s.registry_id = b.id AND s.epoch <= $3::bigint AND (s.hash <> b.hash OR s.cell <> $1)

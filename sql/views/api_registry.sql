@@ -32,6 +32,7 @@ SELECT r.id,
                    ELSE s.phase
                END,
                'health', s.health,
+               'version', s.version,
                'drift', CASE r.state WHEN 'diverged' THEN 'diverged' ELSE s.drift END,
                'reason', CASE r.state WHEN 'diverged' THEN 'Diverged' ELSE s.reason END,
                'message', CASE WHEN acting_as_provider() THEN s.message END,

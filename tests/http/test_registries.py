@@ -61,6 +61,33 @@ def test_what_is_stored_is_shown(service, tenant):
         assert body["usage"]["storageBytes"] == 5 << 30 and body["usage"]["limitBytes"] == 100 << 30
 
 
+def test_version_that_runs_is_told_and_a_hop_withdrawn(service, tenant):
+    registry = tenant.create(version="2.14.4").json
+    path = f"{tenant.path}/registries/{registry['id']}"
+
+    def wants(version):
+        return tenant.api.call("PATCH", path, {"spec": {"version": version}})
+
+    assert registry["status"]["version"] is None
+    assert wants("2.15.2").status == 202
+    assert wants("2.14.4").codes == [("/spec/version", "VersionDowngrade")], "nobody knows yet what runs"
+    service.database.query("UPDATE registry_status SET version = '2.14.4' WHERE registry_id = %s", registry["id"], role="fleet")
+    seen = tenant.api.get(path).json
+    assert (seen["spec"]["version"], seen["status"]["version"]) == ("2.15.2", "2.14.4")
+    assert wants("2.13.5").codes == [("/spec/version", "VersionDowngrade")]
+    withdrawn = wants("2.14.4")
+    assert (withdrawn.status, withdrawn.json["spec"]["version"], withdrawn.json["generation"]) == (202, "2.14.4", 3)
+
+
+def test_components_go_on_and_off(service, tenant):
+    registry = tenant.create().json
+    path = f"{tenant.path}/registries/{registry['id']}"
+    changed = tenant.api.call("PATCH", path, {"spec": {"components": {"trivy": True}}})
+    assert (changed.status, changed.json["spec"]["components"]) == (202, {"trivy": True, "exporter": False})
+    same = tenant.api.call("PATCH", path, {"spec": {"components": {"trivy": True}}})
+    assert (same.status, same.json["generation"]) == (200, 2)
+
+
 def test_patch_supersedes_and_coalesces(service, tenant):
     registry = tenant.create().json
     path = f"{tenant.path}/registries/{registry['id']}"

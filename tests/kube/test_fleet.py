@@ -97,6 +97,14 @@ def test_close_is_published_collected_and_undone(fleet, make):
     assert "purgeAfter" not in row.live()["spec"] and row.revision() == generation + 1
 
 
+def test_version_that_runs_is_collected(fleet, make):
+    row = make("version")
+    published(row)
+    assert row.status("version") is None
+    row.patch({"status": {"version": "2.14.4"}}, "--subresource=status")
+    eventually(lambda: row.status("version") == "2.14.4")
+
+
 def test_what_is_stored_is_collected(fleet, make):
     row = make("usage")
     published(row)

@@ -74,15 +74,16 @@ static void test_components(void **state)
     assert_true(again.trivy);
     assert_false(again.exporter);
     body = parse(ctx, "{\"spec\":{\"components\":{\"exporter\":true}}}");
-    assert_int_equal(registry_request_patch(ctx, AUDIENCE_TENANT, body, &again, &patched, &errors),
-                     0);
+    assert_int_equal(
+        registry_request_patch(ctx, AUDIENCE_TENANT, body, &again, NULL, &patched, &errors), 0);
     assert_true(patched.trivy && patched.exporter);
     /* a row of a time at which there were no components */
     assert_int_equal(registry_request_of(ctx, "{\"plan\":\"s\"}", "a", &again), 0);
     assert_false(again.trivy || again.exporter);
     body = parse(ctx, "{\"spec\":{\"components\":{\"exporter\":\"yes\",\"clair\":true}}}");
-    assert_int_equal(registry_request_patch(ctx, AUDIENCE_TENANT, body, &again, &patched, &errors),
-                     -ERR_INVALID);
+    assert_int_equal(
+        registry_request_patch(ctx, AUDIENCE_TENANT, body, &again, NULL, &patched, &errors),
+        -ERR_INVALID);
     assert_true(has(&errors, "/spec/components/exporter", "WrongType"));
     assert_true(has(&errors, "/spec/components/clair", "UnknownField"));
 }
@@ -167,14 +168,14 @@ static void test_patch_keeps_what_it_does_not_name(void **state)
         .name = "a", .plan = "s", .version = "2.14.4", .host = "a.b"};
     struct registry_request wanted;
     struct field_errors errors = {0};
-    assert_int_equal(
-        registry_request_patch(ctx, AUDIENCE_TENANT, parse(ctx, "{}"), &current, &wanted, &errors),
-        0);
+    assert_int_equal(registry_request_patch(ctx, AUDIENCE_TENANT, parse(ctx, "{}"), &current, NULL,
+                                            &wanted, &errors),
+                     0);
     assert_string_equal(wanted.plan, "s");
     assert_int_equal(registry_request_patch(ctx, AUDIENCE_TENANT,
                                             parse(ctx, "{\"name\":\"a\",\"spec\":{\"plan\":\"l\","
                                                        "\"version\":\"2.15.2\"}}"),
-                                            &current, &wanted, &errors),
+                                            &current, NULL, &wanted, &errors),
                      0);
     assert_string_equal(wanted.plan, "l");
     assert_string_equal(wanted.host, "a.b");
@@ -199,9 +200,39 @@ static void test_patch_refuses(void **state)
         struct registry_request wanted;
         struct field_errors errors = {0};
         assert_int_equal(registry_request_patch(ctx, AUDIENCE_TENANT, parse(ctx, rows[row].body),
-                                                &current, &wanted, &errors),
+                                                &current, NULL, &wanted, &errors),
                          -ERR_INVALID);
         assert_true(has(&errors, rows[row].pointer, rows[row].code));
+    }
+}
+
+/* What runs counts, not what was wanted: a hop that was rolled back is withdrawn. */
+static void test_version_goes_on_from_what_runs(void **state)
+{
+    struct ctx *ctx = *state;
+    static const struct {
+        const char *spec, *runs, *to;
+        int rc;
+        const char *code;
+    } rows[] = {
+        {"2.15.2", "2.14.4", "2.14.4", 0, NULL},
+        {"2.15.2", "2.14.1", "2.14.1", 0, NULL}, /* not on offer any more, but it runs */
+        {"2.15.2", "2.14.4", "2.13.5", -ERR_INVALID, "VersionDowngrade"},
+        {"2.15.2", NULL, "2.14.4", -ERR_INVALID, "VersionDowngrade"},
+        {"2.14.4", "2.12.4", "2.15.2", -ERR_INVALID, "VersionTooFar"},
+        {"2.14.4", "2.15.2", "2.15.2", 0, NULL}, /* a hop that was withdrawn too late */
+    };
+    for (size_t row = 0; row < sizeof rows / sizeof rows[0]; row++) {
+        const struct registry_request current = {
+            .name = "a", .plan = "s", .version = rows[row].spec, .host = "a.b"};
+        struct registry_request wanted;
+        struct field_errors errors = {0};
+        json_t *body =
+            parse(ctx, arena_printf(ctx->arena, "{\"spec\":{\"version\":\"%s\"}}", rows[row].to));
+        int rc = registry_request_patch(ctx, AUDIENCE_TENANT, body, &current, rows[row].runs,
+                                        &wanted, &errors);
+        assert_int_equal(rc, rows[row].rc);
+        assert_true(!rows[row].code || has(&errors, "/spec/version", rows[row].code));
     }
 }
 
@@ -214,8 +245,9 @@ static void test_hop_too_far_is_told_with_what_is_allowed(void **state)
     struct registry_request wanted;
     struct field_errors errors = {0};
     const json_t *body = parse(ctx, "{\"spec\":{\"version\":\"2.15.2\"}}");
-    assert_int_equal(registry_request_patch(ctx, AUDIENCE_TENANT, body, &current, &wanted, &errors),
-                     -ERR_INVALID);
+    assert_int_equal(
+        registry_request_patch(ctx, AUDIENCE_TENANT, body, &current, NULL, &wanted, &errors),
+        -ERR_INVALID);
     assert_true(has(&errors, "/spec/version", "VersionTooFar"));
     assert_string_equal(ctx->err.message, "/spec/version: a hop leads over one minor version at "
                                           "most; from 2.12.4 one of 2.13.5, 2.14.4");
@@ -233,6 +265,7 @@ int main(void)
         TEST(test_audiences),
         TEST(test_patch_keeps_what_it_does_not_name),
         TEST(test_patch_refuses),
+        TEST(test_version_goes_on_from_what_runs),
         TEST(test_hop_too_far_is_told_with_what_is_allowed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

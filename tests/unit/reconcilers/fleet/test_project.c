@@ -90,6 +90,7 @@ static void test_project__long_messages_are_cut_between_characters(void **state)
 {
     struct ctx *ctx = *state;
     json_t *object = object_of(ctx, &seen[1]);
+    json_put(object, "status.version", json_string("2.14.4"));
     char message[PROJECT_MESSAGE_BYTES * 2 + 2] = "x";
     for (int index = 0; index < PROJECT_MESSAGE_BYTES; index++)
         memcpy(message + 1 + index * 2, "\xC3\xA9", 3);
@@ -118,6 +119,16 @@ static void test_project__usage_is_told_as_it_is(void **state)
     assert_string_not_equal(json_str(with, "hash"), json_str(without, "hash"));
 }
 
+static void test_project__version_is_the_one_that_runs(void **state)
+{
+    struct ctx *ctx = *state;
+    json_t *object = object_of(ctx, &seen[1]);
+    json_put(object, "spec.version", json_string("2.15.2"));
+    assert_null(json_at(project(ctx, object, false), "version"));
+    json_put(object, "status.version", json_string("2.14.4"));
+    assert_string_equal(json_str(project(ctx, object, false), "version"), "2.14.4");
+}
+
 static void test_project__gone(void **state)
 {
     struct ctx *ctx = *state;
@@ -133,6 +144,7 @@ int main(void)
         TEST(test_project__equal_objects_have_equal_hashes),
         TEST(test_project__long_messages_are_cut_between_characters),
         TEST(test_project__usage_is_told_as_it_is),
+        TEST(test_project__version_is_the_one_that_runs),
         TEST(test_project__gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
