@@ -41,6 +41,7 @@ static int operate(struct ctx *ctx, const struct config *config, const struct ce
         .collect_interval_ms = config->collect_interval_ms,
         .harbor_address = config->harbor_address,
         .postgres_tools = config->postgres_tools,
+        .pull_wait_ms = config->pull_wait_ms,
         .workers = (int)config->workers,
     };
     struct registry_operator *home = NULL;

@@ -22,7 +22,7 @@ struct dump {
 };
 
 /* What one transfer works with. The gate is asked all the time: a lock that was lost ends it. The
- * caller has a place among the BACKEND_TRANSFERS (gate.h): those in the pools are lent. */
+ * caller bounds how many there are at a time: their places in the pools are lent (gate.h). */
 struct dump_work {
     struct postgres *pg;
     struct s3 *s3;

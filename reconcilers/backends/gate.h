@@ -27,10 +27,8 @@ void backend_gate_leave(struct backend_gates *gates, const char *pool, bool conn
 
 /*
  * A worker inside that moves a lot of data gives its place to others and takes it again before it
- * leaves, be it beyond the number: how many do so has a bound of its own, a place in
- * BACKEND_TRANSFERS, which is entered and left like a pool.
+ * leaves, be it beyond the number: the caller bounds how many do so.
  */
-#define BACKEND_TRANSFERS "(transfers)"
 void backend_gate_lend(struct backend_gates *gates, const char *pool);
 void backend_gate_return(struct backend_gates *gates, const char *pool);
 

@@ -180,7 +180,8 @@ static bool is_bundled(const struct stack *stack, const json_t *live)
 /* To end a Job in the middle is never ours to decide: what it does may not bear it. */
 static bool is_at_work(enum kube_kind kind, const json_t *live)
 {
-    return kind == KIND_JOB && json_int_or(live, "status.active", 0) > 0;
+    return kind == KIND_JOB && json_int_or(live, "status.active", 0) > 0 &&
+           !kube_annotation(live, ANNOTATION_MAY_END);
 }
 
 static int prune_kind(struct stack *stack, enum kube_kind kind)

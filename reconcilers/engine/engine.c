@@ -101,7 +101,7 @@ static bool map_to_root(const struct reconciler *reconciler, const json_t *objec
     return key_set(ret, namespace, strlen(namespace), name);
 }
 
-static void enqueue(struct controller *controller, const struct key *key)
+void controller_enqueue(struct controller *controller, const struct key *key)
 {
     char text[WORKQUEUE_KEY_BYTES];
     key_write(key, text);
@@ -131,7 +131,7 @@ static void on_event(void *arg, enum kube_kind kind, const json_t *object, bool 
         const struct reconciler *reconciler = controller->reconciler;
         struct key key;
         if (controller->cache_of_root == cache && key_of(object, &key))
-            enqueue(controller, &key);
+            controller_enqueue(controller, &key);
         for (int source = 0; source < reconciler->source_count; source++) {
             if (controller->cache_of_source[source] != cache)
                 continue;
@@ -157,7 +157,7 @@ static void on_acquired(void *arg, uint64_t shards)
         json_array_foreach(roots, index, root) {
             struct key key;
             if (key_of(root, &key) && shards >> controller_shard(&ctx, controller, &key) & 1)
-                enqueue(controller, &key);
+                controller_enqueue(controller, &key);
         }
     }
     arena_free(arena);

@@ -120,6 +120,8 @@ void engine_stop(struct engine *engine);
 
 /* Keeps the soonest. */
 void pass_requeue(struct pass *pass, int64_t after_ms);
+/* Another root of the same kind is looked at soon: it may have what this one let go. */
+void pass_wake(struct pass *pass, const struct key *other);
 /*
  * From the caches that the reconciler's kind and sources declare; NULL when there is none. What a
  * pass has read once stays as it is for the whole pass (but for its own writes), so that a decision
@@ -176,6 +178,7 @@ void pass_event(struct ctx *ctx, struct pass *pass, const char *type, const char
 #define ANNOTATION_CONFIG "flotilla.dev/config" /* on pods: digest of what they read at start */
 #define ANNOTATION_ROOT_NAME "flotilla.dev/root-name" /* "Kind/name" of the root, in clear */
 #define ANNOTATION_BUNDLE_ID "flotilla.dev/bundle-id" /* row of the bundle; prune needs it */
+#define ANNOTATION_MAY_END "flotilla.dev/may-end"     /* on a Job: prune may end it at work */
 
 /* The value of LABEL_ROOT for a root object, in the arena. */
 char *shard_root_label(struct ctx *ctx, enum kube_kind kind, const char *namespace,

@@ -73,6 +73,7 @@ static inline struct running_pass *running(struct pass *pass)
 /* ---- keys in the queue: "namespace/name" ---- */
 
 bool key_read(const char *text, struct key *ret);
+void controller_enqueue(struct controller *controller, const struct key *key);
 
 /* ---- runner ---- */
 

@@ -335,6 +335,11 @@ void pass_requeue(struct pass *pass, int64_t after_ms)
         pass->requeue_ms = after_ms > 0 ? after_ms : 1;
 }
 
+void pass_wake(struct pass *pass, const struct key *other)
+{
+    controller_enqueue(running(pass)->controller, other);
+}
+
 struct kube *pass_kube(struct pass *pass)
 {
     return pass->engine->options.kube;

@@ -45,6 +45,8 @@ static struct registry_scope scope_of(struct ctx *ctx, const json_t *example)
         .name = json_str(registry, "metadata.name"),
         .managed = json_bool_or(example, "managed", false),
         .certificates = json_bool_or(example, "certificates", false),
+        .hop = {.wanted = json_str(registry, "spec.version"),
+                .pulls = json_bool_or(example, "pulls", false)},
         .kept = secret_of(ctx, json_at(example, "kept")),
     };
     for (int type = 0; type < BACKEND_TYPES; type++) {

@@ -154,15 +154,23 @@ static void put_components(const struct facts *facts)
     }
 }
 
+static const char *image_of(const struct facts *facts, const json_t *versions, const json_t *image,
+                            const char *version)
+{
+    const json_t *patch = json_object_get(json_object_get(versions, "patches"), version);
+    return arena_printf(facts->ctx->arena, "%s/%s:v%s", json_str_or(versions, "repository", ""),
+                        json_string_value(image), patch ? json_string_value(patch) : version);
+}
+
 static void put_images(const struct facts *facts, const json_t *versions)
 {
     const char *version = hop_version(facts->scope), *component;
-    const json_t *patch = json_object_get(json_object_get(versions, "patches"), version);
+    const char *next = facts->scope->hop.pulls ? facts->scope->hop.wanted : version;
     json_t *image;
-    json_object_foreach(json_object_get(versions, "images"), component, image)
-        put(facts, component, "image",
-            json_sprintf("%s/%s:v%s", json_str_or(versions, "repository", ""),
-                         json_string_value(image), patch ? json_string_value(patch) : version));
+    json_object_foreach(json_object_get(versions, "images"), component, image) {
+        put_text(facts, component, "image", image_of(facts, versions, image, version));
+        put_text(facts, "next", component, image_of(facts, versions, image, next));
+    }
     json_object_foreach(json_object_get(versions, "others"), component, image)
         put_text(facts, component, "image", json_string_value(image));
 }
@@ -215,7 +223,10 @@ json_t *registry_facts(struct ctx *ctx, const struct registry_operator *home,
     put_text(&facts, "registry", "host", scope->spec.host);
     put_text(&facts, "registry", "identity", scope->spec.identity);
     put_parts(&facts);
-    put_truth(&facts, "migration", "on", !registry_closed(scope) && is_on(&facts, "core"));
+    put_truth(&facts, "hop", "pulls", scope->hop.pulls && !registry_closed(scope));
+    put_truth(&facts, "migration", "on",
+              !registry_closed(scope) && is_on(&facts, "core") &&
+                  scope->hop.state.step != HOP_ABANDONING);
     put_components(&facts);
     put_images(&facts, home->versions);
     put_kept(&facts);

@@ -23,6 +23,7 @@ enum hop_step {
     HOP_STOPPING,
     HOP_DUMPING,
     HOP_MIGRATING,
+    HOP_ABANDONING,
     HOP_STARTING,
     HOP_RESTORING,
     HOP_RETURNING,
@@ -34,6 +35,7 @@ enum hop_step {
 struct hop_row {
     const char *name;  /* reason of the condition Migration */
     bool stopped;      /* core, jobservice and exporter are to be at zero */
+    bool placed;       /* it needs a place (hop_places.h), and keeps it until it is over */
     bool of_new;       /* the stack's objects are those of the version that is wanted */
     const char *event; /* when it begins; NULL = none */
     const char *note;
@@ -57,8 +59,10 @@ struct registry_hop {
     const char *wanted;            /* the version of the spec, with its patch */
     const char *version;           /* the stack is to be of; NULL = as the spec says */
     bool stopped;                  /* core, jobservice and exporter are to be at zero */
+    bool pulls;                    /* the images of what is wanted are to be pulled */
     const char *stalled, *message; /* a person must act: reason, and what for; NULL = not so */
     const char *held;              /* why the next step was not taken; NULL = it was, or is none */
+    const char *waits;             /* of one that has not begun: the reason of Migration */
 };
 
 /* "2.15" with the patch that we have of it. */
@@ -88,11 +92,49 @@ const char *hop_failure(struct ctx *ctx, const struct registry_operator *home,
 /* version, dump and the condition Migration. */
 void hop_status(struct ctx *ctx, const struct registry_scope *scope, json_t *status);
 
+/* ---- steps; hop.c ---- */
+
+/* Keeps the step, and tells it. */
+int hop_go_to(struct ctx *ctx, struct pass *pass, const struct hop_state *next);
+/* `runs` is what is wanted, or is held to be: there is no data yet. */
+int hop_settle(struct ctx *ctx, struct pass *pass, const char *runs);
+/* 0: a person must act, and what runs runs on. */
+int hop_stall(struct pass *pass, const char *reason, const char *message);
+
+/* ---- before it begins; hop_begin.c ---- */
+
+/* Of HOP_SETTLED and HOP_ROLLED_BACK. */
+int hop_begin(struct ctx *ctx, struct pass *pass);
+/* A hop that failed is not tried again until somebody wants another one, or wants it once more. */
+bool hop_was_rolled_back(struct ctx *ctx, struct pass *pass);
+
+/* ---- its Jobs; hop_job.c ---- */
+
+#define HOP_MIGRATION "migration" /* components */
+#define HOP_IMAGES "images"
+
+/* Of a version, whatever our name for it; NULL = there is none. */
+const json_t *hop_job(struct ctx *ctx, struct pass *pass, const char *component,
+                      const char *version);
+/* Each image of a Job came to a node, by what its pods among `pods` tell. Pure. */
+bool hop_images_came(const json_t *job, const json_t *pods);
+/* An image for which one of its pods waits that was made before that time; NULL = none. Pure. */
+const char *hop_image_missing(const json_t *job, const json_t *pods, int64_t made_before_ms);
+/* The same, where it waits for longer than it may. */
+const char *hop_image_late(const struct pass *pass, const json_t *job);
+/* The failed migration outlives the way back, until hop_drop_kept_jobs(). */
+int hop_keep_job(struct ctx *ctx, struct pass *pass, const char *version);
+int hop_drop_kept_jobs(struct ctx *ctx, struct pass *pass);
+/* *ret_left: which pod has not ended; NULL = none can begin any more. */
+int hop_end_job(struct ctx *ctx, struct pass *pass, const char *version, const char **ret_left);
+
 /* ---- what is outside, under the identity's lock; hop_work.c ---- */
 
 int hop_look(struct ctx *ctx, struct pass *pass, struct postgres_schema *ret);
-/* -ERR_WAITING while a dump could not begin: what serves should serve on so long. */
-int hop_has_place(struct ctx *ctx, struct pass *pass);
+/* -ERR_WAITING (WaitingForPlace) while a dump could not begin: what serves serves on so long. */
+int hop_take_place(struct ctx *ctx, struct pass *pass, bool stopped);
+/* And wakes who waits for it. */
+void hop_leave_place(struct pass *pass);
 /* Ends the sessions that are left, drops what an earlier hop put aside, and dumps. */
 int hop_dump(struct ctx *ctx, struct pass *pass, struct dump *ret);
 /* Puts the database aside and brings the dump into a fresh one, which is checked. */

@@ -12,19 +12,21 @@
 enum { STATE_MAX_BYTES = 8 << 10 };
 
 const struct hop_row hop_rows[HOP_STEPS] = {
-    [HOP_SETTLED] = {"Settled", false, false, NULL, ""},
-    [HOP_STOPPING] = {"Stopping", true, false, "HopBegan",
+    [HOP_SETTLED] = {"Settled", false, false, false, NULL, ""},
+    [HOP_STOPPING] = {"Stopping", true, true, false, "HopBegan",
                       "core, jobservice and exporter are being stopped"},
-    [HOP_DUMPING] = {"Dumping", true, false, NULL, "the database is being dumped"},
-    [HOP_MIGRATING] = {"Migrating", true, true, "Dumped",
+    [HOP_DUMPING] = {"Dumping", true, true, false, NULL, "the database is being dumped"},
+    [HOP_MIGRATING] = {"Migrating", true, false, true, "Dumped",
                        "the dump is in the bucket, and the schema is being migrated"},
-    [HOP_STARTING] = {"Starting", false, true, "SchemaMigrated",
+    [HOP_ABANDONING] = {"Abandoning", true, false, false, "MigrationAbandoned",
+                        "an image of the new version does not come: the hop is taken back"},
+    [HOP_STARTING] = {"Starting", false, false, true, "SchemaMigrated",
                       "the schema is migrated, and the new version is being started"},
-    [HOP_RESTORING] = {"Restoring", true, true, "MigrationFailed",
+    [HOP_RESTORING] = {"Restoring", true, true, true, "MigrationFailed",
                        "the migration failed, and the dump is being restored"},
-    [HOP_RETURNING] = {"Returning", false, false, "Restored",
-                       "the dump is restored, and the old version is being started"},
-    [HOP_ROLLED_BACK] = {"RolledBack", false, false, "RolledBack",
+    [HOP_RETURNING] = {"Returning", false, false, false, "Returning",
+                       "the data is that of before the hop, and the old version is being started"},
+    [HOP_ROLLED_BACK] = {"RolledBack", false, false, false, "RolledBack",
                          "the old version runs with the data from before the hop"},
 };
 
@@ -195,8 +197,8 @@ void hop_status(struct ctx *ctx, const struct registry_scope *scope, json_t *sta
     if (hop->stalled)
         condition_set(ctx, status, "Migration", "False", hop->stalled, scope->generation, "%s",
                       hop->message);
-    else if (state->step == HOP_SETTLED && hop_is_open(scope))
-        condition_set(ctx, status, "Migration", "Unknown", "Waiting", scope->generation,
+    else if (hop_is_open(scope) && (state->step == HOP_SETTLED || (hop->held && !hop_moves(scope))))
+        condition_set(ctx, status, "Migration", "Unknown", hop->waits, scope->generation,
                       "from %s to %s: %s", state->runs, hop->wanted,
                       hop->held ? hop->held : "it begins when the registry is open");
     else if (state->step != HOP_SETTLED)

@@ -5,7 +5,7 @@
  */
 #include "reconcilers/registry/scope.h"
 
-#include "reconcilers/backends/gate.h"
+#include "server/base/clock.h"
 #include "server/base/json.h"
 
 static struct postgres_login login_of(struct ctx *ctx, const struct registry_scope *scope)
@@ -53,29 +53,29 @@ static struct dump_work transfer_of(struct ctx *ctx, struct pass *pass,
                               .tools = home->postgres_tools};
 }
 
-/* A dump takes as long as a database is large: few at a time, so that workers are left. */
-static int take_place(struct ctx *ctx, struct pass *pass)
+/* Whoever leaves a place wakes the next; the clock does it for one that was lost. */
+int hop_take_place(struct ctx *ctx, struct pass *pass, bool stopped)
 {
     const struct registry_operator *home = pass->home;
-    int rc = backend_gate_enter(ctx, home->gates, BACKEND_TRANSFERS);
-    if (rc != -ERR_OVERLOADED)
-        return rc;
-    pass_requeue(pass, WAIT_FOR_OTHERS_MS);
-    return err_set(ctx, ERR_WAITING, "TransfersBusy",
-                   "enough other databases are being dumped or restored");
+    pass_requeue(pass, HOP_PLACE_MS / 2);
+    if (hop_places_take(home->places, &pass->key, stopped, clock_boottime_ms()))
+        return 0;
+    return err_set(ctx, ERR_WAITING, "WaitingForPlace",
+                   "as many other databases are being dumped or restored as may be at a time");
 }
 
-static void leave_place(struct pass *pass)
+void hop_leave_place(struct pass *pass)
 {
     const struct registry_operator *home = pass->home;
-    backend_gate_leave(home->gates, BACKEND_TRANSFERS, true);
+    struct key next;
+    if (hop_places_leave(home->places, &pass->key, &next))
+        pass_wake(pass, &next);
 }
 
-int hop_has_place(struct ctx *ctx, struct pass *pass)
+static void works(struct pass *pass, bool works)
 {
-    TRY(take_place(ctx, pass));
-    leave_place(pass);
-    return 0;
+    const struct registry_operator *home = pass->home;
+    hop_places_work(home->places, &pass->key, works, clock_boottime_ms());
 }
 
 static int write_dump(struct ctx *ctx, struct pass *pass, struct backend_work *work)
@@ -108,9 +108,10 @@ static int dump(struct ctx *ctx, struct pass *pass, struct dump *ret)
 
 int hop_dump(struct ctx *ctx, struct pass *pass, struct dump *ret)
 {
-    TRY(take_place(ctx, pass));
+    TRY(hop_take_place(ctx, pass, true));
+    works(pass, true);
     int rc = dump(ctx, pass, ret);
-    leave_place(pass);
+    works(pass, false);
     return rc;
 }
 
@@ -147,9 +148,10 @@ static int restore(struct ctx *ctx, struct pass *pass)
 
 int hop_restore(struct ctx *ctx, struct pass *pass)
 {
-    TRY(take_place(ctx, pass));
+    TRY(hop_take_place(ctx, pass, true));
+    works(pass, true);
     int rc = restore(ctx, pass);
-    leave_place(pass);
+    works(pass, false);
     return rc;
 }
 

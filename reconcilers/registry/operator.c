@@ -78,11 +78,13 @@ int registry_operator_new(struct ctx *ctx, struct kube *kube,
     home->probe_interval_ms = options->probe_interval_ms;
     home->manage_interval_ms = options->manage_interval_ms;
     home->collect_interval_ms = options->collect_interval_ms;
+    home->pull_wait_ms = options->pull_wait_ms;
     home->postgres_tools = strdup(options->postgres_tools ? options->postgres_tools : "");
     if (options->harbor_address && *options->harbor_address)
         home->harbor_address = strdup(options->harbor_address);
     home->probes = probes_new();
     home->gates = backend_gates_new(options->workers / 4);
+    home->places = hop_places_new(options->workers / 4);
     home->verified = verify_new();
     int rc = fill(ctx, kube, home);
     if (rc < 0) {
@@ -102,6 +104,7 @@ void registry_operator_free(struct registry_operator *home)
     json_decref(home->sizes);
     json_decref(home->versions);
     backend_gates_free(home->gates);
+    hop_places_free(home->places);
     verify_free(home->verified);
     probes_free(home->probes);
     free(home->left_out);

@@ -20,6 +20,7 @@ struct registry_options {
     int64_t collect_interval_ms; /* instead of what the size says; 0 = that */
     const char *harbor_address;  /* where all of them are asked; "" = over their Services. Copied */
     const char *postgres_tools;  /* folder of pg_dump and pg_restore; "" = PATH. Copied */
+    int64_t pull_wait_ms;        /* for an image of a new version */
     int workers;                 /* at most a quarter of them inside one pool */
 };
 

@@ -7,6 +7,7 @@
 #include "reconcilers/engine/bundle.h"
 #include "reconcilers/registry/backend.h"
 #include "reconcilers/registry/hop.h"
+#include "reconcilers/registry/hop_places.h"
 #include "reconcilers/registry/manage.h"
 #include "reconcilers/registry/registry.h"
 #include "reconcilers/registry/verify.h"
@@ -50,10 +51,11 @@ struct registry_operator {
     } bundles[REGISTRY_MINORS_MAX];
     int bundle_count;
     struct backend_gates *gates;
+    struct hop_places *places;
     struct verify_table *verified;
     char *left_out; /* "core registryctl": parts that no stack has; "" = stacks are whole */
     bool serving_probe;
-    int64_t probe_interval_ms, manage_interval_ms, collect_interval_ms;
+    int64_t probe_interval_ms, manage_interval_ms, collect_interval_ms, pull_wait_ms;
     char *postgres_tools; /* folder of pg_dump and pg_restore, "" = PATH */
     char *harbor_address; /* NULL = each registry's own Service */
     struct probe_table *probes;

@@ -21,15 +21,58 @@ def schema(cell, registry):
     return cell.sql("SELECT version, dirty FROM schema_migrations", conninfo=cell.conninfo(registry.id))
 
 
+def pin(cell, registry):
+    """A pod of core that does not end: a hop waits for it in Stopping."""
+    owner = registry.child("deployment", "core")
+    cell.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {
+        "name": "old", "namespace": registry.namespace,
+        "labels": {"flotilla.dev/registry": registry.name, "app.kubernetes.io/component": "core"},
+        "ownerReferences": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": owner["metadata"]["name"],
+                             "uid": owner["metadata"]["uid"], "controller": True}]},
+        "spec": {"containers": [{"name": "core", "image": "core"}]}})
+
+
+def unpin(cell, registry):
+    cell.stack.kubectl("delete", "pod", "old", "-n", registry.namespace, "--now")
+
+
 @contextlib.contextmanager
-def held_pods(cell):
-    """No new pod finds a node: a Job waits until the test has done what its pod would have done."""
+def held_nodes(cell):
+    """No new pod finds a node."""
     nodes = [node["metadata"]["name"] for node in cell.stack.get("nodes")["items"]]
     cell.stack.kubectl("cordon", *nodes)
     try:
         yield
     finally:
         cell.stack.kubectl("uncordon", *nodes)
+
+
+@contextlib.contextmanager
+def held_migration(cell, registry, ask):
+    """The hop that `ask` asks for comes as far as its migration, whose pod finds no node: the Job waits until the test has done
+    what that pod would have done. Images are pulled before."""
+    pin(cell, registry)
+    ask()
+    told(registry, "Migration", "Unknown", "Stopping")
+    with held_nodes(cell):
+        unpin(cell, registry)
+        told(registry, "Migration", "Unknown", "Migrating")
+        yield
+
+
+def lose_image(cell, registry, component):
+    """The kubelet says of a pod that its image cannot be pulled; which one, is returned."""
+    def pods():
+        return [pod for pod in registry.pods() if pod["metadata"]["labels"]["app.kubernetes.io/component"] == component]
+
+    eventually(pods, 60, what=f"a pod of {component}")
+    (pod,) = pods()
+    container = pod["spec"]["containers"][0]
+    status = {"name": container["name"], "image": container["image"], "imageID": "", "ready": False, "restartCount": 0,
+              "state": {"waiting": {"reason": "ImagePullBackOff"}}}
+    cell.stack.kubectl("patch", "pod", pod["metadata"]["name"], "-n", registry.namespace, "--subresource=status", "--type=merge",
+                       "-p", json.dumps({"status": {"containerStatuses": [status]}}))
+    return container["image"]
 
 
 def state(cell, registry):

@@ -7,7 +7,7 @@ import subprocess
 import psycopg2
 import pytest
 from harness.cell import read_row
-from harness.hops import FOLDER, SCHEMAS, databases, dumps, held_pods, ready, schema, set_schema, state, told
+from harness.hops import FOLDER, SCHEMAS, databases, dumps, held_migration, held_nodes, lose_image, pin, ready, schema, set_schema, state, told, unpin
 from harness.wait import eventually
 
 OLD, NEW = "2.14.4", "2.15.2"
@@ -16,16 +16,20 @@ WRITERS = ("core", "jobservice", "exporter")  # to the database
 
 @pytest.fixture(scope="module")
 def operate_env(stack, tmp_path_factory):
-    return {**stack.cell_env(tmp_path_factory.mktemp("cell")), "FLOTILLA_LEAVE_OUT": ""}
+    return {**stack.cell_env(tmp_path_factory.mktemp("cell")), "FLOTILLA_LEAVE_OUT": "", "FLOTILLA_PULL_WAIT_MS": 4000}
 
 
-@pytest.fixture
-def registry(cell):
-    """Of 2.14, with data."""
+def filled(cell):
+    """A registry of 2.14, with data."""
     made = ready(cell.registry(cell.namespace("hop"), version="2.14", components={"exporter": True}))
     set_schema(cell, made, SCHEMAS[OLD])
     made.write_row()
     return made
+
+
+@pytest.fixture
+def registry(cell):
+    return filled(cell)
 
 
 def runs(registry):
@@ -40,12 +44,13 @@ def row_is_there(registry):
     return read_row(registry.cell, registry.cell.conninfo(registry.id))
 
 
-def migrating(registry):
-    return told(registry, "Migration", "Unknown", "Migrating")
-
-
 def message(registry, kind):
     return next(c for c in registry.get()["status"]["conditions"] if c["type"] == kind)["message"]
+
+
+def kept_job(registry, job):
+    jobs = registry.cell.stack.get("jobs", "-n", registry.namespace)["items"]
+    return [other for other in jobs if other["metadata"]["uid"] == job["metadata"]["uid"]]
 
 
 def job(registry):
@@ -57,9 +62,7 @@ def job(registry):
 def test_hop_dumps_migrates_and_starts_the_new_version(cell, registry):
     assert runs(registry) == OLD and registry.condition("Migration") is None
     session = psycopg2.connect(cell.conninfo(registry.id))
-    with held_pods(cell):
-        registry.spec(version="2.15")
-        migrating(registry)
+    with held_migration(cell, registry, lambda: registry.spec(version="2.15")):
         assert runs(registry) == OLD and registry.condition()[1] == "Hopping" and registry.condition("Available")[0] == "False"
         for name in WRITERS:
             assert registry.child("deployment", name)["spec"]["replicas"] == 0, name
@@ -87,9 +90,7 @@ def test_hop_dumps_migrates_and_starts_the_new_version(cell, registry):
 
 
 def test_dirty_schema_is_rolled_back_with_the_data_of_before(cell, registry):
-    with held_pods(cell):
-        registry.spec(version="2.15")
-        migrating(registry)
+    with held_migration(cell, registry, lambda: registry.spec(version="2.15")):
         conninfo = cell.conninfo(registry.id)
         cell.sql("DROP TABLE kept; CREATE TABLE half (made text)", conninfo=conninfo)
         set_schema(cell, registry, 175, dirty=True)
@@ -101,7 +102,7 @@ def test_dirty_schema_is_rolled_back_with_the_data_of_before(cell, registry):
     assert databases(cell, registry) == [f"t_{registry.id}"] and runs(registry) == OLD
     assert {image(registry, name) for name in (*WRITERS, "portal")} == {OLD}
     assert registry.condition("StackReady")[0] == registry.condition("Available")[0] == "True"
-    assert registry.get()["spec"]["version"] == "2.15" and {"MigrationFailed", "Restored", "RolledBack"} <= registry.events()
+    assert registry.get()["spec"]["version"] == "2.15" and {"MigrationFailed", "Returning", "RolledBack"} <= registry.events()
     before = registry.get()["metadata"]["resourceVersion"]
     with pytest.raises(AssertionError):  # and not tried again
         eventually(lambda: registry.get()["metadata"]["resourceVersion"] != before, 3, interval=0.2)
@@ -113,9 +114,8 @@ def test_dirty_schema_is_rolled_back_with_the_data_of_before(cell, registry):
 def test_rolled_back_hop_is_tried_again_when_asked_and_ends_where_it_leads(cell, registry):
     registry.spec(version="2.15")  # no pod migrates anything: the Job ends, and the schema is the old one
     told(registry, "Migration", "False", "RolledBack")
-    with held_pods(cell):
-        cell.patch("registry", registry.name, {"metadata": {"annotations": {"registry.flotilla.dev/retry-hop": "1"}}}, registry.namespace)
-        migrating(registry)
+    again = {"metadata": {"annotations": {"registry.flotilla.dev/retry-hop": "1"}}}
+    with held_migration(cell, registry, lambda: cell.patch("registry", registry.name, again, registry.namespace)):
         registry.spec(version="2.14")  # too late to be withdrawn
         set_schema(cell, registry, SCHEMAS[NEW])
     told(registry, "Stalled", "True", "VersionUnreachable")
@@ -129,13 +129,17 @@ def test_rolled_back_hop_is_tried_again_when_asked_and_ends_where_it_leads(cell,
 
 
 def test_failed_job_is_rolled_back(cell, registry):
-    with held_pods(cell):
-        registry.spec(version="2.15")
-        migrating(registry)
+    with held_migration(cell, registry, lambda: registry.spec(version="2.15")):
         cell.patch("job", job(registry)["metadata"]["name"], {"spec": {"activeDeadlineSeconds": 1}}, registry.namespace)
         eventually(lambda: state(cell, registry)["step"] != "Migrating", 60, what="the Job has failed")
+        failed = job(registry)
     told(registry, "Migration", "False", "RolledBack")
     assert "the migration Job failed" in message(registry, "Stalled") and row_is_there(registry)
+    assert f"its log is that of the pods of Job {failed['metadata']['name']};" in message(registry, "Stalled")
+    assert kept_job(registry, failed), "so are its pods, and their logs"
+    registry.spec(version="2.14")
+    ready(registry)
+    assert not kept_job(registry, failed), "until another version is wanted"
 
 
 @pytest.mark.parametrize("version,dirty,reason", [(171, True, "SchemaDirty"), (155, False, "SchemaUnknown")])
@@ -151,17 +155,70 @@ def test_hop_does_not_begin_at_a_schema_that_is_not_as_it_should_be(cell, regist
 
 
 def test_hop_waits_for_the_last_pod_and_can_be_given_up(cell, registry):
-    owner = registry.child("deployment", "core")
-    cell.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {
-        "name": "old", "namespace": registry.namespace,
-        "labels": {"flotilla.dev/registry": registry.name, "app.kubernetes.io/component": "core"},
-        "ownerReferences": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": owner["metadata"]["name"],
-                             "uid": owner["metadata"]["uid"], "controller": True}]},
-        "spec": {"containers": [{"name": "core", "image": "core"}]}})
+    pin(cell, registry)
     registry.spec(version="2.15")
     eventually(lambda: "pod old still runs" in message(registry, "Migration"), 60, what="the pod is waited for")
     assert registry.condition("Migration") == ("Unknown", "Stopping") and dumps(cell, registry) == []
     registry.spec(version="2.14")
-    cell.stack.kubectl("delete", "pod", "old", "-n", registry.namespace, "--now")
+    unpin(cell, registry)
     ready(registry)
     assert registry.child("deployment", "core")["spec"]["replicas"] == 1 and row_is_there(registry)
+
+
+def test_registry_serves_on_while_others_have_the_place(cell, registry):
+    other = filled(cell)
+    pin(cell, registry)
+    registry.spec(version="2.15")
+    told(registry, "Migration", "Unknown", "Stopping")
+    other.spec(version="2.15")
+    told(other, "Migration", "Unknown", "WaitingForPlace")
+    assert other.condition("Available")[0] == "True" and other.child("deployment", "core")["spec"]["replicas"] == 1
+    registry.spec(version="2.14")
+    eventually(lambda: state(cell, other)["step"] != "Settled", 15, what="it is woken, before its clock would")
+    unpin(cell, registry)
+    ready(registry)
+    told(other, "Migration", "False", "RolledBack")
+    assert row_is_there(other)
+
+
+def test_hop_stops_nothing_before_the_images_are_pulled(cell, registry):
+    with held_nodes(cell):
+        registry.spec(version="2.15")
+        told(registry, "Migration", "Unknown", "PullingImages")
+        image = lose_image(cell, registry, "images")
+        told(registry, "Stalled", "True", "ImageUnavailable")
+        assert registry.condition("Migration") == ("False", "ImageUnavailable") and image in message(registry, "Migration")
+        assert registry.condition("Available")[0] == "True" and registry.child("deployment", "core")["spec"]["replicas"] == 1
+        assert runs(registry) == OLD and state(cell, registry)["step"] == "Settled" and dumps(cell, registry) == []
+    told(registry, "Migration", "False", "RolledBack")  # it went on by itself, when the images came: none migrates here
+
+
+def test_hop_is_withdrawn_while_it_pulls(cell, registry):
+    with held_nodes(cell):
+        registry.spec(version="2.15")
+        lose_image(cell, registry, "images")
+        registry.spec(version="2.14")
+        ready(registry)
+        assert not [pod for pod in registry.pods() if pod["metadata"]["labels"]["app.kubernetes.io/component"] == "images"]
+    assert registry.condition("Migration") is None and "HopBegan" not in registry.events()
+
+
+def test_hop_goes_back_when_the_migration_has_no_image(cell, registry):
+    with held_migration(cell, registry, lambda: registry.spec(version="2.15")):
+        image = lose_image(cell, registry, "migration")
+        eventually(lambda: image in message(registry, "Migration"), 60, what="it is told")
+        eventually(lambda: state(cell, registry)["step"] == "Returning", 60, what="it waited long enough")
+    told(registry, "Migration", "False", "RolledBack")
+    assert f"image {image} cannot be pulled" in message(registry, "Stalled") and row_is_there(registry)
+    assert "MigrationAbandoned" in registry.events() and "MigrationFailed" not in registry.events(), "nothing was restored"
+    assert runs(registry) == OLD and schema(cell, registry) == [(SCHEMAS[OLD], False)] and databases(cell, registry) == [f"t_{registry.id}"]
+
+
+def test_migration_that_began_all_the_same_is_restored(cell, registry):
+    with held_migration(cell, registry, lambda: registry.spec(version="2.15")):
+        set_schema(cell, registry, 175, dirty=True)  # by a pod before this one
+        lose_image(cell, registry, "migration")
+        eventually(lambda: state(cell, registry)["step"] == "Returning", 90, what="it waited long enough")
+    told(registry, "Migration", "False", "RolledBack")
+    assert {"MigrationAbandoned", "MigrationFailed"} <= registry.events() and row_is_there(registry)
+    assert schema(cell, registry) == [(SCHEMAS[OLD], False)]

@@ -32,7 +32,7 @@ from harness.rendered import SIZES, VERSIONS, by_bundle_id, dry_namespace, dry_r
 
 OPTIONS = (
     (),
-    ("trivy", "exporter", "managed", "issuer", "class"),
+    ("trivy", "exporter", "managed", "issuer", "class", "pulls"),
     ("trivy", "exporter", "managed", "issuer", "closed"),
     ("secret", "trivy"),
     ("exporter", "managed", "dedicated", "rotating"),

@@ -7,7 +7,7 @@ import pathlib
 import subprocess
 
 import pytest
-from harness.hops import SCHEMAS, held_pods, ready, set_schema, told
+from harness.hops import SCHEMAS, held_migration, ready, set_schema
 from harness.kube_audit import KubeAudit
 from harness.wait import eventually
 
@@ -91,9 +91,7 @@ def test_components_and_versions_come_and_go(cell):
     before = registry.child("deployment", "core")["spec"]["template"]["metadata"]["annotations"]
     assert json.loads(registry.child("configmap", "registry")["data"]["config.yml"])["storage"]["cache"]["layerinfo"] == "inmemory"
     set_schema(cell, registry, SCHEMAS["2.14.4"])
-    with held_pods(cell):
-        registry.spec(components={"exporter": False}, version="2.15")
-        told(registry, "Migration", "Unknown", "Migrating")
+    with held_migration(cell, registry, lambda: registry.spec(components={"exporter": False}, version="2.15")):
         set_schema(cell, registry, SCHEMAS["2.15.2"])
     ready(registry)
     for kind in ("deployment", "networkpolicy", "service", "secret"):

@@ -3,13 +3,12 @@
  * one with most of them; differences.json holds, for each step away from it (another version, a
  * smaller size, an option less, closed), the places that change. Any other combination must be the
  * sum of such steps: all of them are rendered and compared with it. dedicated.json holds what a
- * Redis of its own changes in each version. UPDATE_GOLDEN=1 writes the files anew; the diff is then
- * what a reviewer reads. Data of Secrets is shown decoded, and configuration that is JSON as a
- * tree.
+ * Redis of its own changes in each version, pulls.json a hop that has not begun. UPDATE_GOLDEN=1
+ * writes the files anew; the diff is then what a reviewer reads. Data of Secrets is shown decoded,
+ * and configuration that is JSON as a tree.
  */
-#include "tests/unit/test.h"
+#include "tests/unit/reconcilers/registry/operator.h"
 
-#include "reconcilers/registry/scope.h"
 #include "server/adapters/crypto.h"
 #include "server/base/cleanup.h"
 #include "server/base/json.h"
@@ -206,15 +205,6 @@ static json_t *golden(struct ctx *ctx, const char *file, json_t *got)
     return expected;
 }
 
-static struct registry_operator *operator(struct ctx *ctx)
-{
-    const struct registry_options options = {.operator_namespace = "flotilla-system"};
-    struct registry_operator *home = NULL;
-    if (registry_operator_new(ctx, NULL, &options, &home) < 0)
-        fail_msg("%s", ctx->err.message);
-    return home;
-}
-
 static json_t *objects_of(struct ctx *ctx, const struct registry_operator *home, unsigned mask)
 {
     struct bundle_plan plan;
@@ -225,7 +215,7 @@ static json_t *objects_of(struct ctx *ctx, const struct registry_operator *home,
 static void stack__is_as_expected(void **state)
 {
     struct ctx *ctx = *state;
-    struct registry_operator *home = operator(ctx);
+    struct registry_operator *home = test_operator(ctx);
     json_t *base = objects_of(ctx, home, 0);
     json_t *changes = arena_json(ctx->arena, json_object());
     for (unsigned at = 0; at < STEPS; at++)
@@ -252,29 +242,38 @@ static json_t *example_of(struct ctx *ctx, const struct registry_operator *home,
     return by_id(ctx, &plan);
 }
 
-/* No step: what it changes is another thing where the registry knows no user name. */
-static void dedicated__is_as_expected(void **state)
+/* No step: what such an option changes is another thing in each version. */
+static void check_option(struct ctx *ctx, const char *option)
 {
     static const char *const versions[] = {"2.13", "2.14", "2.15"};
-    struct ctx *ctx = *state;
-    struct registry_operator *home = operator(ctx);
+    struct registry_operator *home = test_operator(ctx);
     json_t *changes = arena_json(ctx->arena, json_object());
     for (size_t at = 0; at < ARRAY_SIZE(versions); at++) {
-        json_t *shared = example_of(ctx, home, versions[at], NULL);
-        json_t *dedicated = example_of(ctx, home, versions[at], "dedicated");
-        json_object_set(changes, versions[at], difference(ctx, shared, dedicated));
+        json_t *without = example_of(ctx, home, versions[at], NULL);
+        json_t *with = example_of(ctx, home, versions[at], option);
+        json_object_set(changes, versions[at], difference(ctx, without, with));
     }
     registry_operator_free(home);
-    json_t *expected = golden(ctx, FOLDER "dedicated.json", changes);
+    json_t *expected = golden(ctx, arena_printf(ctx->arena, FOLDER "%s.json", option), changes);
     json_t *off = unequal(ctx, flat_of(ctx, expected), flat_of(ctx, changes));
     if (json_object_size(off))
-        fail_msg("not as in dedicated.json: %s", json_text(ctx->arena, off));
+        fail_msg("not as in %s.json: %s", option, json_text(ctx->arena, off));
+}
+
+static void dedicated__is_as_expected(void **state)
+{
+    check_option(*state, "dedicated");
+}
+
+static void pulls__is_as_expected(void **state)
+{
+    check_option(*state, "pulls");
 }
 
 static void combinations__are_the_sum_of_their_steps(void **state)
 {
     struct ctx *ctx = *state;
-    struct registry_operator *home = operator(ctx);
+    struct registry_operator *home = test_operator(ctx);
     json_error_t error;
     json_t *base = arena_json(ctx->arena, json_load_file(FOLDER "stack.json", 0, &error));
     json_t *changes = arena_json(ctx->arena, json_load_file(FOLDER "differences.json", 0, &error));
@@ -304,6 +303,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(stack__is_as_expected),
         TEST(dedicated__is_as_expected),
+        TEST(pulls__is_as_expected),
         TEST(combinations__are_the_sum_of_their_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

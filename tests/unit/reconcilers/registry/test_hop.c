@@ -1,19 +1,9 @@
 /* What is kept of a hop, what the schema of a database means for it, and what is stopped. Pure. */
-#include "tests/unit/test.h"
+#include "tests/unit/reconcilers/registry/operator.h"
 
-#include "reconcilers/registry/scope.h"
 #include "server/base/cleanup.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
-
-static struct registry_operator *operator(struct ctx *ctx)
-{
-    const struct registry_options options = {.operator_namespace = "flotilla-system"};
-    struct registry_operator *home = NULL;
-    if (registry_operator_new(ctx, NULL, &options, &home) < 0)
-        fail_msg("%s", ctx->err.message);
-    return home;
-}
 
 static json_t *kept_with(struct ctx *ctx, const char *note)
 {
@@ -98,7 +88,7 @@ static void hop__is_open_until_what_is_wanted_runs(void **state)
 static void hop__begins_at_a_clean_schema_of_what_runs(void **state)
 {
     struct ctx *ctx = *state;
-    struct registry_operator *home = operator(ctx);
+    struct registry_operator *home = test_operator(ctx);
     static const struct {
         struct postgres_schema schema;
         const char *reason; /* NULL = it begins */
@@ -125,7 +115,7 @@ static void hop__begins_at_a_clean_schema_of_what_runs(void **state)
 static void migration__succeeded_where_the_schema_is_the_new_versions(void **state)
 {
     struct ctx *ctx = *state;
-    struct registry_operator *home = operator(ctx);
+    struct registry_operator *home = test_operator(ctx);
     static const struct {
         const char *to;
         int64_t before;
@@ -152,7 +142,7 @@ static void migration__succeeded_where_the_schema_is_the_new_versions(void **sta
 static void schemas__are_told_for_each_version(void **state)
 {
     struct ctx *ctx = *state;
-    struct registry_operator *home = operator(ctx);
+    struct registry_operator *home = test_operator(ctx);
     const char *minor, *other;
     json_t *patch, *range;
     json_object_foreach(json_object_get(home->versions, "patches"), minor, patch) {

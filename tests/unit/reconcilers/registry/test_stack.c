@@ -3,9 +3,8 @@
  * each of them is a trap that somebody fell into (reference of Harbor's binaries, tried). Sizes add
  * up.
  */
-#include "tests/unit/test.h"
+#include "tests/unit/reconcilers/registry/operator.h"
 
-#include "reconcilers/registry/scope.h"
 #include "server/adapters/crypto.h"
 #include "server/base/cleanup.h"
 #include "server/base/json.h"
@@ -24,20 +23,11 @@ static const char *const option_sets[][8] = {
     {"trivy", "secret"},
     {"exporter", "managed"},
     {"trivy", "exporter", "managed", "issuer", "closed"},
-    {"trivy", "exporter", "managed", "issuer", "dedicated"},
+    {"trivy", "exporter", "managed", "issuer", "dedicated", "pulls"},
     {"dedicated", "rotating"},
     {"dedicated", "closed"},
 };
 enum { FULLEST = 5 }; /* of them, by pods */
-
-static struct registry_operator *operator(struct ctx *ctx)
-{
-    const struct registry_options options = {.operator_namespace = "flotilla-system"};
-    struct registry_operator *home = NULL;
-    if (registry_operator_new(ctx, NULL, &options, &home) < 0)
-        fail_msg("%s", ctx->err.message);
-    return home;
-}
 
 static struct bundle_plan plan_of(struct ctx *ctx, const struct registry_operator *home,
                                   const char *version, const char *size, const char *const *options)
@@ -58,7 +48,7 @@ struct seen {
 
 static void for_each_object(struct ctx *ctx, void (*rule)(const struct seen *seen))
 {
-    struct registry_operator *home = operator(ctx);
+    struct registry_operator *home = test_operator(ctx);
     for (size_t version = 0; version < ARRAY_SIZE(versions); version++)
         for (size_t size = 0; size < ARRAY_SIZE(sizes); size++)
             for (size_t set = 0; set < ARRAY_SIZE(option_sets); set++) {
@@ -260,7 +250,7 @@ static void registry__uses_redis_where_it_knows_a_user(void **state)
         {"2.14", "dedicated", "redis", NULL, true},
         {"2.15", "dedicated", "redis", "default", true},
     };
-    struct registry_operator *home = operator(ctx);
+    struct registry_operator *home = test_operator(ctx);
     for (size_t at = 0; at < ARRAY_SIZE(rows); at++) {
         const char *const options[] = {rows[at].option, NULL};
         struct bundle_plan plan = plan_of(ctx, home, rows[at].version, "S", options);
@@ -288,7 +278,7 @@ static void versions__are_those_of_the_api(void **state)
 #undef VERSION
     };
     struct ctx *ctx = *state;
-    struct registry_operator *home = operator(ctx);
+    struct registry_operator *home = test_operator(ctx);
     assert_int_equal(home->bundle_count, ARRAY_SIZE(known));
     for (size_t at = 0; at < ARRAY_SIZE(known); at++) {
         const char *minor = arena_strndup(ctx->arena, known[at], strlen("2.00"));
@@ -329,7 +319,7 @@ static void order__is_schema_core_rest_jobservice(void **state)
         {"migration", "redis"}, {"redis", "redis-users"},
     };
     struct ctx *ctx = *state;
-    struct registry_operator *home = operator(ctx);
+    struct registry_operator *home = test_operator(ctx);
     struct bundle_plan plan = plan_of(ctx, home, "2.15", "M", option_sets[FULLEST]);
     for (size_t at = 0; at < ARRAY_SIZE(pairs); at++)
         if (!follows(&plan, pairs[at][0], pairs[at][1]))
@@ -353,7 +343,7 @@ static const char *config_digest(const struct bundle_plan *plan, const char *id)
 static void configuration__rolls_its_readers_only(void **state)
 {
     struct ctx *ctx = *state;
-    struct registry_operator *home = operator(ctx);
+    struct registry_operator *home = test_operator(ctx);
     static const char *const traced[] = {"exporter", NULL};
     struct bundle_plan one = plan_of(ctx, home, "2.15", "M", option_sets[0]);
     struct bundle_plan two = plan_of(ctx, home, "2.15", "M", traced); /* switches metrics on */
@@ -368,7 +358,7 @@ static void configuration__rolls_its_readers_only(void **state)
 static void redis__starts_anew_for_another_set_of_passwords_only(void **state)
 {
     struct ctx *ctx = *state;
-    struct registry_operator *home = operator(ctx);
+    struct registry_operator *home = test_operator(ctx);
     static const char *const sets[][3] = {
         {"dedicated", NULL}, {"dedicated", "rotating", NULL}, {"dedicated", "turned", NULL}};
     struct bundle_plan plans[ARRAY_SIZE(sets)];
@@ -384,7 +374,7 @@ static void redis__starts_anew_for_another_set_of_passwords_only(void **state)
 static void migration__is_another_one_for_another_version_only(void **state)
 {
     struct ctx *ctx = *state;
-    struct registry_operator *home = operator(ctx);
+    struct registry_operator *home = test_operator(ctx);
     struct bundle_plan small = plan_of(ctx, home, "2.15", "S", option_sets[0]);
     struct bundle_plan large = plan_of(ctx, home, "2.15", "L", option_sets[1]);
     struct bundle_plan older = plan_of(ctx, home, "2.14", "S", option_sets[0]);
@@ -473,7 +463,7 @@ static void parts__that_are_unknown_are_refused(void **state)
 static void connections__fit_under_the_limit_of_the_role(void **state)
 {
     struct ctx *ctx = *state;
-    struct registry_operator *home = operator(ctx);
+    struct registry_operator *home = test_operator(ctx);
     for (size_t at = 0; at < ARRAY_SIZE(sizes); at++) {
         const json_t *size = json_object_get(home->sizes, sizes[at]);
         int64_t pool = json_int_or(size, "core.connections", 0);
@@ -528,7 +518,7 @@ static void add_pods(const json_t *object, struct sum *sum)
 static void quota__holds_the_stack_while_it_rolls(void **state)
 {
     struct ctx *ctx = *state;
-    struct registry_operator *home = operator(ctx);
+    struct registry_operator *home = test_operator(ctx);
     for (size_t size = 0; size < ARRAY_SIZE(sizes); size++) {
         struct bundle_plan plan = plan_of(ctx, home, "2.15", sizes[size], option_sets[FULLEST]);
         struct sum sum = {0};

@@ -1,0 +1,30 @@
+/*
+ * Places for dumps and restores, each of which holds a worker for as long as a database is large: a
+ * process has few of them. A hop takes one before it stops anything, and keeps it from pass to pass
+ * until its dump is recorded; so what is stopped need not wait for what runs. They bound the work
+ * of this process and live in its memory: who dies holds none, and who comes after it takes its
+ * own. A registry that is not looked at any more (another process has its shard, it is gone) loses
+ * place and turn after HOP_PLACE_MS. Thread-safe.
+ */
+#pragma once
+
+#include "reconcilers/engine/engine.h"
+
+enum { HOP_PLACE_MS = 60000 };
+
+struct hop_places;
+
+struct hop_places *hop_places_new(int count);
+void hop_places_free(struct hop_places *places);
+
+/*
+ * A place for `who`: its own if it has one. False: none is free, and it stands in line. Those that
+ * are stopped, and serve nobody, come before those that only want to be. now_ms: clock_boottime_ms.
+ */
+bool hop_places_take(struct hop_places *places, const struct key *who, bool stopped,
+                     int64_t now_ms);
+/* While it works its place is not lost, however long that takes. No effect without a place. */
+void hop_places_work(struct hop_places *places, const struct key *who, bool works, int64_t now_ms);
+/* Without place and out of the line. True: a place is free now, and *ret_next is the next for it.
+ */
+bool hop_places_leave(struct hop_places *places, const struct key *who, struct key *ret_next);

@@ -1,0 +1,97 @@
+/* Who gets a place for a dump, who waits, and how a place comes back. */
+#include "tests/unit/test.h"
+
+#include "reconcilers/registry/hop_places.h"
+
+#include "server/base/cleanup.h"
+
+static const struct key a = {"ns", "a"}, b = {"ns", "b"}, c = {"ns", "c"};
+
+static struct hop_places *one_place(void)
+{
+    return hop_places_new(0); /* a process of fewer than four workers has one all the same */
+}
+
+static void place__is_kept_until_it_is_left(void **state)
+{
+    (void)state;
+    struct hop_places *places = one_place();
+    struct key next = {{0}, {0}};
+    assert_true(hop_places_take(places, &a, false, 0));
+    assert_true(hop_places_take(places, &a, true, 1)); /* its own */
+    assert_false(hop_places_take(places, &b, false, 2));
+    assert_true(hop_places_leave(places, &a, &next));
+    assert_string_equal(next.name, "b");
+    assert_true(hop_places_take(places, &b, false, 3));
+    assert_false(hop_places_leave(places, &b, &next)); /* nobody is left */
+    hop_places_free(places);
+}
+
+/* Who serves nobody comes first, however long the others stood there. */
+static void place__goes_to_the_stopped_first(void **state)
+{
+    (void)state;
+    struct hop_places *places = one_place();
+    struct key next = {{0}, {0}};
+    assert_true(hop_places_take(places, &a, false, 0));
+    assert_false(hop_places_take(places, &b, false, 1));
+    assert_false(hop_places_take(places, &c, true, 2));
+    assert_true(hop_places_leave(places, &a, &next));
+    assert_string_equal(next.name, "c");
+    assert_false(hop_places_take(places, &b, false, 3));
+    assert_true(hop_places_take(places, &c, true, 4));
+    hop_places_free(places);
+}
+
+static void place__is_not_leaked_by_who_is_not_looked_at_any_more(void **state)
+{
+    (void)state;
+    struct hop_places *places = one_place();
+    assert_true(hop_places_take(places, &a, true, 0));
+    assert_false(hop_places_take(places, &b, false, HOP_PLACE_MS));
+    assert_true(hop_places_take(places, &b, false, HOP_PLACE_MS + 1));
+    assert_false(hop_places_take(places, &a, true, HOP_PLACE_MS + 2));
+    hop_places_free(places);
+}
+
+static void place__is_not_lost_at_work(void **state)
+{
+    (void)state;
+    struct hop_places *places = one_place();
+    assert_true(hop_places_take(places, &a, true, 0));
+    hop_places_work(places, &a, true, 0);
+    assert_false(hop_places_take(places, &b, false, 100 * HOP_PLACE_MS));
+    hop_places_work(places, &a, false, 100 * HOP_PLACE_MS);
+    assert_false(hop_places_take(places, &b, false, 101 * HOP_PLACE_MS));
+    assert_true(hop_places_take(places, &b, false, 101 * HOP_PLACE_MS + 1));
+    hop_places_free(places);
+}
+
+/* One that gave up waiting passes on what it was woken for. */
+static void line__goes_on_when_one_gives_up(void **state)
+{
+    (void)state;
+    struct hop_places *places = one_place();
+    struct key next = {{0}, {0}};
+    assert_true(hop_places_take(places, &a, false, 0));
+    assert_false(hop_places_take(places, &b, false, 1));
+    assert_false(hop_places_take(places, &c, false, 2));
+    assert_true(hop_places_leave(places, &a, &next));
+    assert_string_equal(next.name, "b");
+    assert_true(hop_places_leave(places, &b, &next));
+    assert_string_equal(next.name, "c");
+    assert_false(hop_places_leave(places, &b, &next)); /* it is in no line */
+    hop_places_free(places);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(place__is_kept_until_it_is_left),
+        TEST(place__goes_to_the_stopped_first),
+        TEST(place__is_not_leaked_by_who_is_not_looked_at_any_more),
+        TEST(place__is_not_lost_at_work),
+        TEST(line__goes_on_when_one_gives_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
