@@ -331,19 +331,26 @@ static struct s3_proof fresh(void)
     return proof;
 }
 
+static struct harbor *with_bucket(struct ctx *ctx, struct harbor_server *ret_server)
+{
+    struct harbor *harbor = NULL;
+    *ret_server = with_robot(ctx);
+    ret_server->bucket = "t-aaaaaaaaaaaaaaaa";
+    SUCCEEDS(ctx, harbor_open(ctx, ret_server, &harbor));
+    return harbor;
+}
+
 static void collection_wants_a_proof(void **state)
 {
     struct ctx *ctx = *state;
-    struct harbor_server server = with_robot(ctx);
+    struct harbor_server server;
+    _cleanup_harbor_ struct harbor *harbor = with_bucket(ctx, &server);
     const struct harbor_gc_schedule nightly = {.cron = "0 0 3 * * *"};
     struct s3_proof other = fresh(), old = fresh(), none = {0};
     int64_t id = 0;
     snprintf(other.bucket, sizeof other.bucket, "t-bbbbbbbbbbbbbbbb");
     old.at_ms -= HARBOR_GC_PROOF_MS + 1;
-    server.bucket = "t-aaaaaaaaaaaaaaaa";
     const struct s3_proof *const bad[] = {NULL, &none, &old, &other};
-    _cleanup_harbor_ struct harbor *harbor = NULL;
-    SUCCEEDS(ctx, harbor_open(ctx, &server, &harbor));
     for (size_t at = 0; at < ARRAY_SIZE(bad); at++) {
         FAILS(ctx, harbor_gc_start(ctx, harbor, true, bad[at], &id), ERR_REFUSED, "BucketUnproved");
         FAILS(ctx, harbor_gc_schedule_set(ctx, harbor, &nightly, bad[at]), ERR_REFUSED,
@@ -359,13 +366,11 @@ static void collection_wants_a_proof(void **state)
 static void collection_is_run_and_told(void **state)
 {
     struct ctx *ctx = *state;
-    struct harbor_server server = with_robot(ctx);
-    server.bucket = "t-aaaaaaaaaaaaaaaa";
+    struct harbor_server server;
+    _cleanup_harbor_ struct harbor *harbor = with_bucket(ctx, &server);
     const struct s3_proof proof = fresh();
     struct harbor_gc_run last;
     int64_t id = 0, again = 0;
-    _cleanup_harbor_ struct harbor *harbor = NULL;
-    SUCCEEDS(ctx, harbor_open(ctx, &server, &harbor));
     SUCCEEDS(ctx, harbor_gc_last(ctx, harbor, &last));
     assert_int_equal(last.id, 0);
     SUCCEEDS(ctx, harbor_gc_start(ctx, harbor, true, &proof, &id));
@@ -392,13 +397,11 @@ static void collection_is_run_and_told(void **state)
 static void a_dry_run_is_no_collection(void **state)
 {
     struct ctx *ctx = *state;
-    struct harbor_server server = with_robot(ctx);
-    server.bucket = "t-aaaaaaaaaaaaaaaa";
+    struct harbor_server server;
+    _cleanup_harbor_ struct harbor *harbor = with_bucket(ctx, &server);
     const struct s3_proof proof = fresh();
     struct harbor_gc_run last;
     int64_t id = 0;
-    _cleanup_harbor_ struct harbor *harbor = NULL;
-    SUCCEEDS(ctx, harbor_open(ctx, &server, &harbor));
     control(ctx, "{\"dry\": 3}");
     SUCCEEDS(ctx, harbor_gc_last(ctx, harbor, &last));
     assert_int_equal(last.id, 0);
@@ -417,13 +420,11 @@ static void a_dry_run_is_no_collection(void **state)
 static void a_run_is_told_to_stop(void **state)
 {
     struct ctx *ctx = *state;
-    struct harbor_server server = with_robot(ctx);
-    server.bucket = "t-aaaaaaaaaaaaaaaa";
+    struct harbor_server server;
+    _cleanup_harbor_ struct harbor *harbor = with_bucket(ctx, &server);
     const struct s3_proof proof = fresh();
     struct harbor_gc_run last;
     int64_t id = 0;
-    _cleanup_harbor_ struct harbor *harbor = NULL;
-    SUCCEEDS(ctx, harbor_open(ctx, &server, &harbor));
     SUCCEEDS(ctx, harbor_gc_start(ctx, harbor, true, &proof, &id));
     SUCCEEDS(ctx, harbor_gc_stop(ctx, harbor, id)); /* one that has ended stays as it is */
     SUCCEEDS(ctx, harbor_gc_last(ctx, harbor, &last));
@@ -467,15 +468,13 @@ static void nothing_is_changed_without_a_lease(void **state)
 {
     struct ctx *ctx = *state;
     const struct gate gate = {.check = closed_gate};
-    struct harbor_server server = with_robot(ctx);
+    struct harbor_server server;
+    _cleanup_harbor_ struct harbor *harbor = with_bucket(ctx, &server);
     const struct harbor_gc_schedule nightly = {.cron = "0 0 3 * * *"};
     const struct s3_proof proof = fresh();
     struct harbor_quota found;
     int64_t id = 0;
-    server.bucket = proof.bucket;
     projects(ctx, 3, 10 * MIB, -1);
-    _cleanup_harbor_ struct harbor *harbor = NULL;
-    SUCCEEDS(ctx, harbor_open(ctx, &server, &harbor));
     ctx->gate = &gate;
     FAILS(ctx, quota(ctx, &server, 100 * MIB, &found, NULL), ERR_LEASE_LOST, "LeaseLost");
     FAILS(ctx, harbor_gc_start(ctx, harbor, true, &proof, &id), ERR_LEASE_LOST, "LeaseLost");
