@@ -228,6 +228,17 @@ static bool pool_endpoint(const struct rule_input *in)
     return (json_at(in->object, "spec.endpoint") != NULL) != pool_is_dedicated(in);
 }
 
+static bool pool_has_class(const struct rule_input *in)
+{
+    return pool_is_dedicated(in) || !json_at(in->object, "spec.storageClassName");
+}
+
+static bool pool_class_kept(const struct rule_input *in)
+{
+    return str_equal(json_str(in->object, "spec.storageClassName"),
+                     json_str(in->old, "spec.storageClassName"));
+}
+
 static bool pool_region(const struct rule_input *in)
 {
     return pool_is(in, "S3") || !json_at(in->object, "spec.region");
@@ -329,6 +340,10 @@ static const struct rule {
     {"BackendPool", true, pool_mode_kept, "/spec/mode", "mode is immutable"},
     {"BackendPool", false, pool_endpoint, "/spec/endpoint",
      "endpoint is required, but for the mode dedicated, which has no server of its own"},
+    {"BackendPool", false, pool_has_class, "/spec/storageClassName",
+     "storageClassName is for the mode dedicated"},
+    {"BackendPool", true, pool_class_kept, "/spec/storageClassName",
+     "storageClassName is immutable, for the StatefulSets that were made with it are"},
     {"BackendPool", false, pool_region, "/spec/region", "region is for S3"},
     {"BackendPool", false, pool_maintenance, "/spec/maintenanceDatabase",
      "maintenanceDatabase is for PostgreSQL"},

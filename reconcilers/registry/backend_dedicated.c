@@ -131,6 +131,7 @@ static void facts(struct ctx *ctx, const struct backend_work *work, json_t *fact
     const char *host = arena_printf(ctx->arena, "%s-redis", registry);
     json_put(facts, "redis.dedicated", json_true());
     fact_put(facts, "redis.pool", pool_name(work->at->pool));
+    fact_put(facts, "redis.storageClass", json_str(work->at->pool, "spec.storageClassName"));
     fact_put(facts, "redis.host", host);
     json_put(facts, "redis.port", json_integer(PORT));
     fact_put(facts, "redis.address", arena_printf(ctx->arena, "%s:%d", host, PORT));
