@@ -223,10 +223,9 @@ json_t *registry_facts(struct ctx *ctx, const struct registry_operator *home,
     put_text(&facts, "registry", "host", scope->spec.host);
     put_text(&facts, "registry", "identity", scope->spec.identity);
     put_parts(&facts);
-    put_truth(&facts, "hop", "pulls", scope->hop.pulls && !registry_closed(scope));
-    put_truth(&facts, "migration", "on",
-              !registry_closed(scope) && is_on(&facts, "core") &&
-                  scope->hop.state.step != HOP_ABANDONING);
+    bool schema = !registry_closed(scope) && is_on(&facts, "core");
+    put_truth(&facts, "hop", "pulls", schema && scope->hop.pulls);
+    put_truth(&facts, "migration", "on", schema && scope->hop.state.step != HOP_ABANDONING);
     put_components(&facts);
     put_images(&facts, home->versions);
     put_kept(&facts);

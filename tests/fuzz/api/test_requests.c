@@ -35,7 +35,8 @@ static int bind(struct ctx *ctx, unsigned what, enum audience audience, const js
     switch (what) {
     case 0:
     case 1:
-        rc = what ? registry_request_patch(ctx, audience, body, &current, &got.registry, errors)
+        rc = what ? registry_request_patch(ctx, audience, body, &current, "2.13", &got.registry,
+                                           errors)
                   : registry_request_create(ctx, audience, body, &got.registry, errors);
         if (rc == 0)
             check_kept(ctx, &got.registry);

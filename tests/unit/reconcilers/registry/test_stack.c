@@ -413,18 +413,20 @@ static void parts__that_are_left_out_are_in_no_object(void **state)
         size_t containers; /* of the registry's pod; 0 = there is none */
     } rows[] = {
         {"",
-         "namespace certificate core migration portal registry jobservice trivy exporter redis "
+         "namespace certificate core migration images portal registry jobservice trivy exporter "
+         "redis "
          "backends ingress",
          2},
         {"registryctl",
-         "namespace certificate core migration portal registry jobservice trivy exporter redis "
+         "namespace certificate core migration images portal registry jobservice trivy exporter "
+         "redis "
          "backends ingress",
          1},
         {"core jobservice registryctl trivy exporter", "namespace portal registry redis backends",
          1},
         {"namespace core jobservice registry trivy exporter", "portal redis backends", 0},
         {"portal registry",
-         "namespace certificate core migration jobservice trivy exporter redis "
+         "namespace certificate core migration images jobservice trivy exporter redis "
          "backends ingress",
          0},
     };
