@@ -249,6 +249,11 @@ static bool pool_maintenance(const struct rule_input *in)
     return pool_is(in, "PostgreSQL") || !json_at(in->object, "spec.maintenanceDatabase");
 }
 
+static bool pool_connections(const struct rule_input *in)
+{
+    return pool_is(in, "PostgreSQL") || !json_at(in->object, "spec.connections");
+}
+
 static bool pool_authorities(const struct rule_input *in)
 {
     return !pool_is(in, "PostgreSQL") || !json_at(in->object, "spec.endpoint.caSecretRef");
@@ -347,6 +352,7 @@ static const struct rule {
     {"BackendPool", false, pool_region, "/spec/region", "region is for S3"},
     {"BackendPool", false, pool_maintenance, "/spec/maintenanceDatabase",
      "maintenanceDatabase is for PostgreSQL"},
+    {"BackendPool", false, pool_connections, "/spec/connections", "connections is for PostgreSQL"},
     {"BackendPool", false, pool_authorities, "/spec/endpoint/caSecretRef",
      "caSecretRef is not for PostgreSQL, whose library reads authorities from a file"},
     {"BackendPool", false, pool_administrator, "/spec/adminSecretRef",

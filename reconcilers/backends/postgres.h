@@ -151,6 +151,7 @@ struct postgres_health {
     const char *version; /* "15.8" */
     const char *owner;   /* the pool's mark */
     bool ours;
+    int64_t connections;         /* that others than superusers may have */
     bool superuser, reaches_all; /* reaches_all: CREATEROLE of PostgreSQL <= 15 */
     const char *open_databases;  /* "postgres, template1": every role may connect; NULL = none */
     bool lends_locks; /* every role may connect to where we lock, and the administrator could end it

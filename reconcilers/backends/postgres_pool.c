@@ -17,6 +17,9 @@ enum { VERSION_CREATEROLE_BOUNDED = 160000, MARKED_MAX = 200000 };
 static const char facts_sql[] =
     "SELECT current_setting('server_version_num') AS number,"
     " split_part(current_setting('server_version'), ' ', 1) AS version,"
+    " current_setting('max_connections')::int"
+    "  - current_setting('superuser_reserved_connections')::int"
+    "  - coalesce(current_setting('reserved_connections', true), '0')::int AS connections,"
     " rolsuper, rolcreaterole, to_regclass('public.flotilla_owner') IS NOT NULL AS marked,"
     " (SELECT left(string_agg(datname, ', ' ORDER BY datname), 200) FROM pg_database"
     "  WHERE datallowconn AND EXISTS"
@@ -52,6 +55,7 @@ static int check(struct ctx *ctx, const struct postgres_pool *pool, struct pg *s
     bool marked = str_equal(pg_field(&rows, 0, "marked"), "t");
     struct postgres_health health = {
         .version = pg_field(&rows, 0, "version"),
+        .connections = strtol(pg_field(&rows, 0, "connections"), NULL, 10),
         .superuser = str_equal(pg_field(&rows, 0, "rolsuper"), "t"),
         .open_databases = pg_field(&rows, 0, "open_databases"),
         .lends_locks = str_equal(pg_field(&rows, 0, "lends_locks"), "t"),

@@ -69,6 +69,7 @@ struct pool_health {
     const char *version; /* NULL: the server does not tell */
     const char *owner;   /* the pool's mark; NULL: it carries none */
     bool ours;
+    int64_t connections; /* that registries may be promised; 0 = nobody counts */
     const char *message; /* when all is well; NULL = the usual one */
     const char *blocked,
         *blocked_why; /* no new registry may come: reason and message; NULL = none */

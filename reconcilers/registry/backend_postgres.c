@@ -5,7 +5,10 @@
 #include "server/base/json.h"
 #include "server/base/str.h"
 
-enum { PORT = 5432 };
+enum {
+    PORT = 5432,
+    OWN_CONNECTIONS = 20, /* two sessions of each worker inside, of some operators; the audit's */
+};
 
 static int access_of(struct ctx *ctx, struct kube *kube, const struct registry_operator *home,
                      const json_t *pool, struct postgres_pool *ret)
@@ -166,6 +169,8 @@ static int check(struct ctx *ctx, struct kube *kube, const struct registry_opera
         .version = health.version,
         .owner = health.owner,
         .ours = health.ours,
+        .connections =
+            health.connections > OWN_CONNECTIONS ? health.connections - OWN_CONNECTIONS : 1,
         .blocked = health.lends_locks ? "OpenToAll" : NULL,
         .blocked_why = blocked_why(ctx, &access),
         .warnings = {powers(&health), openness(ctx, &health)},

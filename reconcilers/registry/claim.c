@@ -5,6 +5,7 @@
  * stays, which everybody sees alike.
  */
 #include "reconcilers/registry/identity.h"
+#include "reconcilers/registry/room.h"
 
 #include "server/base/json.h"
 #include "server/base/str.h"
@@ -79,20 +80,31 @@ static bool pool_ready(const json_t *pool)
            !json_at(pool, "metadata.deletionTimestamp");
 }
 
+/* Pools of the type that were passed over, one of each kind. */
+struct passed_over {
+    const json_t *full, *cramped, *draining;
+};
+
 /* Why no pool of the type was chosen; the first row that fits. */
-static int no_pool(struct ctx *ctx, struct pass *pass, enum backend_type type, const json_t *full,
-                   const json_t *draining)
+static int no_pool(struct ctx *ctx, struct pass *pass, enum backend_type type,
+                   const struct passed_over *over)
 {
     const struct registry_scope *scope = pass->scope;
     const char *pinned = scope->spec.pools[type];
     pass_requeue(pass, WAIT_FOR_OTHERS_MS); /* pools wake nobody: there may be a thousand waiting */
-    if (full)
+    if (over->full)
         return err_set(ctx, ERR_WAITING, "PoolFull", "pool '%s' (%s) has no free slot",
-                       pool_name(full), backend_type_names[type]);
-    if (draining)
+                       pool_name(over->full), backend_type_names[type]);
+    if (over->cramped)
+        return err_set(ctx, ERR_WAITING, "PoolConnections",
+                       "pool '%s' (%s) has promised %lld of %lld connections: no room for size %s",
+                       pool_name(over->cramped), backend_type_names[type],
+                       (long long)room_promised(ctx, pass, pool_name(over->cramped)),
+                       (long long)room_limit(over->cramped), scope->spec.size);
+    if (over->draining)
         return err_set(ctx, ERR_WAITING, "PoolDraining",
                        "pool '%s' (%s) is drained and takes no further registry",
-                       pool_name(draining), backend_type_names[type]);
+                       pool_name(over->draining), backend_type_names[type]);
     if (pinned)
         return err_set(ctx, ERR_WAITING, "PoolMissing", "there is no ready pool '%s' for %s",
                        pinned, backend_type_names[type]);
@@ -113,26 +125,29 @@ static int choose_pool(struct ctx *ctx, struct pass *pass, enum backend_type typ
 {
     const struct registry_scope *scope = pass->scope;
     const char *pinned = scope->spec.pools[type];
-    const json_t *best = NULL, *draining = NULL;
-    int64_t best_free = -1;
+    const json_t *best = NULL;
+    struct passed_over over = {0};
+    int64_t best_free = 0;
     size_t at;
     json_t *pool;
     const json_t *pools = pass_list(ctx, pass, KIND_BACKEND_POOL, NULL, NULL, NULL);
     json_array_foreach(pools, at, pool) {
         if (!pool_fits(pool, type, pinned))
             continue;
-        if (json_bool_or(pool, "spec.drain", false)) {
-            draining = pool;
-            continue;
-        }
         int64_t free = free_slots(ctx, pass, pool);
-        if (free > best_free) {
+        if (json_bool_or(pool, "spec.drain", false)) {
+            over.draining = pool;
+        } else if (free <= 0) {
+            over.full = pool;
+        } else if (!room_for(ctx, pass, pool, scope->spec.size, NULL)) {
+            over.cramped = pool;
+        } else if (free > best_free) {
             best = pool;
             best_free = free;
         }
     }
-    if (!best || best_free <= 0)
-        return no_pool(ctx, pass, type, best, draining);
+    if (!best)
+        return no_pool(ctx, pass, type, &over);
     *ret = best;
     return 0;
 }
@@ -152,16 +167,17 @@ static json_t *build(struct ctx *ctx, const struct registry_scope *scope, enum b
 {
     const struct kube_kind_row *kind = kube_kind_row(KIND_BACKEND_CLAIM);
     const char *identity = scope->spec.identity;
+    const char *size = type == BACKEND_POSTGRESQL ? scope->spec.size : NULL;
     return arena_json(
         ctx->arena,
-        json_pack("{s:s, s:s, s:{s:s, s:{s:s, s:s, s:s, s:s}}, s:{s:s, s:s, s:I, s:s, s:o}}",
+        json_pack("{s:s, s:s, s:{s:s, s:{s:s, s:s, s:s, s:s}}, s:{s:s, s:s, s:I, s:s, s:s*, s:o}}",
                   "apiVersion", kind->api_version, "kind", kind->kind, "metadata", "name",
                   arena_printf(ctx->arena, "%s.%lld", pool, (long long)slot), "labels",
                   LABEL_MANAGED_BY, "flotilla", LABEL_ROOT,
                   shard_root_label(ctx, KIND_REGISTRY, scope->namespace, scope->name),
                   LABEL_IDENTITY, identity, LABEL_POOL, pool, "spec", "pool", pool, "type",
-                  backend_type_names[type], "slot", (json_int_t)slot, "identity", identity,
-                  "registry", identity_owner(scope)));
+                  backend_type_names[type], "slot", (json_int_t)slot, "identity", identity, "size",
+                  size, "registry", identity_owner(scope)));
 }
 
 /*
@@ -277,5 +293,7 @@ int registry_claim(struct ctx *ctx, struct pass *pass)
         else if (!registry_closed(scope))
             return err_set(ctx, ERR_CONFLICT, NULL, "a claim went while it was looked at");
     }
-    return registry_resolve(ctx, pass, claims, scope->backends);
+    TRY(registry_resolve(ctx, pass, claims, scope->backends));
+    struct registry_backend *postgres = &scope->backends[BACKEND_POSTGRESQL];
+    return postgres->claim ? room_grant(ctx, pass, postgres->pool, &postgres->claim) : 0;
 }

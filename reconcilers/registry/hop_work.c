@@ -3,7 +3,7 @@
  * identity, after the wish and the kept Secret were read once more: who was overtaken does nothing.
  * What goes to the object store asks before each part whether the lock is still held.
  */
-#include "reconcilers/registry/scope.h"
+#include "reconcilers/registry/room.h"
 
 #include "server/base/clock.h"
 #include "server/base/json.h"
@@ -19,7 +19,7 @@ static struct backend_work work_of(struct pass *pass, enum backend_type type,
 {
     struct registry_scope *scope = pass->scope;
     const struct registry_operator *home = pass->home;
-    const json_t *size = json_object_get(home->sizes, scope->spec.size);
+    const json_t *size = json_object_get(home->sizes, room_size(scope));
     return (struct backend_work){
         .row = backend_rows[type],
         .home = home,

@@ -4,6 +4,7 @@
  * say belongs into manifests/, sizes.yaml or versions.yaml, not here.
  */
 #include "reconcilers/registry/facts.h"
+#include "reconcilers/registry/room.h"
 
 #include "server/base/json.h"
 #include "server/base/str.h"
@@ -40,9 +41,9 @@ int registry_plan(struct ctx *ctx, struct pass *pass)
     struct registry_scope *scope = pass->scope;
     const struct registry_operator *home = pass->home;
     const struct bundle *bundle = bundle_of(home, hop_version(scope));
-    scope->size = json_object_get(home->sizes, scope->spec.size);
+    scope->size = json_object_get(home->sizes, room_size(scope));
     if (!scope->size)
-        return err_set(ctx, ERR_INVALID, NULL, "size '%s' is not known", scope->spec.size);
+        return err_set(ctx, ERR_INVALID, NULL, "size '%s' is not known", room_size(scope));
     if (!bundle)
         return err_set(ctx, ERR_INVALID, NULL, "version '%s' is not known", hop_version(scope));
     TRY(check_issuer(ctx, pass));

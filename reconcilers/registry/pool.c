@@ -5,10 +5,11 @@
  */
 #include "reconcilers/engine/conditions.h"
 #include "reconcilers/registry/identity_reconciler.h"
-#include "reconcilers/registry/scope.h"
+#include "reconcilers/registry/room.h"
 #include "server/base/cleanup.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
+#include "server/net/metrics.h"
 
 enum { COUNT_MS = 1000 }; /* a hundred claims at once are one write of the status */
 
@@ -96,6 +97,9 @@ static void set_health(struct ctx *ctx, const struct pass *pass, int64_t generat
         json_put(pass->status, "serverVersion", json_string(health->version));
     if (health->owner)
         json_put(pass->status, "ownerMark", json_string(health->owner));
+    if (health->connections)
+        json_put(pass->status, "connections.limit",
+                 json_integer(json_int_or(pass->root, "spec.connections", health->connections)));
     condition_set(ctx, pass->status, "Ready", health->ours && !health->blocked ? "True" : "False",
                   health_reason(health), generation, "%s", health_message(health));
     for (int at = 0; at < POOL_WARNINGS_MAX && health->warnings[at].type; at++) {
@@ -118,6 +122,15 @@ static void set_failure(struct ctx *ctx, const struct pass *pass, int64_t genera
                   pass->failure->message);
 }
 
+static void set_promised(struct ctx *ctx, struct pass *pass)
+{
+    int64_t promised = room_promised(ctx, pass, pass->key.name);
+    json_put(pass->status, "connections.promised", json_integer(promised));
+    metric_set(METRIC_POOL_CONNECTIONS, (double)promised, pass->key.name, "promised");
+    metric_set(METRIC_POOL_CONNECTIONS, (double)json_int_or(pass->status, "connections.limit", 0),
+               pass->key.name, "limit");
+}
+
 static int status(struct ctx *ctx, struct pass *pass)
 {
     const struct pool_scope *scope = pass->scope;
@@ -133,6 +146,8 @@ static int status(struct ctx *ctx, struct pass *pass)
     } else if (pass->rc < 0) {
         set_failure(ctx, pass, generation);
     }
+    if (json_at(pass->status, "connections"))
+        set_promised(ctx, pass);
     return 0;
 }
 

@@ -79,6 +79,8 @@ struct registry_scope {
     const json_t *kept; /* Secret with everything that cannot be made anew */
     /* claim, backend */
     struct registry_backend backends[BACKEND_TYPES];
+    const char *granted; /* size that its database server has room for; NULL = no claim yet */
+    const char *cramped; /* why that is not the one in the spec; NULL = it is */
     /* hop */
     struct registry_hop hop;
     /* plan */

@@ -254,6 +254,8 @@ static void set_ready(const struct input *in)
         set(in, "Ready", "False", scope->hop.stalled, scope->hop.message);
     else if (hop_is_open(scope))
         set(in, "Ready", "False", "Hopping", hop_message(in));
+    else if (scope->cramped)
+        set(in, "Ready", "False", "PoolConnections", scope->cramped);
     else if (!condition_is(in->status, "StackReady", "True"))
         set(in, "Ready", "False", "Progressing", scope->stack.message);
     else if (rotating(in))

@@ -31,7 +31,9 @@ def _credentials(env, kind):
 def items(env, kind, name, slots=500, **spec):
     """[Secret, BackendPool] of a server of the stack."""
     prefix = {"PostgreSQL": "POOL_PG", "Redis": "POOL_REDIS", "S3": "POOL_S3"}[kind]
-    own = {"PostgreSQL": lambda: {"maintenanceDatabase": env["POOL_PG_MAINTENANCE_DATABASE"]}, "Redis": lambda: {},
+    # simulated pods open no connection, so any number may be promised
+    own = {"PostgreSQL": lambda: {"maintenanceDatabase": env["POOL_PG_MAINTENANCE_DATABASE"], "connections": 100000},
+           "Redis": lambda: {},
            "S3": lambda: {"driver": "versitygw", "region": env["POOL_S3_REGION"]}}[kind]()
     return [
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "flotilla-system"},

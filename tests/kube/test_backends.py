@@ -5,7 +5,7 @@ import json
 import uuid
 
 import pytest
-from harness import pools
+from harness import metrics, pools
 from harness.cell import PINNED, POOLS, pool_of
 from harness.pools import Refused
 from harness.wait import eventually
@@ -259,6 +259,51 @@ def test_drained_pool_takes_nobody_further(cell):
     cell.patch("backendpool", "drained", {"spec": {"drain": False}})
     second.ready()
     eventually(lambda: cell.get("backendpool", "drained")["status"]["usedSlots"] == 2, 5)
+
+
+def narrow(cell, connections, pool="narrow"):
+    """A pool that may promise so many; its own server bears more."""
+    pool_of(cell, "PostgreSQL", pool, connections=connections)
+    return {"postgresql": {"pool": pool}}
+
+
+def limits(registry):
+    """What the role, the Deployment and the claim say of its size."""
+    claims = [registry.cell.get("backendclaim", name)["spec"] for name in registry.cell.claims(registry.id)]
+    (limit,), = registry.cell.sql("SELECT rolconnlimit FROM pg_roles WHERE rolname = %s", f"t_{registry.id}")
+    return limit, registry.child("deployment", "portal")["spec"]["replicas"], [claim["size"] for claim in claims if "size" in claim]
+
+
+def test_no_more_connections_are_promised_than_there_are(cell):
+    pinned = narrow(cell, 130)
+    one, two = (cell.registry(cell.namespace(), backends=pinned).ready() for _ in range(2))
+    one.spec(size="M")
+    eventually(lambda: one.ready() and limits(one) == (90, 2, ["M"]), 30)
+    eventually(lambda: cell.get("backendpool", "narrow")["status"]["connections"] == {"limit": 130, "promised": 130}, 10)
+    three = cell.registry(cell.namespace(), backends=pinned).wait("False", "PoolConnections", "BackendsReady")
+    assert cell.claims(three.id) == []
+    two.spec(size="M")
+    two.wait("False", "PoolConnections")
+    assert limits(two) == (40, 1, ["S"]) and two.condition("Available")[0] == "True"
+    one.spec(size="S")  # 80 of 130: room for one of the two that wait, whoever comes first
+    eventually(lambda: (two.condition("Ready")[0], three.condition("Ready")[0]).count("True") == 1, 30)
+    narrow(cell, 170)
+    two.ready()
+    three.ready()
+    assert limits(two) == (90, 2, ["M"]) and limits(one) == (40, 1, ["S"])
+
+
+def test_pool_counts_what_its_server_bears(cell):
+    secret, pool = pools.items(cell.stack.env, "PostgreSQL", "counted")
+    del pool["spec"]["connections"]
+    cell.apply(secret)
+    cell.apply(pool)
+    server = [int(value) for value, in cell.sql("SELECT setting FROM pg_settings WHERE name IN ('max_connections', "
+                                                "'superuser_reserved_connections') ORDER BY name")]
+    wanted = {"limit": server[0] - server[1] - 20, "promised": 0}
+    eventually(lambda: cell.get("backendpool", "counted")["status"]["connections"] == wanted, 15)
+    told = {labels["what"]: value for labels, value in metrics.read(cell.operator, "flotilla_pool_connections") if labels["pool"] == "counted"}
+    assert told == wanted
 
 
 def test_pools_tell_their_health(cell):

@@ -119,7 +119,7 @@ product_pools() {
     product_secret dev-redis username "$(product_dir)/redis-user" password "$POOL_REDIS_ADMIN_PASSWORD_FILE"
     product_secret dev-store accessKey "$POOL_S3_ADMIN_ACCESS_FILE" secretKey "$POOL_S3_ADMIN_SECRET_FILE"
     product_pool dev-postgres PostgreSQL "$POOL_PG_HOST" "$POOL_PG_PORT" \
-        "maintenanceDatabase: $POOL_PG_MAINTENANCE_DATABASE"
+        "maintenanceDatabase: $POOL_PG_MAINTENANCE_DATABASE"$'\n  connections: 20000 # simulated pods open none'
     product_pool dev-redis Redis "$POOL_REDIS_HOST" "$POOL_REDIS_PORT" ""
     product_pool dev-store S3 "$POOL_S3_HOST" "$POOL_S3_PORT" "driver: versitygw"
 }

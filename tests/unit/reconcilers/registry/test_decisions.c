@@ -127,6 +127,7 @@ struct say {
     bool probing;
     struct registry_probe probe;
     const char *left_out;
+    const char *cramped;     /* another size waits */
     const char *was_serving; /* "Status/Reason" of Serving before this pass */
     const char *want;        /* "Type=Status/Reason", comma-separated */
 };
@@ -157,6 +158,16 @@ static const struct say says[] = {
      .probe = {"False", "TokenRefused", "no token"},
      .was_serving = "True/Serves",
      .want = "Ready=False/NotServing"},
+    {.external = EXTERNAL_OPEN,
+     .stack_ready = true,
+     .pods_ready = 1,
+     .cramped = "no room",
+     .want = "Ready=False/PoolConnections,BackendsReady=True/LoggedIn,StackReady=True/Current,"
+             "Available=True/StackAvailable"},
+    {.failed_phase = "claim",
+     .rc = -ERR_WAITING,
+     .reason = "PoolConnections",
+     .want = "Ready=False/Progressing,BackendsReady=False/PoolConnections"},
     {.external = EXTERNAL_OPEN,
      .want = "Ready=False/Progressing,StackReady=False/Progressing,"
              "Available=False/StackUnavailable"},
@@ -305,6 +316,7 @@ static void conditions__say_what_happened(void **state)
             .probing = say->probing,
             .left_out = say->left_out,
             .probe = say->probe,
+            .cramped = say->cramped,
         };
         for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
             scope.backends[type] =
