@@ -8,6 +8,7 @@
  * as far as that is possible. The first failure is the pass's.
  */
 #include "reconcilers/registry/identity.h"
+#include "reconcilers/registry/room.h"
 #include "reconcilers/registry/rotation.h"
 
 #include "server/base/json.h"
@@ -95,9 +96,9 @@ static uint64_t wish_of(struct ctx *ctx, const struct registry_scope *scope,
                         const enum external_state found[BACKEND_TYPES])
 {
     uint64_t kept = json_hash(json_at(scope->kept, "data"));
-    const char *text =
-        arena_printf(ctx->arena, "%lld %s %d %llx", (long long)scope->generation,
-                     scope->spec.identity, registry_closed(scope), (unsigned long long)kept);
+    const char *text = arena_printf(ctx->arena, "%lld %s %d %s %llx", (long long)scope->generation,
+                                    scope->spec.identity, registry_closed(scope), room_size(scope),
+                                    (unsigned long long)kept);
     for (enum backend_type type = 0; type < BACKEND_TYPES; type++) {
         const struct registry_backend *backend = &scope->backends[type];
         text = arena_printf(ctx->arena, "%s %s %s %lld %s %d", text,

@@ -274,6 +274,18 @@ def limits(registry):
     return limit, registry.child("deployment", "portal")["spec"]["replicas"], [claim["size"] for claim in claims if "size" in claim]
 
 
+@pytest.fixture
+def seldom(cell, operate_env):
+    """Backends are not looked at again by the clock: what a change asks for must be done because of it."""
+    before = operate_env["FLOTILLA_VERIFY_INTERVAL_MS"]
+    operate_env["FLOTILLA_VERIFY_INTERVAL_MS"] = 600000
+    cell.restart_operator()
+    yield
+    operate_env["FLOTILLA_VERIFY_INTERVAL_MS"] = before
+    cell.restart_operator()
+
+
+@pytest.mark.usefixtures("seldom")
 def test_no_more_connections_are_promised_than_there_are(cell):
     pinned = narrow(cell, 130)
     one, two = (cell.registry(cell.namespace(), backends=pinned).ready() for _ in range(2))
