@@ -212,12 +212,15 @@ static bool parent_is_wrong(struct ctx *ctx, const json_t *body, const char *pat
     return parent && !json_is_object(parent);
 }
 
+/* The words are logged, too: a name that is not ours may be a password in the wrong place. */
 static int verdict(struct ctx *ctx, const struct field_errors *errors)
 {
     if (!errors->count)
         return 0;
-    return err_set(ctx, ERR_INVALID, "InvalidFields", "%s: %s", errors->row[0].pointer,
-                   errors->row[0].detail);
+    const struct field_error *first = &errors->row[0];
+    bool is_ours = !str_equal(first->code, "UnknownField");
+    return err_set(ctx, ERR_INVALID, "InvalidFields", "%s%s%s", is_ours ? first->pointer : "",
+                   is_ours ? ": " : "", first->detail);
 }
 
 int schema_bind(struct ctx *ctx, const struct field *fields, enum bind_mode mode,

@@ -2,6 +2,7 @@
 
 #include "server/base/arena.h"
 #include "server/base/clock.h"
+#include "server/base/str.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -10,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { ID_DIGITS = 26, ID_PREFIX_MAX = 8 };
 
 static const char base32_digits[] = "abcdefghijklmnopqrstuvwxyz234567";
 static const char alnum[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -176,9 +179,16 @@ char *crypto_id(struct arena *arena, const char *prefix)
         uuid[at] = (unsigned char)(now >> (40 - 8 * at));
     uuid[6] = (unsigned char)((uuid[6] & 0x0f) | 0x70);
     uuid[8] = (unsigned char)((uuid[8] & 0x3f) | 0x80);
-    char text[27];
-    base32(uuid, sizeof uuid, base32hex_digits, text, 26);
+    char text[ID_DIGITS + 1];
+    base32(uuid, sizeof uuid, base32hex_digits, text, ID_DIGITS);
     return arena_printf(arena, "%s_%s", prefix, text);
+}
+
+bool crypto_is_id(const char *text)
+{
+    const char *digits = strrchr(text, '_');
+    return digits && digits - text <= ID_PREFIX_MAX &&
+           str_matches(digits + 1, base32hex_digits, ID_DIGITS, ID_DIGITS);
 }
 
 char *crypto_base64(struct arena *arena, const void *bytes, size_t count)

@@ -38,6 +38,8 @@ char *crypto_base32_of(struct arena *arena, const char *text, size_t length);
  * base32hex, so that ids sort by the time they were made. Valid inside a DNS label without prefix.
  */
 char *crypto_id(struct arena *arena, const char *prefix);
+/* Does the text have that form? */
+bool crypto_is_id(const char *text);
 
 char *crypto_base64(struct arena *arena, const void *bytes, size_t count);
 /* NULL when the text is not base64. The result is NUL-terminated behind *ret_count bytes. */

@@ -30,6 +30,15 @@ static bool too_deep(const char *text, size_t bytes)
     return false;
 }
 
+/* The parser quotes what it stumbled over, which may be a piece of a Secret or of a password. */
+static int malformed(struct ctx *ctx, const json_error_t *error)
+{
+    const char *quote = strstr(error->text, " near ");
+    int length = quote ? (int)(quote - error->text) : (int)strlen(error->text);
+    return err_set(ctx, ERR_INVALID, "MalformedJson", "line %d column %d: %.*s", error->line,
+                   error->column, length, error->text);
+}
+
 int json_parse(struct ctx *ctx, const char *text, size_t bytes, size_t max_bytes, json_t **ret)
 {
     if (bytes > max_bytes)
@@ -41,8 +50,7 @@ int json_parse(struct ctx *ctx, const char *text, size_t bytes, size_t max_bytes
     json_error_t error;
     json_t *value = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (!value)
-        return err_set(ctx, ERR_INVALID, "MalformedJson", "line %d column %d: %s", error.line,
-                       error.column, error.text);
+        return malformed(ctx, &error);
     *ret = arena_json(ctx->arena, value);
     return 0;
 }

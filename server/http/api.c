@@ -106,8 +106,7 @@ static int check_query(struct ctx *ctx, struct api_call *call)
     field_errors_add(&call->errors, arena_printf(ctx->arena, "?%.40s", name), "UnknownParameter",
                      *takes ? arena_printf(ctx->arena, "this path takes %s", takes)
                             : "this path takes no parameters");
-    return err_set(ctx, ERR_INVALID, "InvalidParameter", "%.40s: not a parameter of this path",
-                   name);
+    return err_set(ctx, ERR_INVALID, "InvalidParameter", "not a parameter of this path");
 }
 
 /* A change costs the fleet far more than a look, so a tenant has a smaller share of those. */
@@ -139,6 +138,19 @@ static int serve(struct ctx *ctx, struct api *api, struct api_call *call)
     return call->route->handler(ctx, call);
 }
 
+/* The route and the ids in its path. What else clients write there is not repeated (router.c). */
+static void log_refusal(struct ctx *ctx, const struct api_call *call)
+{
+    static const char *const names[ROUTE_PARAMS_MAX] = {"tenant", "object"};
+    if (!call->route) {
+        log_failure(ctx, "no such route");
+        return;
+    }
+    for (int at = 0; at < ROUTE_PARAMS_MAX; at++)
+        log_field(ctx, names[at], call->param[at]);
+    log_failure(ctx, arena_printf(ctx->arena, "%s %s", call->route->method, call->route->path));
+}
+
 static void count(const struct api_call *call, int64_t started_ms)
 {
     char status[8];
@@ -160,7 +172,7 @@ void api_answer(struct ctx *ctx, void *arg, const struct request *request,
     call->response = response;
     if (serve(ctx, api, call) < 0) {
         response->parked = false;
-        log_failure(ctx, arena_printf(ctx->arena, "%s %s", request->method, request->path));
+        log_refusal(ctx, call);
         problem_write(ctx, request, 0, &call->errors, response);
     }
     if (!response->parked)

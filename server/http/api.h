@@ -31,7 +31,7 @@ typedef int (*route_handler)(struct ctx *ctx, struct api_call *call);
 
 struct route {
     const char *method;
-    const char *path; /* "{x}" stands for one segment, or its part before a colon */
+    const char *path; /* "{x}" stands for an id: one segment, or its part before a colon */
     enum permission permission;
     const char *query; /* names of the parameters that it takes, with blanks between them */
     route_handler handler;

@@ -1,4 +1,5 @@
 /* Matches paths against templates; a route is a row, there is no tree to be kept. */
+#include "server/adapters/crypto.h"
 #include "server/base/ctx.h"
 #include "server/base/str.h"
 #include "server/http/api.h"
@@ -7,7 +8,10 @@
 
 #define PARAM_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-."
 
-/* Does `path` have the form of `route`? Fills the parameters on the way. */
+/*
+ * Does `path` have the form of `route`? Fills the parameters on the way. What cannot be an id is
+ * nobody's, and goes no further: it may be a password in the wrong place, and the database logs.
+ */
 static bool matches(struct ctx *ctx, const char *route, const char *path,
                     const char *param[ROUTE_PARAMS_MAX])
 {
@@ -19,9 +23,11 @@ static bool matches(struct ctx *ctx, const char *route, const char *path,
             continue;
         }
         size_t length = strspn(path, PARAM_BYTES);
-        if (!length || length >= ID_BYTES_MAX || params == ROUTE_PARAMS_MAX)
+        if (params == ROUTE_PARAMS_MAX)
             return false;
-        param[params++] = arena_strndup(ctx->arena, path, length);
+        param[params] = arena_strndup(ctx->arena, path, length);
+        if (!crypto_is_id(param[params++]))
+            return false;
         path += length;
         route = strchr(route, '}') + 1;
     }

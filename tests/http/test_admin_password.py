@@ -6,7 +6,10 @@ import re
 import pytest
 
 from conftest import Service
-from harness import canary, database
+from harness import canary, database, misplaced
+from harness.http import Api
+from harness.tracked import Tracked
+from harness.wait import eventually
 
 
 def policy(password):
@@ -62,22 +65,51 @@ def test_a_registry_from_before_there_were_passwords_says_null(service, tenant):
     assert (shown["adminUsername"], shown["adminPassword"]) == (None, None)
 
 
-def test_nothing_but_the_answer_holds_it(service, tenant, stack, tmp_path):
-    """Canaries: the whole database as text and as a dump, the program's log, PostgreSQL's own log."""
-    made = tenant.api.post(f"{tenant.path}/registries", tenant.body(), headers={"Idempotency-Key": "canary"})
-    tenant.api.post(f"{tenant.path}/registries", {**tenant.body(), "nonsense": made.json["adminPassword"][:3]})
-    assert canary.hits(made.json["adminPassword"], {"answer": made.body})
+def written(service, stack, tmp_path):
+    """All that a request leaves behind: the whole database as text and as a dump, the program's log, PostgreSQL's own log,
+    metrics."""
     tables = [row[0] for row in service.database.query(
         "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")]
     places = {table: "\n".join(row[0] for row in service.database.query(f"SELECT {table}::text FROM {table}")) for table in tables}
     assert {"idempotency_key", "audit_event", "outbox", "sealed_secret", "operation"} <= set(places)
-    assert made.json["id"] in places["audit_event"] and made.json["id"] in places["idempotency_key"]
     database.dump(stack, service.database, tmp_path / "dump", "plain")
     places |= {"dump": (tmp_path / "dump").read_bytes(), "PostgreSQL's log": stack.log("pg-fleet"),
                "metrics": service.provider.get("/metrics").body}
-    places |= canary.files(service.process.directory)
+    return places | canary.files(service.process.directory)
+
+
+def test_nothing_but_the_answer_holds_it(service, tenant, stack, tmp_path):
+    made = tenant.api.post(f"{tenant.path}/registries", tenant.body(), headers={"Idempotency-Key": "canary"})
+    tenant.api.post(f"{tenant.path}/registries", {**tenant.body(), "nonsense": made.json["adminPassword"][:3]})
+    assert canary.hits(made.json["adminPassword"], {"answer": made.body})
+    places = written(service, stack, tmp_path)
+    assert made.json["id"] in places["audit_event"] and made.json["id"] in places["idempotency_key"]
     assert made.json["id"].encode() in places["dump"]
     assert canary.hits(made.json["adminPassword"], places) == []
+
+
+def test_secrets_where_none_belongs_are_kept_nowhere(service, tenant, stack, tmp_path):
+    """In paths, queries, bodies, headers: told to who sent them, at most."""
+    tracked, registry = Tracked(), tenant.create().json["id"]
+    keys = {"tenant": tenant.api.key, "provider": service.provider.key, "nobody": None}
+    for caller, method, path, body, headers, status in misplaced.requests(tracked.make, f"{tenant.path}/registries", registry):
+        answer = Api(service.port, keys[caller]).request(method, path, body, headers)
+        assert answer.status == status, (method, path, body, headers, answer)
+        told = {"answer": str(answer.body)}
+        assert [kind for secret, kind in tracked.kinds.items() if kind == "client" and canary.hits(secret, told)] == []
+    for text in misplaced.raw(tracked.make):
+        misplaced.answer(service.port, text)
+    log = f"{service.process.directory}/flotillad.log"
+    eventually(lambda: open(log, encoding="utf-8").read().count('"request_id"') >= len(tracked.kinds) / 2)
+    places = written(service, stack, tmp_path)
+    assert f'"object":"{registry}"'.encode() in places[log], "the log tells which registry a refusal is about"
+    assert {secret: found for secret in tracked.kinds if (found := canary.hits(secret, places))} == {}
+
+
+def test_a_core_is_forbidden(service):
+    """It would hold all of them. A limit of 0 would not hold where cores go to a program."""
+    with open(f"/proc/{service.process.process.pid}/limits", encoding="ascii") as limits:
+        assert [line.split()[4:6] for line in limits if line.startswith("Max core file size")] == [["1", "1"]]
 
 
 def test_the_canary_sings():

@@ -127,14 +127,14 @@ static void secret__is_in_its_file_only(void **state)
     assert_int_equal(shell(ctx,
                            "cat " CHILD_SECRET_PATH "; stat -L -c %a " CHILD_SECRET_PATH
                            "; env; tr '\\0' ' ' </proc/$$/cmdline",
-                           "canary", false, &child),
+                           "a-secret-of-its-own", false, &child),
                      0);
     assert_int_equal(child_read(ctx, child, answer, sizeof answer - 1, &bytes), 0);
     assert_int_equal(child_finish(ctx, child), 0);
     child_end(child);
     answer[bytes] = '\0';
-    assert_true(str_starts(answer, "canary600\n"));
-    assert_null(strstr(answer + 6, "canary"));
+    assert_true(str_starts(answer, "a-secret-of-its-own600\n"));
+    assert_null(strstr(answer + 6, "a-secret-of-its-own"));
 }
 
 static void sum__over_pieces_is_that_over_all(void **state)

@@ -37,6 +37,25 @@ static void id__sorts_by_time(void **state)
     assert_true(str_matches(id + 4, "0123456789abcdefghijklmnopqrstuv", 26, 26));
 }
 
+static void is_id__knows_ids_by_their_form(void **state)
+{
+    struct ctx *ctx = *state;
+    assert_true(crypto_is_id(crypto_id(ctx->arena, "reg")) &&
+                crypto_is_id(crypto_id(ctx->arena, "tn")));
+    static const char *const others[] = {
+        "",
+        "reg_",
+        "reg_06h261b25loed80ne5jgga9i8",
+        "reg_06h261b25loed80ne5jgga9i8s0",
+        "password",
+        "flk_aaaaaaaa",
+        "reg_06h261b25loed80ne5jgga9iXs",
+        "apasswordindeed_06h261b25loed80ne5jgga9i8s",
+    };
+    for (size_t at = 0; at < sizeof others / sizeof *others; at++)
+        assert_false(crypto_is_id(others[at]));
+}
+
 static void base64__round_trips(void **state)
 {
     struct ctx *ctx = *state;
@@ -109,6 +128,7 @@ int main(void)
         TEST(sha256__matches_the_published_vector),
         TEST(base32__has_length_and_alphabet),
         TEST(id__sorts_by_time),
+        TEST(is_id__knows_ids_by_their_form),
         TEST(base64__round_trips),
         TEST(scram__is_repeatable_and_well_formed),
         TEST(password__passes_every_policy),

@@ -33,6 +33,26 @@ static void parse__refuses_what_is_dangerous(void **state)
     assert_int_equal(json_parse(ctx, "\"12345678\"", 10, 9, &value), -ERR_TOO_LARGE);
 }
 
+/* It may be a Secret that was cut off, or a customer's password. */
+static void parse__does_not_quote_what_it_refuses(void **state)
+{
+    struct ctx *ctx = *state;
+    static const char *const cases[] = {
+        "{\"a\":canary}",
+        "{\"a\" near \"canary\"}",
+        "\"canary",
+        "{\"canary\":1,\"canary\":2}",
+        "{\"a\":\"canary\"} canary",
+        "canary near canary",
+    };
+    for (size_t at = 0; at < sizeof cases / sizeof *cases; at++) {
+        json_t *value = NULL;
+        assert_int_equal(parse(ctx, cases[at], &value), -ERR_INVALID);
+        assert_non_null(strstr(ctx->err.message, "line 1 column "));
+        assert_null(strstr(ctx->err.message, "canary"));
+    }
+}
+
 static void parse_foreign__reads_nul_as_replacement(void **state)
 {
     struct ctx *ctx = *state;
@@ -94,9 +114,9 @@ static void hash__depends_on_content_not_on_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(parse__refuses_what_is_dangerous),      TEST(parse_foreign__reads_nul_as_replacement),
-        TEST(at__walks_objects_and_arrays),          TEST(put__makes_the_objects_on_the_way),
-        TEST(hash__depends_on_content_not_on_order),
+        TEST(parse__refuses_what_is_dangerous),        TEST(parse__does_not_quote_what_it_refuses),
+        TEST(parse_foreign__reads_nul_as_replacement), TEST(at__walks_objects_and_arrays),
+        TEST(put__makes_the_objects_on_the_way),       TEST(hash__depends_on_content_not_on_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,9 @@
 
 #include <string.h>
 
+#define T "tn_06h261b1kps5h4mghp67t9n7jk"
+#define R "reg_06h261b25loed80ne5jgga9i8s"
+
 static const struct route routes[] = {
     {"GET", "/v1/tenants", PERMISSION_PROVIDER, "", NULL, ""},
     {"POST", "/v1/tenants", PERMISSION_PROVIDER, "", NULL, ""},
@@ -34,15 +37,16 @@ static void test_finds(void **state)
     struct response response;
     assert_int_equal(find(ctx, "GET", "/v1/tenants", &call, &response), 0);
     assert_ptr_equal(call.route, &routes[0]);
-    assert_int_equal(find(ctx, "HEAD", "/v1/tenants/a", &call, &response), 0);
+    assert_int_equal(find(ctx, "HEAD", "/v1/tenants/" T, &call, &response), 0);
     assert_ptr_equal(call.route, &routes[2]);
-    assert_int_equal(find(ctx, "GET", "/v1/tenants/a/registries/b", &call, &response), 0);
+    assert_int_equal(find(ctx, "GET", "/v1/tenants/" T "/registries/" R, &call, &response), 0);
     assert_ptr_equal(call.route, &routes[3]);
-    assert_string_equal(call.param[0], "a");
-    assert_string_equal(call.param[1], "b");
-    assert_int_equal(find(ctx, "POST", "/v1/tenants/a/registries/b:undo", &call, &response), 0);
+    assert_string_equal(call.param[0], T);
+    assert_string_equal(call.param[1], R);
+    assert_int_equal(find(ctx, "POST", "/v1/tenants/" T "/registries/" R ":undo", &call, &response),
+                     0);
     assert_ptr_equal(call.route, &routes[4]);
-    assert_string_equal(call.param[1], "b");
+    assert_string_equal(call.param[1], R);
 }
 
 static void test_refuses(void **state)
@@ -52,12 +56,14 @@ static void test_refuses(void **state)
                                        "",
                                        "/v1",
                                        "/v1/tenants/",
-                                       "/v1/tenants//registries/b",
+                                       "/v1/tenants//registries/" R,
                                        "/v1/tenantsx",
-                                       "/v1/tenants/a/registries",
-                                       "/v1/tenants/a/registries/b/",
-                                       "/v1/tenants/a/registries/b:x",
-                                       "/v1/tenants/a:b"};
+                                       "/v1/tenants/" T "/registries",
+                                       "/v1/tenants/" T "/registries/" R "/",
+                                       "/v1/tenants/" T "/registries/" R ":x",
+                                       "/v1/tenants/" T ":b",
+                                       "/v1/tenants/password",
+                                       "/v1/tenants/" T "/registries/" R "s"};
     struct api_call call;
     struct response response;
     for (size_t row = 0; row < sizeof none / sizeof none[0]; row++)
