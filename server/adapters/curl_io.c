@@ -91,9 +91,10 @@ static int prepare(struct http_stream *stream)
         target_authorize(easy, stream->target) < 0)
         return -1;
     CURLcode rc = curl_easy_setopt(easy, CURLOPT_URL, stream->url);
-    /* Streams to one server share one HTTP/2 connection where it speaks that. */
+    /* Streams to one server share one HTTP/2 connection where it speaks that. Plain HTTP does not,
+     * and who waits there to learn it waits until the first stream has ended. */
     rc |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    rc |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+    rc |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT, str_starts(stream->url, "https:") ? 1L : 0L);
     rc |= curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)STREAM_BUFFER_BYTES);
     rc |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, stream->headers);
     rc |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, stream->what);
