@@ -37,19 +37,16 @@ def _die_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-class Flotillad:
-    """One running process. `logs` grows while it runs; lines that are no JSON are kept as {"text": line}.
+class Child:
+    """One running process. `logs` grows while it runs; lines that are no JSON are kept as {"text": line}."""
 
-    `within`: a command that becomes the program, e.g. inside of other namespaces.
-    """
-
-    def __init__(self, args, env, directory, within=()):
-        self.args = list(map(str, args))
+    def __init__(self, command, env, directory):
+        self.args = list(map(str, command))
         self.directory = str(directory)
         self.logs = []
         self.expect_kill = False
         self.process = subprocess.Popen(
-            [*within, binary(), *self.args],
+            self.args,
             env={**base_env(directory), **{key: str(value) for key, value in env.items()}},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -132,3 +129,11 @@ class Flotillad:
             with open(path, encoding="utf-8", errors="replace") as file:
                 reports.append(file.read())
         return reports
+
+
+class Flotillad(Child):
+    """`within`: a command that becomes the program, e.g. inside of other namespaces."""
+
+    def __init__(self, args, env, directory, within=()):
+        super().__init__([*within, binary(), *args], env, directory)
+        self.args = list(map(str, args))

@@ -53,6 +53,10 @@ def test_lets_pass(rule, path, text):
     assert not list(rule(path, text))
 
 
+def test_counts_code_lines():
+    assert rules.code_lines("/* a\n b */\n\nint f(void)\n{\n    return 1;\n}\n") == 2
+
+
 def test_counts_json_calls():
     assert rules.json_calls('json_object_set_new(a, "b", json_pack("{}")); /* json_pack() */ json_get(a);') == 2
 

@@ -1,0 +1,91 @@
+/* A pod's life without a kubelet: placed at once, Ready after the delay; a Job's succeeds then. */
+#include "server/base/cleanup.h"
+#include "server/base/clock.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+#include "server/dev/devcluster/controllers.h"
+#include "server/dev/devcluster/store.h"
+
+static json_t *now(void)
+{
+    char text[CLOCK_RFC3339_BYTES];
+    return json_string(clock_rfc3339(text, clock_wall_ms(), 0));
+}
+
+static void put_conditions(json_t *pod, const char *types_true)
+{
+    static const char *const types[] = {"PodReadyToStartContainers", "Initialized", "Ready",
+                                        "ContainersReady", "PodScheduled"};
+    json_t *conditions = json_array();
+    for (size_t at = 0; at < ARRAY_SIZE(types); at++) {
+        bool holds = str_has_word(types_true, types[at]);
+        json_array_append_new(conditions,
+                              json_pack("{s:s, s:s, s:o}", "type", types[at], "status",
+                                        holds ? "True" : "False", "lastTransitionTime", now()));
+    }
+    json_put(pod, "status.conditions", conditions);
+}
+
+static void put_containers(json_t *pod, bool running)
+{
+    json_t *list = json_array(), *container;
+    size_t at;
+    json_array_foreach(json_at(pod, "spec.containers"), at, container) {
+        json_t *state = running ? json_pack("{s:{s:o}}", "running", "startedAt", now())
+                                : json_pack("{s:{s:i, s:s, s:o}}", "terminated", "exitCode", 0,
+                                            "reason", "Completed", "finishedAt", now());
+        json_array_append_new(list,
+                              json_pack("{s:O*, s:O*, s:b, s:b, s:i, s:o}", "name",
+                                        json_object_get(container, "name"), "image",
+                                        json_object_get(container, "image"), "ready", running,
+                                        "started", running, "restartCount", 0, "state", state));
+    }
+    json_put(pod, "status.containerStatuses", list);
+}
+
+static bool is_of_job(const json_t *pod)
+{
+    return json_find(pod, "metadata.ownerReferences", "kind", "Job");
+}
+
+static void begin(json_t *pod)
+{
+    json_put(pod, "spec.nodeName", json_string("node-1"));
+    json_put(pod, "status.phase", json_string("Pending"));
+    json_put(pod, "status.startTime", now());
+    put_conditions(pod, "PodScheduled Initialized");
+}
+
+static void run(json_t *pod)
+{
+    bool ends = is_of_job(pod);
+    json_put(pod, "status.phase", json_string(ends ? "Succeeded" : "Running"));
+    json_put(pod, "status.podIP", json_string("10.244.0.2"));
+    put_containers(pod, !ends);
+    put_conditions(pod, ends ? "PodScheduled Initialized"
+                             : "PodReadyToStartContainers Initialized Ready ContainersReady "
+                               "PodScheduled");
+}
+
+void workload_pod(struct devcluster *cluster, struct kind *kind, json_t *live)
+{
+    const char *phase = json_str(live, "status.phase");
+    json_t *next = json_deep_copy(live);
+    if (json_at(live, "metadata.deletionTimestamp")) {
+        if (json_array_size(json_at(live, "metadata.finalizers")))
+            json_decref(next);
+        else
+            store_remove(cluster, kind, live, next);
+        return;
+    }
+    if (!phase) {
+        begin(next);
+        store_put(cluster, kind, live, next);
+        control_again(cluster, kind, next, cluster->options.pod_delay_ms);
+    } else if (str_equal(phase, "Pending")) {
+        run(next);
+        store_put(cluster, kind, live, next);
+    } else {
+        json_decref(next);
+    }
+}

@@ -1,0 +1,128 @@
+#include "server/dev/devcluster/status.h"
+
+#include "server/base/cleanup.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+#include <string.h>
+
+static const struct row {
+    const char *reason;
+    int http;
+    enum err_code code;
+} rows[] = {
+    {"BadRequest", 400, ERR_INVALID},
+    {"Forbidden", 403, ERR_FORBIDDEN},
+    {"NotFound", 404, ERR_NOT_FOUND},
+    {"MethodNotAllowed", 405, ERR_METHOD},
+    {"AlreadyExists", 409, ERR_ALREADY_EXISTS},
+    {"Conflict", 409, ERR_CONFLICT},
+    {"Expired", 410, ERR_GONE},
+    {"RequestEntityTooLarge", 413, ERR_TOO_LARGE},
+    {"UnsupportedMediaType", 415, ERR_MEDIA_TYPE},
+    {"Invalid", 422, ERR_UNPROCESSABLE},
+    {"TooManyRequests", 429, ERR_RATE_LIMITED},
+    {"NotImplemented", 501, ERR_REFUSED},
+    {"ServiceUnavailable", 503, ERR_UNAVAILABLE},
+    {"Timeout", 504, ERR_TIMEOUT},
+    {"InternalError", 500, ERR_INTERNAL}, /* the last: whatever else happened */
+};
+
+static const struct row *row_of(const char *reason)
+{
+    size_t at = 0;
+    while (at < ARRAY_SIZE(rows) - 1 && !str_equal(rows[at].reason, reason))
+        at++;
+    return &rows[at];
+}
+
+int refuse(struct call *call, const char *reason, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const char *message = arena_vprintf(call->ctx.arena, format, args);
+    va_end(args);
+    return err_set(&call->ctx, row_of(reason)->code, reason, "%s", message);
+}
+
+const char *status_resource(struct call *call)
+{
+    const struct kind *kind = call->kind;
+    return *kind->group ? arena_printf(call->ctx.arena, "%s.%s", kind->plural, kind->group)
+                        : kind->plural;
+}
+
+int refuse_absent(struct call *call)
+{
+    return refuse(call, "NotFound", "%s \"%s\" not found", status_resource(call), call->name);
+}
+
+int refuse_stale(struct call *call)
+{
+    return refuse(
+        call, "Conflict",
+        "Operation cannot be fulfilled on %s \"%s\": the object has been modified; please "
+        "apply your changes to the latest version and try again",
+        status_resource(call), call->name);
+}
+
+int refuse_invalid(struct call *call, const char *problem)
+{
+    const struct kind *kind = call->kind;
+    const char *dot = *kind->group ? "." : "";
+    return refuse(call, "Invalid", "%s%s%s \"%s\" is invalid: %s", kind->name, dot, kind->group,
+                  call->name ? call->name : "", problem);
+}
+
+int refuse_unserved(struct call *call, const char *what)
+{
+    return refuse(call, "NotImplemented", "devcluster does not serve %s (%s %s)", what,
+                  call->method, call->path);
+}
+
+void status_cause(struct call *call, const char *reason, const char *field, const char *message)
+{
+    if (!call->causes)
+        call->causes = arena_json(call->ctx.arena, json_array());
+    json_array_append_new(call->causes, json_pack("{s:s, s:s, s:s*}", "reason", reason, "message",
+                                                  message, "field", field));
+}
+
+/* Invalid speaks of the Kind, everything else of the resource. */
+static json_t *details(struct call *call)
+{
+    const struct kind *kind = call->kind;
+    if (!kind && !call->retry_after_s)
+        return NULL;
+    bool by_kind = str_equal(call->ctx.err.reason, "Invalid");
+    json_t *details =
+        json_pack("{s:s*, s:s*, s:O*}", "name", call->name, "kind",
+                  kind ? (by_kind ? kind->name : kind->plural) : NULL, "causes", call->causes);
+    if (kind && *kind->group)
+        json_put(details, "group", json_string(kind->group));
+    if (call->retry_after_s)
+        json_put(details, "retryAfterSeconds", json_integer(call->retry_after_s));
+    return details;
+}
+
+json_t *status_failure(struct call *call)
+{
+    const struct err *err = &call->ctx.err;
+    const struct row *row = row_of(err->reason);
+    call->status = row->http;
+    return arena_json(call->ctx.arena,
+                      json_pack("{s:s, s:s, s:{}, s:s, s:s, s:s, s:o*, s:i}", "kind", "Status",
+                                "apiVersion", "v1", "metadata", "status", "Failure", "message",
+                                err->message, "reason", row->reason, "details", details(call),
+                                "code", row->http));
+}
+
+json_t *status_success(struct call *call, const char *uid)
+{
+    json_t *answer = json_pack("{s:s, s:s, s:{}, s:s, s:{s:s*, s:s, s:s*}}", "kind", "Status",
+                               "apiVersion", "v1", "metadata", "status", "Success", "details",
+                               "name", call->name, "kind", call->kind->plural, "uid", uid);
+    if (*call->kind->group)
+        json_put(answer, "details.group", json_string(call->kind->group));
+    return arena_json(call->ctx.arena, answer);
+}

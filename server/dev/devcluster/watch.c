@@ -1,0 +1,276 @@
+#include "server/dev/devcluster/watch.h"
+
+#include "server/base/clock.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+#include "server/dev/devcluster/lists.h"
+#include "server/dev/devcluster/selectors.h"
+#include "server/dev/devcluster/status.h"
+#include "server/dev/devcluster/store.h"
+#include "server/dev/devcluster/table.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum {
+    LOOK_MS = 500, /* between two looks at whether the client is still there */
+    BOOKMARK_MS = 60000,
+    TIMEOUT_DEFAULT_S = 1800,
+    FRAMES_MAX_BYTES = 64 << 20,
+};
+
+struct watch {
+    struct devcluster *cluster;
+    struct kind *kind;
+    struct arena *arena; /* of one block of frames */
+    char *namespace, *labels, *fields;
+    struct table_form form;
+    int fd;
+    bool bookmarks;
+    uint64_t version; /* all up to this was sent */
+    int64_t end_ms, bookmark_ms;
+    struct str frames; /* written, not yet taken */
+    size_t taken;
+};
+
+/* ---- frames ---- */
+
+static void add_frame(struct watch *watch, const char *type, json_t *object)
+{
+    str_printf(&watch->frames, "{\"type\":\"%s\",\"object\":", type);
+    str_add(&watch->frames, json_text(watch->arena, object));
+    str_add(&watch->frames, "}\n");
+}
+
+static void add_object(struct watch *watch, const char *type, json_t *shown, uint64_t version)
+{
+    /* Of what left the selection the last state is told, with the version at which it left. */
+    if (str_equal(type, "DELETED")) {
+        shown = arena_json(watch->arena, json_deep_copy(shown));
+        json_put(shown, "metadata.resourceVersion",
+                 json_string(store_version(watch->arena, version)));
+    }
+    add_frame(watch, type, table_form_object(watch->arena, watch->kind, &watch->form, shown));
+}
+
+static void add_bookmark(struct watch *watch, bool initial_end)
+{
+    json_t *metadata =
+        json_pack("{s:s}", "resourceVersion", store_version(watch->arena, watch->version));
+    if (initial_end)
+        json_object_set_new(metadata, "annotations",
+                            json_pack("{s:s}", "k8s.io/initial-events-end", "true"));
+    json_t *object = json_pack("{s:s, s:s, s:o}", "kind", watch->kind->name, "apiVersion",
+                               watch->kind->api_version, "metadata", metadata);
+    add_frame(watch, "BOOKMARK",
+              table_form_object(watch->arena, watch->kind, &watch->form,
+                                arena_json(watch->arena, object)));
+    watch->bookmark_ms = clock_boottime_ms() + BOOKMARK_MS;
+}
+
+/* As the watcher sees it, or NULL when its selection leaves it out. */
+static json_t *seen(struct watch *watch, json_t *object)
+{
+    const struct selector selector = {watch->labels, watch->fields};
+    if (!object ||
+        (watch->namespace && !str_equal(json_str(object, "metadata.namespace"), watch->namespace)))
+        return NULL;
+    json_t *shown = present_object(watch->arena, watch->kind, object);
+    return selector_matches(watch->arena, &selector, shown) ? shown : NULL;
+}
+
+static void add_change(struct watch *watch, const struct change *change)
+{
+    json_t *before = seen(watch, change->before);
+    json_t *after = str_equal(change->type, "DELETED") ? NULL : seen(watch, change->after);
+    if (after)
+        add_object(watch, before ? "MODIFIED" : "ADDED", after, change->version);
+    else if (before)
+        add_object(watch, "DELETED",
+                   str_equal(change->type, "DELETED")
+                       ? present_object(watch->arena, watch->kind, change->after)
+                       : before,
+                   change->version);
+}
+
+static void add_all(struct watch *watch)
+{
+    json_t *list = arena_json(watch->arena, store_list(watch->kind, watch->namespace)), *item;
+    size_t at;
+    json_array_foreach(list, at, item) {
+        json_t *shown = seen(watch, item);
+        if (shown)
+            add_object(watch, "ADDED", shown, 0);
+    }
+    watch->version = watch->cluster->version;
+}
+
+static void add_expired(struct watch *watch)
+{
+    struct call call = {.ctx = ctx_make(watch->arena, "devcluster")};
+    (void)refuse(&call, "Expired", "too old resource version: %s (%s)",
+                 store_version(watch->arena, watch->version),
+                 store_version(watch->arena, watch->kind->home->forgotten));
+    add_frame(watch, "ERROR", status_failure(&call));
+    watch->end_ms = 0;
+}
+
+/* What happened since; the lock is held. */
+static void follow(struct watch *watch)
+{
+    const struct kind *kind = watch->kind->home;
+    if (watch->version < kind->forgotten) {
+        add_expired(watch); /* a slow reader */
+        return;
+    }
+    size_t at = kind->changed;
+    while (at && kind->changes[at - 1].version > watch->version)
+        at--;
+    for (; at < kind->changed && !watch->frames.overflow; at++)
+        add_change(watch, &kind->changes[at]);
+    watch->version = watch->cluster->version;
+}
+
+/* ---- the stream ---- */
+
+static char *keep(const char *text)
+{
+    char *copy = text ? strdup(text) : NULL;
+    if (text && !copy)
+        abort();
+    return copy;
+}
+
+static bool has_initial_events(struct call *call)
+{
+    return call_query_is(call, "sendInitialEvents", "true");
+}
+
+static int check_initial(struct call *call)
+{
+    const char *match = call_query(call, "resourceVersionMatch");
+    const char *asked = call_query(call, "sendInitialEvents");
+    if (asked && !str_equal(match, "NotOlderThan"))
+        return refuse(call, "Invalid",
+                      "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: "
+                      "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+    if (match && !asked)
+        return refuse(call, "Invalid",
+                      "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: "
+                      "resourceVersionMatch is forbidden for watch unless sendInitialEvents is "
+                      "provided");
+    return 0;
+}
+
+static struct watch *watch_new(struct call *call, const struct selector *selector)
+{
+    struct watch *watch = calloc(1, sizeof *watch);
+    int64_t seconds = TIMEOUT_DEFAULT_S;
+    if (!watch)
+        abort();
+    const char *timeout = call_query(call, "timeoutSeconds");
+    if (timeout)
+        (void)str_to_int(timeout, 0, INT32_MAX,
+                         &seconds); /* else the default, as the server does */
+    *watch = (struct watch){
+        .cluster = call->cluster,
+        .kind = call->kind,
+        .arena = arena_new(),
+        .namespace = keep(call->namespace),
+        .labels = keep(selector->labels),
+        .fields = keep(selector->fields),
+        .fd = MHD_get_connection_info(call->connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+                  ->connect_fd,
+        .bookmarks = call_query_is(call, "allowWatchBookmarks", "true"),
+        .end_ms = clock_boottime_ms() + seconds * 1000,
+        .bookmark_ms = clock_boottime_ms() + BOOKMARK_MS,
+    };
+    str_init(&watch->frames, FRAMES_MAX_BYTES);
+    return watch;
+}
+
+int watch_open(struct call *call)
+{
+    struct selector selector;
+    struct table_form form;
+    uint64_t version;
+    TRY(selector_of(call, &selector));
+    TRY(table_form_of(call, &form));
+    TRY(check_initial(call));
+    TRY(lists_version(call, &version));
+    if (version && version < call->kind->home->forgotten)
+        return refuse(call, "Expired", "too old resource version: %s (%s)",
+                      store_version(call->ctx.arena, version),
+                      store_version(call->ctx.arena, call->kind->home->forgotten));
+    struct watch *watch = watch_new(call, &selector);
+    watch->form = form;
+    watch->version = version;
+    if (has_initial_events(call) || !version)
+        add_all(watch);
+    if (has_initial_events(call) && watch->bookmarks)
+        add_bookmark(watch, true);
+    call->watch = watch;
+    call->type = form.content_type;
+    return 0;
+}
+
+static bool client_left(const struct watch *watch)
+{
+    char byte;
+    ssize_t got = recv(watch->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+/* Waits until there is something to send; false when the stream is over. */
+static bool fill(struct watch *watch)
+{
+    struct devcluster *cluster = watch->cluster;
+    bool over = false;
+    pthread_mutex_lock(&cluster->lock);
+    while (!watch->frames.length && !over) {
+        follow(watch);
+        int64_t now_ms = clock_boottime_ms();
+        over = cluster->stopping || !watch->kind->served || now_ms >= watch->end_ms;
+        if (watch->bookmarks && now_ms >= watch->bookmark_ms)
+            add_bookmark(watch, false);
+        if (watch->frames.length || over)
+            break;
+        struct timespec until = clock_until(LOOK_MS);
+        pthread_cond_timedwait(&cluster->news, &cluster->lock, &until);
+        over = client_left(watch);
+    }
+    pthread_mutex_unlock(&cluster->lock);
+    return watch->frames.length > 0;
+}
+
+ssize_t watch_read(void *arg, uint64_t position, char *out, size_t bytes)
+{
+    struct watch *watch = arg;
+    (void)position;
+    if (watch->taken == watch->frames.length) {
+        str_clear(&watch->frames);
+        arena_reset(watch->arena);
+        watch->taken = 0;
+        if (!fill(watch))
+            return MHD_CONTENT_READER_END_OF_STREAM;
+    }
+    size_t left = watch->frames.length - watch->taken;
+    size_t count = left < bytes ? left : bytes;
+    memcpy(out, watch->frames.data + watch->taken, count);
+    watch->taken += count;
+    return (ssize_t)count;
+}
+
+void watch_free(void *arg)
+{
+    struct watch *watch = arg;
+    str_done(&watch->frames);
+    arena_free(watch->arena);
+    free(watch->namespace);
+    free(watch->labels);
+    free(watch->fields);
+    free(watch);
+}
