@@ -165,7 +165,8 @@ static void check_members(struct walk *walk, const json_t *schema, const json_t 
         const char *below = arena_printf(arena, "%s/%.63s", pointer, name);
         if (known)
             check(walk, known, member, below);
-        else if (!*pointer && str_has_word("apiVersion kind metadata", name))
+        else if (str_equal(pointer, "/metadata") ||
+                 (!*pointer && str_has_word("apiVersion kind metadata", name)))
             continue; /* every object's, whether the schema names them or not */
         else
             crd_problem(walk->problems, below, "is not known");

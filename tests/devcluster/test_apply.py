@@ -29,9 +29,9 @@ def test_a_conflict_names_field_and_owner(dev, namespace):
     dev.apply(path, configmap("a", {"x": "1", "y": "1"}), "one")
     status, answer = dev.apply(path, configmap("a", {"x": "2"}), "two")
     assert (status, answer["reason"]) == (409, "Conflict")
-    cause = {"reason": "FieldManagerConflict", "field": ".data.x", "message": 'conflict with "one" using v1'}
+    cause = {"reason": "FieldManagerConflict", "field": ".data.x", "message": 'conflict with "one"'}
     assert answer["details"]["causes"] == [cause]
-    assert answer["message"] == 'Apply failed with 1 conflict: conflict with "one" using v1: .data.x'
+    assert answer["message"] == 'Apply failed with 1 conflict: conflict with "one": .data.x'
     status, item = dev.apply(path, configmap("a", {"x": "2"}), "two", force="true")
     assert item["data"] == {"x": "2", "y": "1"}
     assert owners(item) == {"one": {"f:data": {"f:y": {}}}, "two": {"f:data": {"f:x": {}}}}

@@ -10,6 +10,7 @@ import urllib.parse
 
 from . import REPO
 from .process import Child
+from .stack import Stack
 from .wait import eventually
 
 
@@ -35,6 +36,33 @@ class Devclusters(Child):
         super().__init__([binary(), directory, "--clusters", count, "--pod-delay-ms", pod_delay_ms, *kept], {}, directory)
         self.wait_log(lambda line: "serve" in line.get("msg", ""), 10)
         self.clusters = [Devcluster(f"{directory}/cluster-{number}.kubeconfig") for number in range(1, count + 1)]
+
+
+class DevStack(Stack):
+    """The private servers with an embedded cluster in the place of the control plane."""
+
+    def __init__(self, directory, without=()):
+        super().__init__(directory, (*without, "kube"))
+        self.running = None
+
+    def up(self):
+        super().up()
+        home = f"{self.directory}/devcluster"
+        os.mkdir(home)
+        self.running = Devclusters(home)
+        dev = self.running.clusters[0]
+        self.env.update({name: dev.kubeconfig for name in ("KUBECONFIG", "KUBECONFIG_ADMIN", "KUBECONFIG_OPERATE",
+                                                           "KUBECONFIG_FLEET")})
+        self.env.update(KUBE_API_URL=f"http://{dev.host}:{dev.port}", KUBECTL=kubectl_path(), KUBECACHEDIR=f"{home}/cache")
+        home_of_operators = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flotilla-system"}}
+        dev.apply("/api/v1/namespaces/flotilla-system", home_of_operators)
+        dev.kubectl("apply", "--server-side", "-f", REPO / "crds")
+        return self
+
+    def down(self):
+        status = self.running.stop() if self.running else 0
+        super().down()
+        assert status == 0 and not self.running.sanitizer_reports(), self.running.sanitizer_reports()
 
 
 class Devcluster:
@@ -70,7 +98,7 @@ class Devcluster:
         response = connection.getresponse()
         text = response.read()
         connection.close()
-        return response.status, json.loads(text)
+        return response.status, json.loads(text) if text.startswith(b"{") else text.decode()
 
     def ok(self, *args, **kwargs):
         status, answer = self.request(*args, **kwargs)

@@ -7,6 +7,7 @@ import tempfile
 import pytest
 
 from . import database
+from .devcluster import DevStack
 from .process import Flotillad, base_env, binary
 from .stack import Stack
 
@@ -29,7 +30,8 @@ def stack(stack_without, stack_node):
     # Not below pytest's own temporary directory: that is closed to the account that runs PostgreSQL.
     directory = tempfile.mkdtemp(prefix="stack-", dir=os.environ.get("FLOTILLA_TEST_DIR"))
     os.chmod(directory, 0o755)
-    servers = Stack(directory, stack_without, stack_node)
+    embedded = os.environ.get("FLOTILLA_TEST_KUBE") == "devcluster"
+    servers = DevStack(directory, stack_without) if embedded else Stack(directory, stack_without, stack_node)
     try:
         yield servers.up()
     finally:

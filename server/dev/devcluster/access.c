@@ -16,12 +16,17 @@ static int review(struct call *call)
     return 0;
 }
 
+bool access_has_group(const char *group)
+{
+    return str_equal(group, "authorization.k8s.io");
+}
+
 int access_run(struct call *call, const char *group, const char *plural)
 {
-    bool is_ours = str_equal(group, "authorization.k8s.io") &&
-                   str_has_word("selfsubjectaccessreviews subjectaccessreviews "
-                                "localsubjectaccessreviews",
-                                plural);
+    bool is_ours =
+        access_has_group(group) && str_has_word("selfsubjectaccessreviews subjectaccessreviews "
+                                                "localsubjectaccessreviews",
+                                                plural);
     if (is_ours && str_equal(call->method, "POST"))
         return review(call);
     return refuse(call, "NotFound", "the server could not find the requested resource");

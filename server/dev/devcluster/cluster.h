@@ -85,6 +85,7 @@ struct call {
     struct kind *kind; /* NULL: none of a resource */
     const char *namespace, *name, *subresource;
     json_t *causes;      /* details.causes of a refusal; or NULL */
+    json_t *details;     /* of a refusal that is not about the object; or NULL */
     int retry_after_s;   /* of a refusal; 0 = not said */
     int status;          /* of the answer */
     json_t *answer;      /* in the arena; or */

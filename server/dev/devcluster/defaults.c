@@ -146,6 +146,9 @@ static void fill_special(struct devcluster *cluster, const struct kind *kind, js
     else if (str_equal(kind->plural, "deployments") && str_equal(strategy, "RollingUpdate"))
         fill(object, "spec.strategy.rollingUpdate",
              "{\"maxSurge\":\"25%\",\"maxUnavailable\":\"25%\"}");
+    else if (str_equal(kind->plural, "networkpolicies"))
+        fill(object, "spec.policyTypes",
+             json_at(object, "spec.egress") ? "[\"Ingress\",\"Egress\"]" : "[\"Ingress\"]");
     else if (str_equal(kind->plural, "namespaces"))
         label_namespace(object);
 }

@@ -48,25 +48,58 @@ static const char *dotted(struct arena *arena, const char *pointer)
     return path;
 }
 
-static int refuse_problems(struct call *call, const json_t *problems)
+/* What the cause of a problem is called, by the words of api/crd.c. */
+static const struct {
+    const char *message, *reason;
+    bool stops_rules; /* no rule is evaluated then */
+} causes[] = {{"is missing", "FieldValueRequired", true},
+              {"is none of the values allowed", "FieldValueNotSupported", true},
+              {"is no ", "FieldValueTypeInvalid", true},
+              {"", "FieldValueInvalid", false}};
+
+/* As the API server words it; true when the rules were not evaluated because of it. */
+static bool add_problem(struct call *call, const json_t *problem, const char **text)
 {
     struct arena *arena = call->ctx.arena;
+    const char *path = dotted(arena, json_str_or(problem, "pointer", ""));
+    const char *message = json_str_or(problem, "message", "");
+    size_t at = 0;
+    while (!str_starts(message, causes[at].message))
+        at++;
+    message =
+        at == 0 ? "Required value" : arena_printf(arena, "Invalid value: %s %s", path, message);
+    status_cause(call, causes[at].reason, path, message);
+    *text = arena_printf(arena, "%s%s%s: %s", *text, **text ? ", " : "", path, message);
+    return causes[at].stops_rules;
+}
+
+/* /scale has a check of its own. */
+static void check_scale(struct call *call, const json_t *next)
+{
+    static const char *const names[] = {"specReplicasPath", "statusReplicasPath"};
+    for (size_t at = 0; at < ARRAY_SIZE(names); at++) {
+        const char *path = json_string_value(
+            json_object_get(json_at(call->kind->definition, "subresources.scale"), names[at]));
+        if (path && json_int_or(next, path + 1, 0) < 0)
+            status_cause(call, "FieldValueInvalid", path,
+                         "Invalid value: should be a non-negative integer");
+    }
+}
+
+static int refuse_problems(struct call *call, const json_t *next, const json_t *problems)
+{
     const char *text = "";
+    bool stopped = false;
     size_t at;
     json_t *problem;
-    json_array_foreach((json_t *)(uintptr_t)problems, at, problem) {
-        const char *path = dotted(arena, json_str_or(problem, "pointer", ""));
-        const char *message = json_str_or(problem, "message", "");
-        bool missing = str_equal(message, "is missing");
-        status_cause(call, missing ? "FieldValueRequired" : "FieldValueInvalid", path,
-                     missing ? "Required value"
-                             : arena_printf(arena, "Invalid value: %s %s", path, message));
-        text = arena_printf(arena, "%s%s%s: %s%s%s", text, at ? ", " : "", path,
-                            missing ? "Required value" : "Invalid value: ", missing ? "" : path,
-                            missing ? "" : arena_printf(arena, " %s", message));
-    }
-    return refuse_invalid(call,
-                          json_array_size(problems) > 1 ? arena_printf(arena, "[%s]", text) : text);
+    json_array_foreach((json_t *)(uintptr_t)problems, at, problem)
+        stopped |= add_problem(call, problem, &text);
+    check_scale(call, next);
+    if (stopped)
+        status_cause(call, "FieldValueInvalid", "<nil>",
+                     "Invalid value: null: some validation rules were not checked because the "
+                     "object was invalid; correct the existing errors to complete validation");
+    return refuse_invalid(call, at > 1 ? arena_printf(call->ctx.arena, "[%s]", text) : text);
 }
 
 static bool is_ours(const struct kind *kind)
@@ -82,7 +115,7 @@ static int check_custom(struct call *call, const json_t *live, json_t *next)
         TRY(registry_object_check(&call->ctx, next, live, &problems));
     else
         TRY(crd_check_schema(&call->ctx, schema, next, problems));
-    return json_array_size(problems) ? refuse_problems(call, problems) : 0;
+    return json_array_size(problems) ? refuse_problems(call, next, problems) : 0;
 }
 
 /* Strict refuses unknown fields, Warn (the default) tells, Ignore drops them. */
@@ -101,7 +134,9 @@ static int tell_unknown(struct call *call, const json_t *unknown)
     }
     if (!at || !str_equal(validation, "Strict"))
         return 0;
-    return refuse(call, "BadRequest", "strict decoding error: %s", text);
+    return refuse(call, "BadRequest",
+                  "%s in version \"%s\" cannot be handled as a %s: strict decoding error: %s",
+                  call->kind->name, call->kind->version, call->kind->name, text);
 }
 
 int forms_check_applied(struct call *call, json_t *patch)
@@ -113,11 +148,10 @@ int forms_check_applied(struct call *call, json_t *patch)
     if (!json_array_size(unknown))
         return 0;
     const char *path = dotted(call->ctx.arena, json_string_value(json_array_get(unknown, 0)));
-    return refuse(call, "InternalError",
-                  "failed to create typed patch object (%s%s%s; %s, Kind=%s): .%s: field not "
-                  "declared in schema",
-                  call->namespace ? call->namespace : "", call->namespace ? "/" : "", call->name,
-                  call->kind->api_version, call->kind->name, path);
+    return refuse(call, STATUS_REASONLESS,
+                  "failed to create typed patch object (/%s; %s, Kind=%s): .%s: field not declared "
+                  "in schema",
+                  call->name, call->kind->api_version, call->kind->name, path);
 }
 
 int forms_check(struct call *call, const json_t *live, json_t *next, bool applied)

@@ -78,6 +78,14 @@ struct kind *kinds_find(const struct devcluster *cluster, const char *group, con
     return NULL;
 }
 
+bool kinds_has_group(const struct devcluster *cluster, const char *group)
+{
+    for (const struct kind *kind = cluster->kinds; kind; kind = kind->next)
+        if (kind->served && str_equal(kind->group, group))
+            return true;
+    return false;
+}
+
 struct kind *kinds_named(const struct devcluster *cluster, const char *api_version,
                          const char *name)
 {

@@ -9,6 +9,7 @@ void kinds_done(struct devcluster *cluster);
 /* NULL when it is not served. Any version of the group when `version` is NULL. */
 struct kind *kinds_find(const struct devcluster *cluster, const char *group, const char *version,
                         const char *plural);
+bool kinds_has_group(const struct devcluster *cluster, const char *group);
 struct kind *kinds_named(const struct devcluster *cluster, const char *api_version,
                          const char *name);
 /* Serves what a definition asks for, or what it asks for now. */

@@ -63,7 +63,7 @@ int lists_version(struct call *call, uint64_t *ret)
     if (!text || !*text)
         return 0;
     if (!str_to_int(text, 0, INT64_MAX, &version))
-        return refuse(call, "BadRequest",
+        return refuse(call, call_query(call, "watch") ? STATUS_REASONLESS : "BadRequest",
                       "resourceVersion: Invalid value: \"%s\": strconv.ParseUint: parsing \"%s\": "
                       "invalid syntax",
                       text, text);
@@ -104,7 +104,7 @@ static int answer_page(struct call *call, const struct page *page)
         json_array_append(items, json_array_get(page->items, at));
     json_t *metadata =
         json_pack("{s:s, s:s*}", "resourceVersion", store_version(call->ctx.arena, page->version),
-                  "continue", page->next);
+                  "continue", page->next || !(call->kind->flags & CUSTOM) ? page->next : "");
     if (page->next && !page->selected)
         json_put(metadata, "remainingItemCount",
                  json_integer((json_int_t)(json_array_size(page->items) - page->until)));

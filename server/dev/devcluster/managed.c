@@ -115,27 +115,31 @@ struct conflicts {
 static void add_conflict(void *arg, const char *path)
 {
     struct conflicts *conflicts = arg;
-    status_cause(conflicts->call, "FieldManagerConflict", path, conflicts->who);
-    conflicts->list = arena_printf(conflicts->call->ctx.arena, "%s\n- %s: %s", conflicts->list,
-                                   conflicts->who, path);
+    struct arena *arena = conflicts->call->ctx.arena;
+    status_cause(conflicts->call, "FieldManagerConflict", path,
+                 arena_printf(arena, "conflict with %s", conflicts->who));
+    conflicts->list = arena_printf(arena, "%s\n- %s", conflicts->list, path);
     conflicts->count++;
 }
 
 static const char *who(struct arena *arena, const json_t *entry)
 {
     const char *manager = json_str_or(entry, "manager", ""), *sub = json_str(entry, "subresource");
-    return arena_printf(arena, "conflict with \"%s\"%s%s%s using %s", manager,
-                        sub ? " with subresource \"" : "", sub ? sub : "", sub ? "\"" : "",
-                        json_str_or(entry, "apiVersion", ""));
+    bool updated = str_equal(json_str(entry, "operation"), "Update");
+    return arena_printf(arena, "\"%s\"%s%s%s%s%s", manager, sub ? " with subresource \"" : "",
+                        sub ? sub : "", sub ? "\"" : "", updated ? " using " : "",
+                        updated ? json_str_or(entry, "apiVersion", "") : "");
 }
 
 static int refuse_conflicts(const struct conflicts *conflicts)
 {
-    const char *one = conflicts->list + strlen("\n- ");
+    struct call *call = conflicts->call;
+    call->details = arena_json(call->ctx.arena, json_pack("{s:O}", "causes", call->causes));
     if (conflicts->count == 1)
-        return refuse(conflicts->call, "Conflict", "Apply failed with 1 conflict: %s", one);
-    return refuse(conflicts->call, "Conflict", "Apply failed with %d conflicts: conflicts%s",
-                  conflicts->count, conflicts->list);
+        return refuse(call, "Conflict", "Apply failed with 1 conflict: conflict with %s: %s",
+                      conflicts->who, strrchr(conflicts->list, '\n') + strlen("\n- "));
+    return refuse(call, "Conflict", "Apply failed with %d conflicts: %s", conflicts->count,
+                  conflicts->list + 1);
 }
 
 /* Takes what changes from whom it belonged to, or says who that is. */
@@ -151,11 +155,14 @@ static int take_over(struct call *call, json_t *entries, const json_t *changed)
         json_t *taken = fields_intersection(arena, fields, changed);
         if (is_mine(call, entry, "Apply") || !json_object_size(taken))
             continue;
-        conflicts.who = who(arena, entry);
-        if (force)
+        if (force) {
             json_object_set(entry, "fieldsV1", fields_difference(arena, fields, taken));
-        else
-            fields_each(arena, taken, add_conflict, &conflicts);
+            continue;
+        }
+        conflicts.who = who(arena, entry);
+        conflicts.list =
+            arena_printf(arena, "%s\nconflicts with %s:", conflicts.list, conflicts.who);
+        fields_each(arena, taken, add_conflict, &conflicts);
     }
     return conflicts.count ? refuse_conflicts(&conflicts) : 0;
 }

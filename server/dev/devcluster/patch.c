@@ -24,9 +24,8 @@ static int check_applied(struct call *call, const json_t *patch)
     const char *kind = json_str(patch, "kind"), *version = json_str(patch, "apiVersion");
     const char *name = json_str(patch, "metadata.name");
     if (!call_query(call, "fieldManager"))
-        return refuse(call, "Invalid",
-                      "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is "
-                      "required for apply patch");
+        return refuse_options(call, "PatchOptions", "fieldManager", "FieldValueRequired",
+                              "Required value: is required for apply patch");
     if (!kind || !version || !str_equal(version, call->kind->api_version) ||
         !str_equal(kind, call->kind->name))
         return refuse(call, "BadRequest", "the body is no %s of %s", call->kind->name,
@@ -96,12 +95,11 @@ static int by_operations(struct call *call, const json_t *base, const json_t *pa
     if (!json_is_array(patch))
         return refuse(call, "BadRequest", "the patch is no list of operations");
     *ret = merge_operations(call->ctx.arena, base, patch, &problem);
-    if (!*ret)
-        return refuse(call, "Invalid",
-                      "the server rejected our request due to an error in our "
-                      "request: %s",
-                      problem);
-    return 0;
+    if (*ret)
+        return 0;
+    call->details = arena_json(call->ctx.arena, json_object());
+    return refuse(call, "Invalid",
+                  "the server rejected our request due to an error in our request: %s", problem);
 }
 
 static int by_strategy(struct call *call, const json_t *base, const json_t *patch, json_t **ret)

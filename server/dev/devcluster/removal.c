@@ -72,19 +72,25 @@ bool write_remove(struct devcluster *cluster, struct kind *kind, json_t *live, c
 static int check_preconditions(struct call *call, const json_t *options, const json_t *live)
 {
     static const struct {
-        const char *name, *path, *called;
-    } rows[] = {{"uid", "metadata.uid", "UID"},
-                {"resourceVersion", "metadata.resourceVersion", "ResourceVersion"}};
+        const char *name, *path, *called, *hint;
+    } rows[] = {{"uid", "metadata.uid", "UID", "deleted and then recreated"},
+                {"resourceVersion", "metadata.resourceVersion", "ResourceVersion", "modified"}};
+    const struct kind *kind = call->kind;
     for (size_t at = 0; at < ARRAY_SIZE(rows); at++) {
+        const char *have = json_str_or(live, rows[at].path, "");
         const char *want = json_string_value(
             json_object_get(json_object_get(options, "preconditions"), rows[at].name));
-        const char *have = json_str_or(live, rows[at].path, "");
-        if (want && !str_equal(want, have))
-            return refuse(call, "Conflict",
-                          "Operation cannot be fulfilled on %s \"%s\": Precondition failed: %s in "
-                          "precondition: %s, %s in object meta: %s",
-                          status_resource(call), call->name, rows[at].called, want, rows[at].called,
-                          have);
+        if (!want || str_equal(want, have))
+            continue;
+        call->details = arena_json(call->ctx.arena,
+                                   json_pack("{s:s, s:s}", "kind", kind->name, "name", call->name));
+        if (*kind->group)
+            json_put(call->details, "group", json_string(kind->group));
+        return refuse(call, "Conflict",
+                      "Operation cannot be fulfilled on %s%s%s \"%s\": the %s in the precondition "
+                      "(%s) does not match the %s in record (%s). The object might have been %s",
+                      kind->name, *kind->group ? "." : "", kind->group, call->name, rows[at].called,
+                      want, rows[at].called, have, rows[at].hint);
     }
     return 0;
 }

@@ -103,6 +103,15 @@ static int refuse_path(struct call *call)
 
 /* ---- paths ---- */
 
+/* Where not even the root, or the group, is known. */
+static int unknown_page(struct call *call)
+{
+    call->text = "404 page not found\n";
+    call->type = "text/plain";
+    call->status = 404;
+    return 0;
+}
+
 struct path {
     int count;
     const char *part[PARTS_MAX + 1];
@@ -133,7 +142,9 @@ static int run_resource(struct call *call, const char *group, const char *versio
         call->kind = kinds_find(cluster, group, version, part[0]);
     }
     if (!call->kind)
-        return access_run(call, group, part[0]);
+        return kinds_has_group(cluster, group) || access_has_group(group)
+                   ? access_run(call, group, part[0])
+                   : unknown_page(call);
     call->name = part[1];
     call->subresource = call->name ? part[2] : NULL;
     if (call->subresource && part[3])
@@ -194,5 +205,5 @@ int routes_run(struct call *call)
     for (size_t at = 0; at < ARRAY_SIZE(roots); at++)
         if (str_equal(roots[at].first, path.part[0]))
             return roots[at].run(call, &path);
-    return refuse_path(call);
+    return unknown_page(call);
 }

@@ -169,6 +169,19 @@ static bool fields_match(struct arena *arena, const char *text, const json_t *ob
     return true;
 }
 
+static int refuse_field(struct call *call, const char *path)
+{
+    bool own = call->kind->flags & CUSTOM;
+    for (size_t at = 0; at < ARRAY_SIZE(indexed); at++)
+        own |= str_equal(indexed[at].plural, call->kind->plural);
+    if (own)
+        return refuse(call, "BadRequest", "field label not supported: %s", path);
+    return refuse(call, "BadRequest",
+                  "\"%s\" is not a known field selector: only \"metadata.name\", "
+                  "\"metadata.namespace\"",
+                  path);
+}
+
 int selector_of(struct call *call, struct selector *ret)
 {
     struct arena *arena = call->ctx.arena;
@@ -180,7 +193,7 @@ int selector_of(struct call *call, struct selector *ret)
         if (!take_field(arena, &text, &field))
             return refuse(call, "BadRequest", "invalid selector: '%s'", ret->fields);
         if (!is_indexed(call->kind, field.path))
-            return refuse(call, "BadRequest", "field label not supported: %s", field.path);
+            return refuse_field(call, field.path);
     }
     return 0;
 }

@@ -10,22 +10,25 @@ static const struct row {
     const char *reason;
     int http;
     enum err_code code;
+    enum { BARE, EMPTY, NAMED } details; /* what is told besides the message */
 } rows[] = {
-    {"BadRequest", 400, ERR_INVALID},
-    {"Forbidden", 403, ERR_FORBIDDEN},
-    {"NotFound", 404, ERR_NOT_FOUND},
-    {"MethodNotAllowed", 405, ERR_METHOD},
-    {"AlreadyExists", 409, ERR_ALREADY_EXISTS},
-    {"Conflict", 409, ERR_CONFLICT},
-    {"Expired", 410, ERR_GONE},
-    {"RequestEntityTooLarge", 413, ERR_TOO_LARGE},
-    {"UnsupportedMediaType", 415, ERR_MEDIA_TYPE},
-    {"Invalid", 422, ERR_UNPROCESSABLE},
-    {"TooManyRequests", 429, ERR_RATE_LIMITED},
-    {"NotImplemented", 501, ERR_REFUSED},
-    {"ServiceUnavailable", 503, ERR_UNAVAILABLE},
-    {"Timeout", 504, ERR_TIMEOUT},
-    {"InternalError", 500, ERR_INTERNAL}, /* the last: whatever else happened */
+    {"BadRequest", 400, ERR_INVALID, BARE},
+    {"Forbidden", 403, ERR_FORBIDDEN, NAMED},
+    {"NotFound", 404, ERR_NOT_FOUND, NAMED},
+    {"MethodNotAllowed", 405, ERR_METHOD, EMPTY},
+    {"NotAcceptable", 406, ERR_INVALID, BARE},
+    {"AlreadyExists", 409, ERR_ALREADY_EXISTS, NAMED},
+    {"Conflict", 409, ERR_CONFLICT, NAMED},
+    {"Expired", 410, ERR_GONE, BARE},
+    {"RequestEntityTooLarge", 413, ERR_TOO_LARGE, BARE},
+    {"UnsupportedMediaType", 415, ERR_MEDIA_TYPE, BARE},
+    {"Invalid", 422, ERR_UNPROCESSABLE, NAMED},
+    {"TooManyRequests", 429, ERR_RATE_LIMITED, EMPTY},
+    {"NotImplemented", 501, ERR_REFUSED, BARE},
+    {"ServiceUnavailable", 503, ERR_UNAVAILABLE, BARE},
+    {"Timeout", 504, ERR_TIMEOUT, EMPTY},
+    {STATUS_REASONLESS, 500, ERR_INTERNAL, BARE},
+    {"InternalError", 500, ERR_INTERNAL, BARE}, /* the last: whatever else happened */
 };
 
 static const struct row *row_of(const char *reason)
@@ -74,6 +77,17 @@ int refuse_invalid(struct call *call, const char *problem)
                   call->name ? call->name : "", problem);
 }
 
+int refuse_options(struct call *call, const char *options, const char *field, const char *cause,
+                   const char *problem)
+{
+    call->details =
+        arena_json(call->ctx.arena, json_pack("{s:s, s:s, s:[{s:s, s:s, s:s}]}", "group",
+                                              "meta.k8s.io", "kind", options, "causes", "reason",
+                                              cause, "message", problem, "field", field));
+    return refuse(call, "Invalid", "%s.meta.k8s.io \"\" is invalid: %s: %s", options, field,
+                  problem);
+}
+
 int refuse_unserved(struct call *call, const char *what)
 {
     return refuse(call, "NotImplemented", "devcluster does not serve %s (%s %s)", what,
@@ -89,19 +103,22 @@ void status_cause(struct call *call, const char *reason, const char *field, cons
 }
 
 /* Invalid speaks of the Kind, everything else of the resource. */
-static json_t *details(struct call *call)
+static json_t *details(struct call *call, const struct row *row)
 {
     const struct kind *kind = call->kind;
-    if (!kind && !call->retry_after_s)
-        return NULL;
-    bool by_kind = str_equal(call->ctx.err.reason, "Invalid");
-    json_t *details =
-        json_pack("{s:s*, s:s*, s:O*}", "name", call->name, "kind",
-                  kind ? (by_kind ? kind->name : kind->plural) : NULL, "causes", call->causes);
-    if (kind && *kind->group)
-        json_put(details, "group", json_string(kind->group));
+    if (call->details || row->details == BARE)
+        return json_incref(call->details);
+    json_t *details = json_pack("{s:O*}", "causes", call->causes);
     if (call->retry_after_s)
         json_put(details, "retryAfterSeconds", json_integer(call->retry_after_s));
+    if (row->details == EMPTY || !kind)
+        return details;
+    bool by_kind = str_equal(row->reason, "Invalid");
+    json_put(details, "kind", json_string(by_kind ? kind->name : kind->plural));
+    if (call->name)
+        json_put(details, "name", json_string(call->name));
+    if (*kind->group)
+        json_put(details, "group", json_string(kind->group));
     return details;
 }
 
@@ -109,12 +126,13 @@ json_t *status_failure(struct call *call)
 {
     const struct err *err = &call->ctx.err;
     const struct row *row = row_of(err->reason);
+    bool reasonless = str_equal(row->reason, STATUS_REASONLESS);
     call->status = row->http;
     return arena_json(call->ctx.arena,
-                      json_pack("{s:s, s:s, s:{}, s:s, s:s, s:s, s:o*, s:i}", "kind", "Status",
+                      json_pack("{s:s, s:s, s:{}, s:s, s:s, s:s*, s:o*, s:i}", "kind", "Status",
                                 "apiVersion", "v1", "metadata", "status", "Failure", "message",
-                                err->message, "reason", row->reason, "details", details(call),
-                                "code", row->http));
+                                err->message, "reason", reasonless ? NULL : row->reason, "details",
+                                details(call, row), "code", row->http));
 }
 
 json_t *status_success(struct call *call, const char *uid)

@@ -3,6 +3,9 @@
 
 #include "server/dev/devcluster/cluster.h"
 
+/* A 500 that does not say why. */
+#define STATUS_REASONLESS "Reasonless"
+
 /* Records a refusal by its Kubernetes reason ("NotFound"); returns the negative error of the house.
  */
 int refuse(struct call *call, const char *reason, const char *format, ...)
@@ -11,6 +14,9 @@ int refuse(struct call *call, const char *reason, const char *format, ...)
 int refuse_absent(struct call *call);
 int refuse_stale(struct call *call);
 int refuse_invalid(struct call *call, const char *problem);
+/* Options that do not go together: "ListOptions", the field, the reason of the cause. */
+int refuse_options(struct call *call, const char *options, const char *field, const char *cause,
+                   const char *problem);
 /* What devcluster does not do. */
 int refuse_unserved(struct call *call, const char *what);
 

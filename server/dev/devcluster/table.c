@@ -267,6 +267,12 @@ int table_list_answer(struct call *call, json_t *items, json_t *metadata)
         return 0;
     }
     bool is_partial = form.form == FORM_PARTIAL;
+    if (is_partial && !strstr(call_header(call, "Accept"), "as=PartialObjectMetadataList"))
+        return refuse(call, "NotAcceptable",
+                      "you requested PartialObjectMetadata, but the requested object is a list "
+                      "(*unstructured.UnstructuredList)");
+    if (is_partial && str_equal(json_str(metadata, "continue"), ""))
+        json_object_del(metadata, "continue"); /* a typed list leaves it out */
     json_t *list = json_array(), *item;
     size_t at;
     json_array_foreach(items, at, item)

@@ -154,14 +154,13 @@ static int check_initial(struct call *call)
     const char *match = call_query(call, "resourceVersionMatch");
     const char *asked = call_query(call, "sendInitialEvents");
     if (asked && !str_equal(match, "NotOlderThan"))
-        return refuse(call, "Invalid",
-                      "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: "
-                      "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+        return refuse_options(
+            call, "ListOptions", "resourceVersionMatch", "FieldValueForbidden",
+            "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
     if (match && !asked)
-        return refuse(call, "Invalid",
-                      "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: "
-                      "resourceVersionMatch is forbidden for watch unless sendInitialEvents is "
-                      "provided");
+        return refuse_options(call, "ListOptions", "resourceVersionMatch", "FieldValueForbidden",
+                              "Forbidden: resourceVersionMatch is forbidden for watch unless "
+                              "sendInitialEvents is provided");
     return 0;
 }
 

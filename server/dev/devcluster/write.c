@@ -116,21 +116,27 @@ static bool is_same(const json_t *live, const json_t *next)
     return json_equal(a, b);
 }
 
-static int check_versions(struct call *call, const json_t *live, const json_t *next, bool applied)
+static int refuse_other_uid(struct call *call, const char *uid)
+{
+    const char *problem =
+        arena_printf(call->ctx.arena, "Invalid value: \"%s\": field is immutable", uid);
+    status_cause(call, "FieldValueInvalid", "metadata.uid", problem);
+    status_cause(call, "FieldValueInvalid", "metadata.uid", problem); /* two checks say the same */
+    return refuse_invalid(call, arena_printf(call->ctx.arena, "metadata.uid: %s", problem));
+}
+
+static int check_versions(struct call *call, const json_t *live, const json_t *next)
 {
     const char *version = json_str(next, "metadata.resourceVersion");
-    const char *uid = json_str(next, "metadata.uid");
-    bool other = uid && *uid && !str_equal(uid, json_str(live, "metadata.uid"));
-    if (other && applied) {
-        status_cause(call, "FieldValueInvalid", "metadata.uid", "field is immutable");
-        return refuse_invalid(call, "metadata.uid: Invalid value: field is immutable");
-    }
+    const char *uid = json_str(next, "metadata.uid"), *live_uid = json_str(live, "metadata.uid");
+    bool other = uid && *uid && !str_equal(uid, live_uid);
+    if (other && str_equal(call->method, "PATCH"))
+        return refuse_other_uid(call, uid);
     if (other)
         return refuse(call, "Conflict",
                       "Operation cannot be fulfilled on %s \"%s\": Precondition failed: UID in "
                       "precondition: %s, UID in object meta: %s",
-                      status_resource(call), call->name, uid,
-                      json_str_or(live, "metadata.uid", ""));
+                      status_resource(call), call->name, uid, live_uid);
     if (version && *version && !str_equal(version, json_str(live, "metadata.resourceVersion")))
         return refuse_stale(call);
     return 0;
@@ -156,7 +162,7 @@ int write_commit(struct call *call, json_t *live, json_t *next, bool applied)
 {
     json_t *kept = live ? arena_json(call->ctx.arena, json_incref(live)) : NULL;
     if (live)
-        TRY(check_versions(call, live, next, applied));
+        TRY(check_versions(call, live, next));
     keep_system_fields(call->kind, kept, next);
     next = through_door(call, kept, next);
     TRY(forms_check(call, kept, next, applied));
@@ -206,11 +212,12 @@ static int read_object(struct call *call, json_t **ret)
     bool scaled = str_equal(call->subresource, "scale");
     if (!scaled && version && kind &&
         !(str_equal(version, call->kind->api_version) && str_equal(kind, call->kind->name)))
-        return refuse(
-            call, "BadRequest",
-            "%s in version \"%s\" cannot be handled as a %s: no kind \"%s\" is registered "
-            "for version \"%s\"",
-            kind, version, call->kind->name, kind, version);
+        return refuse(call, "BadRequest",
+                      "%s in version \"%s\" cannot be handled as a %s: converting (%s.%s) to "
+                      "(%.*s.%s): unknown conversion",
+                      kind, version, call->kind->name, version, kind,
+                      *call->kind->group ? (int)strcspn(call->kind->group, ".") : 4,
+                      *call->kind->group ? call->kind->group : "core", call->kind->name);
     if (namespace && call->namespace && !str_equal(namespace, call->namespace))
         return refuse(call, "BadRequest",
                       "the namespace of the provided object does not match the namespace sent on "
@@ -262,6 +269,19 @@ int write_create(struct call *call)
     return write_commit(call, NULL, body, false);
 }
 
+/* Custom kinds are not overwritten blindly. */
+static int refuse_unfenced(struct call *call)
+{
+    static const char problem[] = "Invalid value: 0: must be specified for an update";
+    const struct kind *kind = call->kind;
+    status_cause(call, "FieldValueInvalid", "metadata.resourceVersion", problem);
+    call->details = arena_json(call->ctx.arena,
+                               json_pack("{s:s, s:s, s:s, s:O}", "group", kind->group, "kind",
+                                         kind->plural, "name", call->name, "causes", call->causes));
+    return refuse(call, "Invalid", "%s \"%s\" is invalid: metadata.resourceVersion: %s",
+                  status_resource(call), call->name, problem);
+}
+
 int write_put(struct call *call)
 {
     json_t *body = NULL;
@@ -277,7 +297,6 @@ int write_put(struct call *call)
     if (str_equal(call->subresource, "scale"))
         return scale_put(call, live, body);
     if (call->kind->flags & CUSTOM && !json_at(body, "metadata.resourceVersion"))
-        return refuse_invalid(call, "metadata.resourceVersion: Invalid value: 0x0: must be "
-                                    "specified for an update");
+        return refuse_unfenced(call);
     return write_commit(call, live, body, false);
 }
