@@ -67,6 +67,7 @@ struct devcluster {
     uint64_t version;
     struct snapshot *snapshots; /* lists that somebody reads by pages */
     struct task *tasks;         /* what the controllers look at, and when */
+    json_t *faults;             /* rows: faults.h */
     pthread_t controllers;
 };
 
@@ -84,14 +85,15 @@ struct call {
     size_t body_bytes;
     struct kind *kind; /* NULL: none of a resource */
     const char *namespace, *name, *subresource;
-    json_t *causes;      /* details.causes of a refusal; or NULL */
-    json_t *details;     /* of a refusal that is not about the object; or NULL */
-    int retry_after_s;   /* of a refusal; 0 = not said */
-    int status;          /* of the answer */
-    json_t *answer;      /* in the arena; or */
-    const char *text;    /* that, as it is */
-    const char *type;    /* Content-Type */
-    struct watch *watch; /* the answer is a stream */
+    json_t *causes;             /* details.causes of a refusal; or NULL */
+    json_t *details;            /* of a refusal that is not about the object; or NULL */
+    int retry_after_s;          /* of a refusal; 0 = not said */
+    int status;                 /* of the answer */
+    json_t *answer;             /* in the arena; or */
+    const char *text;           /* that, as it is */
+    const char *type;           /* Content-Type */
+    struct watch *watch;        /* the answer is a stream */
+    bool cut, stale, reordered; /* faults that the table has for it */
     const char *warning[WARNINGS_MAX];
     int warnings;
 };

@@ -57,6 +57,26 @@ void call_warn(struct call *call, const char *format, ...)
 
 /* ---- answers ---- */
 
+/* Half of what was promised, and then the end: a fault of the table. */
+static ssize_t read_half(void *text, uint64_t position, char *out, size_t bytes)
+{
+    size_t half = strlen(text) / 2;
+    if (position >= half)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    size_t count = half - (size_t)position < bytes ? half - (size_t)position : bytes;
+    memcpy(out, (const char *)text + position, count);
+    return (ssize_t)count;
+}
+
+static struct MHD_Response *make_cut(struct call *call)
+{
+    char *text = strdup(call->text ? call->text : json_text(call->ctx.arena, call->answer));
+    if (!text)
+        abort();
+    return MHD_create_response_from_callback(strlen(text), WATCH_BLOCK_BYTES, read_half, text,
+                                             free);
+}
+
 static struct MHD_Response *make_response(struct call *call)
 {
     if (call->watch) {
@@ -65,6 +85,8 @@ static struct MHD_Response *make_response(struct call *call)
         MHD_add_response_header(response, "Content-Type", call->type);
         return response;
     }
+    if (call->cut)
+        return make_cut(call);
     const char *text = call->text ? call->text : json_text(call->ctx.arena, call->answer);
     struct MHD_Response *response = MHD_create_response_from_buffer(
         strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
@@ -203,6 +225,7 @@ void devcluster_stop(struct devcluster *cluster)
         MHD_stop_daemon(cluster->daemon);
         controllers_stop(cluster);
     }
+    json_decref(cluster->faults);
     lists_done(cluster);
     kinds_done(cluster);
     arena_free(cluster->arena);

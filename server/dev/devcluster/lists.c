@@ -3,6 +3,7 @@
 #include "server/base/clock.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
+#include "server/dev/devcluster/faults.h"
 #include "server/dev/devcluster/selectors.h"
 #include "server/dev/devcluster/status.h"
 #include "server/dev/devcluster/store.h"
@@ -90,7 +91,10 @@ static json_t *select_items(struct call *call, const struct selector *selector)
     json_t *items = arena_json(call->ctx.arena, json_array()), *item;
     size_t at;
     json_array_foreach(all, at, item) {
-        json_t *shown = present_object(call->ctx.arena, call->kind, item);
+        json_t *seen = call->stale ? faults_stale(call->kind, item) : item;
+        if (!seen)
+            continue; /* it was not there yet */
+        json_t *shown = present_object(call->ctx.arena, call->kind, seen);
         if (selector_matches(call->ctx.arena, selector, shown))
             json_array_append(items, shown);
     }
@@ -101,7 +105,9 @@ static int answer_page(struct call *call, const struct page *page)
 {
     json_t *items = arena_json(call->ctx.arena, json_array());
     for (size_t at = page->from; at < page->until; at++)
-        json_array_append(items, json_array_get(page->items, at));
+        json_array_append(
+            items,
+            json_array_get(page->items, call->reordered ? page->until - 1 + page->from - at : at));
     json_t *metadata =
         json_pack("{s:s, s:s*}", "resourceVersion", store_version(call->ctx.arena, page->version),
                   "continue", page->next || !(call->kind->flags & CUSTOM) ? page->next : "");

@@ -3,6 +3,7 @@
 #include "server/base/clock.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
+#include "server/dev/devcluster/faults.h"
 #include "server/dev/devcluster/lists.h"
 #include "server/dev/devcluster/selectors.h"
 #include "server/dev/devcluster/status.h"
@@ -82,8 +83,23 @@ static json_t *seen(struct watch *watch, json_t *object)
     return selector_matches(watch->arena, &selector, shown) ? shown : NULL;
 }
 
+static void add_expired(struct watch *watch)
+{
+    struct call call = {.ctx = ctx_make(watch->arena, "devcluster")};
+    (void)refuse(&call, "Expired", "too old resource version: %s (%s)",
+                 store_version(watch->arena, watch->version),
+                 store_version(watch->arena, watch->kind->home->forgotten));
+    add_frame(watch, "ERROR", status_failure(&call));
+    watch->end_ms = 0;
+}
+
 static void add_change(struct watch *watch, const struct change *change)
 {
+    const char *fault = faults_event(watch->cluster, watch->kind, change->after);
+    if (str_equal(fault, "expire"))
+        add_expired(watch);
+    if (fault)
+        return;
     json_t *before = seen(watch, change->before);
     json_t *after = str_equal(change->type, "DELETED") ? NULL : seen(watch, change->after);
     if (after)
@@ -108,16 +124,6 @@ static void add_all(struct watch *watch)
     watch->version = watch->cluster->version;
 }
 
-static void add_expired(struct watch *watch)
-{
-    struct call call = {.ctx = ctx_make(watch->arena, "devcluster")};
-    (void)refuse(&call, "Expired", "too old resource version: %s (%s)",
-                 store_version(watch->arena, watch->version),
-                 store_version(watch->arena, watch->kind->home->forgotten));
-    add_frame(watch, "ERROR", status_failure(&call));
-    watch->end_ms = 0;
-}
-
 /* What happened since; the lock is held. */
 static void follow(struct watch *watch)
 {
@@ -129,7 +135,7 @@ static void follow(struct watch *watch)
     size_t at = kind->changed;
     while (at && kind->changes[at - 1].version > watch->version)
         at--;
-    for (; at < kind->changed && !watch->frames.overflow; at++)
+    for (; at < kind->changed && watch->end_ms && !watch->frames.overflow; at++)
         add_change(watch, &kind->changes[at]);
     watch->version = watch->cluster->version;
 }

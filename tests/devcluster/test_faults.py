@@ -1,0 +1,102 @@
+"""Each row of the fault table fires once, at its nth fit, and nothing else is touched."""
+
+import http.client
+import pathlib
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from objects import configmap, configmaps  # noqa: E402
+
+MERGE = "application/merge-patch+json"
+
+
+@pytest.fixture
+def faults(dev):
+    def put(*rows):
+        dev.ok("PUT", "/devcluster/faults", list(rows))
+
+    yield put
+    put()
+
+
+REFUSALS = {"Conflict": 409, "Expired": 410, "Invalid": 422, "TooManyRequests": 429, "InternalError": 500,
+            "ServiceUnavailable": 503, "Timeout": 504}
+
+
+@pytest.mark.parametrize("reason", REFUSALS)
+def test_a_refusal_at_the_nth_call(dev, namespace, faults, reason):
+    path = configmaps(namespace, "a")
+    dev.ok("POST", configmaps(namespace), configmap("a"))
+    faults({"verb": "patch", "resource": "configmaps", "name": "a", "nth": 2, "action": "refuse", "reason": reason})
+    said = [dev.request("PATCH", path, {"data": {"k": str(number)}}, MERGE) for number in range(3)]
+    assert [status for status, _ in said] == [200, REFUSALS[reason], 200] and said[1][1]["reason"] == reason
+    assert dev.ok("GET", "/devcluster/faults")["rows"][0]["seen"] == 3
+
+
+def test_patience_is_asked_for(dev, namespace, faults):
+    faults({"verb": "list", "resource": "configmaps", "action": "refuse", "reason": "TooManyRequests", "seconds": 2})
+    connection = dev.connect()
+    connection.request("GET", configmaps(namespace))
+    response = connection.getresponse()
+    assert (response.status, response.headers["Retry-After"]) == (429, "2")
+    assert b'"retryAfterSeconds":2' in response.read()
+    connection.close()
+
+
+def test_slow_holds_nobody_else(dev, namespace, faults):
+    dev.ok("POST", configmaps(namespace), configmap("a"))
+    faults({"verb": "get", "name": "a", "action": "slow", "ms": 700})
+    connection, started = dev.connect(), time.monotonic()
+    connection.request("GET", configmaps(namespace, "a"))
+    time.sleep(0.1)
+    dev.ok("GET", configmaps(namespace))
+    assert time.monotonic() - started < 0.6
+    assert connection.getresponse().status == 200 and time.monotonic() - started >= 0.7
+    connection.close()
+
+
+def test_an_answer_is_cut_and_the_write_stays(dev, namespace, faults):
+    faults({"verb": "create", "resource": "configmaps", "action": "cut"})
+    with pytest.raises(http.client.IncompleteRead):
+        dev.request("POST", configmaps(namespace), configmap("a"))
+    assert dev.ok("GET", configmaps(namespace, "a"))
+
+
+def test_a_stale_read(dev, namespace, faults):
+    dev.ok("POST", configmaps(namespace), configmap("a", {"k": "1"}, labels={"x": "y"}))
+    dev.ok("PATCH", configmaps(namespace, "a"), {"data": {"k": "2"}}, MERGE)
+    dev.ok("POST", configmaps(namespace), configmap("b", labels={"x": "y"}))
+    faults({"verb": "get", "name": "a", "action": "stale"}, {"verb": "list", "resource": "configmaps", "action": "stale"})
+    assert dev.ok("GET", configmaps(namespace, "a"))["data"] == {"k": "1"}
+    assert dev.ok("GET", configmaps(namespace, "a"))["data"] == {"k": "2"}
+    old = dev.ok("GET", configmaps(namespace), labelSelector="x=y")["items"]
+    assert [(item["metadata"]["name"], item["data"]) for item in old] == [("a", {"k": "1"})]
+
+
+def test_a_list_backwards(dev, namespace, faults):
+    for name in "abc":
+        dev.ok("POST", configmaps(namespace), configmap(name, labels={"x": "y"}))
+    faults({"verb": "list", "resource": "configmaps", "action": "reorder"})
+    asked = [dev.ok("GET", configmaps(namespace), labelSelector="x=y")["items"] for _ in range(2)]
+    assert ["".join(item["metadata"]["name"] for item in items) for items in asked] == ["cba", "abc"]
+
+
+@pytest.mark.parametrize("action,types", [("drop", ["ADDED", "ADDED"]), ("expire", ["ADDED", "ERROR"])])
+def test_an_event_is_lost_or_ends_the_watch(dev, namespace, faults, action, types):
+    since = dev.ok("GET", configmaps(namespace), labelSelector="x")["metadata"]["resourceVersion"]
+    for name in "abc":
+        dev.ok("POST", configmaps(namespace), configmap(name, labels={"x": "y"}))
+    faults({"verb": "event", "resource": "configmaps", "name": "b", "action": action})
+    events = list(dev.watch(configmaps(namespace), 1, resourceVersion=since, labelSelector="x"))
+    assert [event["type"] for event in events] == types
+    assert action == "drop" or events[-1]["object"]["code"] == 410
+
+
+def test_a_table_that_cannot_be_read(dev, faults):
+    faults()
+    assert dev.request("PUT", "/devcluster/faults", [{"action": "explode"}])[0] == 400
+    assert dev.request("PUT", "/devcluster/faults", {"action": "cut"})[0] == 400
