@@ -18,6 +18,7 @@ ARROWS = {
     "reconcilers/engine": {"reconcilers/kube"},
     "reconcilers/fleet": {"server/store", "reconcilers/engine"},
     "reconcilers/loadbalancer/agent": {"server/adapters"},
+    "reconcilers/pipeline/placement": {"server/base"},  # pure
 }
 KIND = {"reconcilers/engine", "reconcilers/backends", "server/net"}  # every other folder of reconcilers/
 

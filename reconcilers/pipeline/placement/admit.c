@@ -1,0 +1,275 @@
+#include "reconcilers/pipeline/placement/state.h"
+#include "server/base/ctx.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* The stage that the class could not carry even if it were empty; PLACE_NONE = none. */
+static uint32_t too_large(const struct placement *placement, const struct pipeline *pipeline)
+{
+    for (uint32_t at = 0; at < pipeline->stage_count; at++) {
+        const struct stage *stage = &pipeline->stages[at];
+        const struct place_class *spec = &placement->classes[stage->class_id]->spec;
+        uint32_t split = spec->mode == PLACE_WHOLE ? 1 : spec->split_max / spec->zones_min;
+        uint32_t pods = spec->pods_max / spec->zones_min;
+        int64_t part = (stage->rate + spec->zones_min - 1) / spec->zones_min, sum = 0;
+        for (uint32_t other = 0; other < pipeline->stage_count; other++)
+            if (pipeline->stages[other].class_id == stage->class_id)
+                sum += pipeline->stages[other].rate;
+        if (part > (split < pods ? split : pods) * spec->capacity ||
+            sum > spec->pods_max * spec->capacity)
+            return at;
+    }
+    return PLACE_NONE;
+}
+
+/* The stage in whose class an older one has waited so long that it is not overtaken. */
+static uint32_t overtakes(const struct placement *placement, const struct pipeline *pipeline,
+                          uint32_t id)
+{
+    for (uint32_t at = 0; at < pipeline->stage_count; at++) {
+        uint32_t head = placement->classes[pipeline->stages[at].class_id]->head;
+        const struct pipeline *first = head == PLACE_NONE ? NULL : state_pipeline(placement, head);
+        if (first && head != id && first->priority >= pipeline->priority && !first->admitted)
+            return at;
+    }
+    return PLACE_NONE;
+}
+
+/* The reason for which it is not even tried; PLACE_FITS = none. */
+static enum place_reason refusal(const struct placement *placement, uint32_t id,
+                                 uint32_t *ret_stage)
+{
+    const struct pipeline *pipeline = &placement->pipelines[id];
+    bool ever;
+    *ret_stage = too_large(placement, pipeline);
+    if (*ret_stage != PLACE_NONE)
+        return PLACE_TOO_LARGE;
+    *ret_stage = quota_refuses(placement, pipeline, &ever);
+    if (*ret_stage != PLACE_NONE)
+        return ever ? PLACE_TOO_LARGE_FOR_QUOTA : PLACE_OVER_QUOTA;
+    *ret_stage = overtakes(placement, pipeline, id);
+    return *ret_stage != PLACE_NONE ? PLACE_BEHIND : PLACE_FITS;
+}
+
+/* All stages or none. */
+static void admit(struct placement *placement, uint32_t id, int64_t now_s)
+{
+    uint32_t stage, mark = placement->journal_count;
+    enum place_reason reason = refusal(placement, id, &stage);
+    if (reason == PLACE_FITS) {
+        stage = fit_all(placement, id);
+        if (stage != PLACE_NONE) {
+            reason = PLACE_NO_CAPACITY;
+            state_undo(placement, mark);
+            stage = preempt(placement, id, now_s) ? PLACE_NONE : stage;
+        }
+    }
+    if (stage != PLACE_NONE) {
+        phase_wait(placement, id, stage, reason, now_s);
+        return;
+    }
+    phase_admitted(placement, id, true);
+    phase_settle(placement, id, now_s);
+}
+
+/* The first stage that still lacks something, or cannot leave a pod that drains. */
+static uint32_t fit_each(struct placement *placement, uint32_t id)
+{
+    const struct pipeline *pipeline = &placement->pipelines[id];
+    uint32_t failed = PLACE_NONE, next;
+    for (uint32_t stage = 0; stage < pipeline->stage_count; stage++) {
+        bool fits = fit_stage(placement, id, stage, PLACE_NONE);
+        for (uint32_t at = pipeline->stages[stage].shares; at != PLACE_NONE; at = next) {
+            const struct share *share = &placement->shares[at];
+            next = share->stage_next;
+            if (placement->classes[share->class_id]->pods[share->pod].state != POD_DRAINING)
+                continue;
+            if (!fit_move(placement, at))
+                fits = false;
+            else
+                next = pipeline->stages[stage].shares; /* the list is another now */
+        }
+        failed = fits || failed != PLACE_NONE ? failed : stage;
+    }
+    return failed;
+}
+
+static void repair(struct placement *placement, uint32_t id, int64_t now_s)
+{
+    uint32_t stage = fit_each(placement, id);
+    bool whole = true;
+    const struct pipeline *pipeline = &placement->pipelines[id];
+    for (uint32_t at = 0; at < pipeline->stage_count; at++)
+        whole = whole && pipeline->stages[at].placed == pipeline->stages[at].rate;
+    if (!whole && preempt(placement, id, now_s))
+        stage = PLACE_NONE;
+    if (stage != PLACE_NONE)
+        phase_wait(placement, id, stage, PLACE_NO_CAPACITY, now_s);
+    phase_settle(placement, id, now_s);
+}
+
+void admit_try(struct placement *placement, uint32_t id, int64_t now_s)
+{
+    if (placement->pipelines[id].admitted)
+        repair(placement, id, now_s);
+    else
+        admit(placement, id, now_s);
+}
+
+static int check_rate(struct ctx *ctx, int64_t rate)
+{
+    if (rate < 0 || rate > PLACE_MILLI_MAX)
+        return err_set(ctx, ERR_INVALID, NULL, "a rate of %" PRId64 " is not in 0..%" PRId64, rate,
+                       PLACE_MILLI_MAX);
+    return 0;
+}
+
+static int check_spec(struct ctx *ctx, const struct placement *placement,
+                      const struct place_pipeline *spec)
+{
+    if (spec->id >= PLACE_PIPELINES_MAX || spec->tenant >= PLACE_TENANTS_MAX)
+        return err_set(ctx, ERR_INVALID, NULL, "id %" PRIu32 " or tenant %" PRIu32 " is too large",
+                       spec->id, spec->tenant);
+    if (spec->priority < 0 || spec->priority > PLACE_PRIORITY_MAX)
+        return err_set(ctx, ERR_INVALID, NULL, "priority %" PRId32 " is not in 0..%d",
+                       spec->priority, PLACE_PRIORITY_MAX);
+    if (spec->stage_count < 1 || spec->stage_count > PLACE_STAGES_MAX)
+        return err_set(ctx, ERR_INVALID, NULL, "%" PRIu32 " stages are not 1..%d",
+                       spec->stage_count, PLACE_STAGES_MAX);
+    for (uint32_t at = 0; at < spec->stage_count; at++) {
+        uint32_t class_id = spec->stages[at].class_id;
+        TRY(check_rate(ctx, spec->stages[at].rate));
+        if (class_id >= PLACE_CLASSES_MAX || !placement->classes[class_id])
+            return err_set(ctx, ERR_INVALID, NULL, "there is no class %" PRIu32, class_id);
+    }
+    if (state_pipeline(placement, spec->id))
+        return err_set(ctx, ERR_ALREADY_EXISTS, NULL, "there is a pipeline %" PRIu32, spec->id);
+    return 0;
+}
+
+static void demand(struct placement *placement, const struct pipeline *pipeline, int sign)
+{
+    for (uint32_t at = 0; at < pipeline->stage_count; at++)
+        placement->classes[pipeline->stages[at].class_id]->demand +=
+            sign * pipeline->stages[at].rate;
+}
+
+int placement_admit(struct ctx *ctx, struct placement *placement, const struct place_pipeline *spec,
+                    int64_t now_s)
+{
+    TRY(check_spec(ctx, placement, spec));
+    memory_grow_pipelines(placement, spec->id);
+    struct pipeline *pipeline = &placement->pipelines[spec->id];
+    *pipeline = (struct pipeline){.stages = memory_new(spec->stage_count, sizeof(struct stage)),
+                                  .stage_count = spec->stage_count,
+                                  .tenant = spec->tenant,
+                                  .priority = spec->priority,
+                                  .age = spec->age,
+                                  .next_changed = pipeline->next_changed};
+    for (uint32_t at = 0; at < spec->stage_count; at++)
+        pipeline->stages[at] = (struct stage){.class_id = spec->stages[at].class_id,
+                                              .shares = PLACE_NONE,
+                                              .rate = spec->stages[at].rate};
+    demand(placement, pipeline, 1);
+    placement->journal_count = 0;
+    admit(placement, spec->id, now_s);
+    return 0;
+}
+
+int placement_remove(struct ctx *ctx, struct placement *placement, uint32_t id)
+{
+    struct pipeline *pipeline = state_pipeline(placement, id);
+    if (!pipeline)
+        return err_set(ctx, ERR_NOT_FOUND, NULL, "there is no pipeline %" PRIu32, id);
+    placement->journal_count = 0;
+    demand(placement, pipeline, -1);
+    for (uint32_t at = 0; at < pipeline->stage_count; at++) {
+        struct class *class = placement->classes[pipeline->stages[at].class_id];
+        state_clear(placement, id, at, true);
+        class->changes++;
+        class->head = class->head == id ? PLACE_NONE : class->head;
+    }
+    phase_admitted(placement, id, false);
+    free(pipeline->stages);
+    pipeline->stages = NULL;
+    phase_changed(placement, id);
+    return 0;
+}
+
+static void rates_swap(struct placement *placement, struct pipeline *pipeline, const int64_t *rates)
+{
+    if (pipeline->admitted)
+        quota_charge(placement, pipeline, -1);
+    demand(placement, pipeline, -1);
+    for (uint32_t at = 0; at < pipeline->stage_count; at++)
+        pipeline->stages[at].rate = rates[at];
+    demand(placement, pipeline, 1);
+    if (pipeline->admitted)
+        quota_charge(placement, pipeline, 1);
+}
+
+/* More than before, for stages that had less to do: the one that does not fit and why. */
+static enum place_reason try_raise(struct placement *placement, uint32_t id, uint32_t *ret_stage)
+{
+    struct pipeline *pipeline = &placement->pipelines[id];
+    quota_charge(placement, pipeline, -1);
+    enum place_reason reason = refusal(placement, id, ret_stage);
+    quota_charge(placement, pipeline, 1);
+    if (reason != PLACE_FITS)
+        return reason;
+    *ret_stage = fit_all(placement, id);
+    return *ret_stage == PLACE_NONE ? PLACE_FITS : PLACE_NO_CAPACITY;
+}
+
+static void shrink(struct placement *placement, uint32_t id)
+{
+    const struct pipeline *pipeline = &placement->pipelines[id];
+    for (uint32_t at = 0; at < pipeline->stage_count; at++)
+        if (pipeline->stages[at].placed > pipeline->stages[at].rate)
+            fit_shrink(placement, id, at);
+}
+
+static void room_made(struct placement *placement, const struct pipeline *pipeline)
+{
+    for (uint32_t at = 0; at < pipeline->stage_count; at++)
+        placement->classes[pipeline->stages[at].class_id]->changes++;
+}
+
+int placement_rates_set(struct ctx *ctx, struct placement *placement, uint32_t id,
+                        const int64_t *rates, int64_t now_s, struct place_view *ret_refusal,
+                        bool *ret_done)
+{
+    struct pipeline *pipeline = state_pipeline(placement, id);
+    int64_t old[PLACE_STAGES_MAX];
+    uint32_t stage = PLACE_NONE;
+    bool raises = false;
+    if (!pipeline)
+        return err_set(ctx, ERR_NOT_FOUND, NULL, "there is no pipeline %" PRIu32, id);
+    for (uint32_t at = 0; at < pipeline->stage_count; at++) {
+        TRY(check_rate(ctx, rates[at]));
+        old[at] = pipeline->stages[at].rate;
+        raises |= rates[at] > old[at];
+    }
+    placement->journal_count = 0;
+    rates_swap(placement, pipeline, rates);
+    *ret_done = true;
+    if (!pipeline->admitted) {
+        admit(placement, id, now_s);
+        return 0;
+    }
+    shrink(placement, id);
+    enum place_reason reason = raises ? try_raise(placement, id, &stage) : PLACE_FITS;
+    if (reason != PLACE_FITS) {
+        struct place_view before = pipeline->view;
+        phase_wait(placement, id, stage, reason, now_s); /* words it */
+        *ret_refusal = pipeline->view;
+        pipeline->view = before;
+        *ret_done = false;
+        state_undo(placement, 0);
+        rates_swap(placement, pipeline, old);
+    }
+    room_made(placement, pipeline);
+    phase_settle(placement, id, now_s);
+    return 0;
+}

@@ -1,0 +1,59 @@
+#include "reconcilers/pipeline/placement/state.h"
+#include "server/base/ctx.h"
+
+#include <inttypes.h>
+
+/* One share into room on a lower pod that serves; whole, so that parts stay what they are. */
+static bool move_down(struct placement *placement, uint32_t at)
+{
+    const struct share from = placement->shares[at];
+    const struct class *class = placement->classes[from.class_id];
+    uint32_t zones =
+        class->spec.zones_min > 1 ? SHELVES_ZONE(class->pods[from.pod].zone) : SHELVES_ALL;
+    uint32_t mask = SHELVES_READY & zones;
+    uint32_t to = choose_ceiling(class, mask & SHELVES_OPEN, from.milli, 0);
+    if (to == PLACE_NONE || to > from.pod)
+        to = choose_ceiling(class, mask & ~SHELVES_OPEN, from.milli, 0);
+    if (to == PLACE_NONE || to > from.pod)
+        return false;
+    state_take(placement, at, from.milli, true);
+    state_add(placement, from.pipeline, from.stage, to, from.milli);
+    return true;
+}
+
+/* All shares of a pod or none. */
+static bool empty_pod(struct placement *placement, struct class *class, uint32_t ordinal)
+{
+    const struct pod *pod = &class->pods[ordinal];
+    placement->journal_count = 0;
+    state_pod(class, ordinal, POD_DRAINING, pod->zone, pod->capacity); /* off the shelf meanwhile */
+    bool moved = true;
+    while (moved && pod->shares != PLACE_NONE)
+        moved = move_down(placement, pod->shares);
+    if (!moved)
+        state_undo(placement, 0);
+    state_pod(class, ordinal, POD_READY, pod->zone, pod->capacity);
+    return moved;
+}
+
+int placement_compact(struct ctx *ctx, struct placement *placement, uint32_t class_id,
+                      int64_t budget, int64_t now_s, int64_t *ret_moved)
+{
+    struct class *class = class_id < PLACE_CLASSES_MAX ? placement->classes[class_id] : NULL;
+    *ret_moved = 0;
+    if (!class)
+        return err_set(ctx, ERR_INVALID, NULL, "there is no class %" PRIu32, class_id);
+    for (uint32_t at = class->pods_size; at-- > 0;) {
+        const struct pod *pod = &class->pods[at];
+        int64_t load = pod->used;
+        if (load == 0)
+            continue;
+        if (pod->state != POD_READY || load > budget - *ret_moved ||
+            !empty_pod(placement, class, at))
+            break;
+        *ret_moved += load;
+        for (uint32_t change = 0; change < placement->journal_count; change++)
+            phase_settle(placement, placement->journal[change].pipeline, now_s);
+    }
+    return 0;
+}

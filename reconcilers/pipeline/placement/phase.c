@@ -1,0 +1,162 @@
+#include "reconcilers/pipeline/placement/state.h"
+
+static const char *const words[] = {
+#define X(name, word, doc) [PLACE_##name] = word,
+    PLACE_REASONS(X)
+#undef X
+};
+
+const char *place_reason_word(enum place_reason reason)
+{
+    return words[reason];
+}
+
+void phase_changed(struct placement *placement, uint32_t id)
+{
+    struct pipeline *pipeline = &placement->pipelines[id];
+    if (pipeline->next_changed != 0)
+        return;
+    pipeline->next_changed = id + 1;
+    if (placement->changed_first == PLACE_NONE)
+        placement->changed_first = id;
+    else
+        placement->pipelines[placement->changed_last].next_changed = id + 1;
+    placement->changed_last = id;
+}
+
+uint32_t placement_next_changed(struct placement *placement)
+{
+    uint32_t id = placement->changed_first;
+    if (id == PLACE_NONE)
+        return PLACE_NONE;
+    struct pipeline *pipeline = &placement->pipelines[id];
+    uint32_t next = pipeline->next_changed - 1;
+    placement->changed_first = next == id ? PLACE_NONE : next;
+    pipeline->next_changed = 0;
+    return id;
+}
+
+void phase_admitted(struct placement *placement, uint32_t id, bool admitted)
+{
+    struct pipeline *pipeline = &placement->pipelines[id];
+    if (pipeline->admitted == admitted)
+        return;
+    pipeline->admitted = admitted;
+    pipeline->was_placed = false;
+    quota_charge(placement, pipeline, admitted ? 1 : -1);
+}
+
+/* What the shares of one stage say; OR of all stages. */
+enum { STAGE_LACKS = 1, STAGE_DEAD = 2, STAGE_COMES = 4, STAGE_HELD = 8, STAGE_DRAINS = 16 };
+
+static unsigned stage_state(const struct placement *placement, const struct stage *stage)
+{
+    unsigned found = stage->placed < stage->rate ? STAGE_LACKS : 0;
+    bool lives = stage->rate == 0;
+    for (uint32_t at = stage->shares; at != PLACE_NONE; at = placement->shares[at].stage_next) {
+        const struct share *share = &placement->shares[at];
+        const struct pod *pod = &placement->classes[stage->class_id]->pods[share->pod];
+        lives |= pod_serves(pod) && share->held < share->milli;
+        found |= pod_serves(pod) ? 0 : STAGE_COMES;
+        found |= share->held > 0 ? STAGE_HELD : 0;
+        found |= pod->state == POD_DRAINING ? STAGE_DRAINS : 0;
+    }
+    return found | (lives ? 0 : STAGE_DEAD);
+}
+
+static int32_t longest_timeout(const struct placement *placement, const struct pipeline *pipeline)
+{
+    int32_t longest = 0;
+    for (uint32_t at = 0; at < pipeline->stage_count; at++) {
+        int32_t own = placement->classes[pipeline->stages[at].class_id]->spec.timeout_s;
+        longest = own > longest ? own : longest;
+    }
+    return longest;
+}
+
+/* What the reservation waits for, in numbers. */
+static void tell_coming(const struct placement *placement, struct pipeline *pipeline)
+{
+    struct place_view *view = &pipeline->view;
+    const struct stage *stage = &pipeline->stages[view->stage];
+    const struct class *class = placement->classes[stage->class_id];
+    view->need = view->pods_needed = 0;
+    view->free = class->free;
+    for (uint32_t at = stage->shares; at != PLACE_NONE; at = placement->shares[at].stage_next) {
+        const struct share *share = &placement->shares[at];
+        bool comes = !pod_serves(&class->pods[share->pod]);
+        view->need += comes ? share->milli : share->held;
+        view->pods_needed += comes;
+    }
+}
+
+static void settle_whole(struct placement *placement, struct pipeline *pipeline, unsigned state,
+                         int64_t now_s)
+{
+    struct place_view *view = &pipeline->view;
+    if (state & (STAGE_COMES | STAGE_HELD)) {
+        if (view->phase != PLACE_SCALING)
+            view->deadline_s = now_s + longest_timeout(placement, pipeline);
+        view->phase = PLACE_SCALING;
+        tell_coming(placement, pipeline);
+        view->reason = state & STAGE_COMES ? PLACE_WAITS_FOR_PODS : PLACE_WAITS_FOR_DRAIN;
+        view->retry_s = 0;
+        return;
+    }
+    *view = (struct place_view){.phase = PLACE_PLACED, .reason = PLACE_FITS, .stage = PLACE_NONE};
+    pipeline->was_placed = true;
+}
+
+void phase_settle(struct placement *placement, uint32_t id, int64_t now_s)
+{
+    struct pipeline *pipeline = &placement->pipelines[id];
+    if (!pipeline->admitted)
+        return;
+    unsigned state = 0;
+    uint32_t worst = PLACE_NONE;
+    for (uint32_t at = 0; at < pipeline->stage_count; at++) {
+        unsigned own = stage_state(placement, &pipeline->stages[at]);
+        worst = own && worst == PLACE_NONE ? at : worst;
+        state |= own;
+    }
+    pipeline->view.stage = worst;
+    if (state & (STAGE_LACKS | STAGE_DRAINS)) {
+        pipeline->view.phase = state & STAGE_DEAD ? PLACE_BROKEN : PLACE_DEGRADED;
+        pipeline->view.deadline_s = 0;
+    } else
+        settle_whole(placement, pipeline, state, now_s);
+    phase_changed(placement, id);
+}
+
+static int64_t pods_for(const struct class *class, int64_t need)
+{
+    int64_t lacks = class->spec.mode != PLACE_WEIGHTED ? need
+                    : need > class->free               ? need - class->free
+                                                       : 0;
+    return (lacks + class->spec.capacity - 1) / class->spec.capacity;
+}
+
+void phase_wait(struct placement *placement, uint32_t id, uint32_t stage_at,
+                enum place_reason reason, int64_t now_s)
+{
+    struct pipeline *pipeline = &placement->pipelines[id];
+    const struct stage *stage = &pipeline->stages[stage_at];
+    const struct class *class = placement->classes[stage->class_id];
+    struct place_view *view = &pipeline->view;
+    bool never = reason == PLACE_TOO_LARGE || reason == PLACE_TOO_LARGE_FOR_QUOTA;
+    if (!pipeline->admitted)
+        view->phase = never ? PLACE_REJECTED : PLACE_WAITING;
+    view->reason = reason;
+    view->stage = stage_at;
+    view->need = stage->rate - stage->placed;
+    view->free = class->free;
+    view->pods_needed = (uint32_t)pods_for(class, view->need);
+    int64_t pause = (int64_t)PLACE_BACKOFF_S << (view->attempts < 6 ? view->attempts : 6);
+    view->retry_s = never ? 0 : now_s + (pause < PLACE_BACKOFF_S_MAX ? pause : PLACE_BACKOFF_S_MAX);
+    view->deadline_s = 0;
+    if (view->attempts == 0)
+        view->waiting_since_s = now_s;
+    view->attempts += view->attempts < UINT32_MAX;
+    pipeline->seen = class->changes;
+    phase_changed(placement, id);
+}

@@ -1,0 +1,113 @@
+/*
+ * placement: which pods carry how much of each stage of each pipeline. Pure: no I/O, no clock, no
+ * randomness; the result depends on the calls alone, in their order. Not thread-safe: one owner at
+ * a time.
+ *
+ * Units: rates and capacities are milli-documents per second; times are seconds of the caller's
+ * choice, given to each call that needs them and never decreasing. Ids are the caller's: small
+ * numbers, kept in its ledger. An ordinal is a pod's place in its class (a StatefulSet's, or a
+ * WorkerSet's slot).
+ *
+ * Guarantees, each with its reason (tests/prove pipeline-properties tries them):
+ *  - No pod is over its capacity: the shares without what is `held`, plus what is leaving, never
+ * exceed it.
+ *  - Weighted: with arrivals only, equal capacities c and the split limit not reached, ceil(R/c)
+ * pods carry rates of sum R: a pod is opened only if the open ones lack room, and no more than
+ * needed (McNaughton's wrap-around, 1959).
+ *  - Equal: k pods take r iff the k-th largest free capacity is at least ceil(r/k); all k are
+ * tried, so a refusal means free_(k) < r/k for each k: less than r*H_m (harmonic number) is free in
+ * total.
+ *  - Whole: best fit, asymptotically at most 1.7 times the optimum (Johnson, Demers, Ullman, Garey,
+ * Graham 1974).
+ *  - Losing a pod moves its own shares and nothing else, unless a stage cannot otherwise be whole
+ * again.
+ *  - Admission is one step over all stages: nothing is held while waiting, so no two pipelines wait
+ * for each other (Coffman's hold-and-wait, 1971, cannot occur). What waits has a reason, numbers
+ * and a time of its next try.
+ */
+#pragma once
+
+#include "reconcilers/pipeline/placement/facts.h"
+
+struct ctx;
+struct placement;
+
+struct placement *placement_new(void);
+void placement_free(struct placement *placement);
+/* The same state, to try a change on: what it decides is what the original would. O(everything). */
+struct placement *placement_copy(const struct placement *placement);
+
+/*
+ * Creates a class or changes it for decisions to come; placed shares stay. -ERR_INVALID names the
+ * limit. A lower pods_max stops growth; pods beyond it are emptied by draining them.
+ */
+int placement_class_set(struct ctx *ctx, struct placement *placement, uint32_t class_id,
+                        const struct place_class *spec);
+
+/* At most `milli` of the class for the tenant, nominal and borrowed together. Without a call: no
+ * limit. */
+int placement_quota_set(struct ctx *ctx, struct placement *placement, uint32_t tenant,
+                        uint32_t class_id, int64_t milli);
+
+/*
+ * What became of a pod. Lost: its shares are placed anew, by priority and age. Draining: the same,
+ * while it serves on (make before break). A pod that comes smaller than what is placed on it, or in
+ * another zone of a class that minds, counts as lost and then as new. O(shares of the pod * log
+ * pods).
+ */
+int placement_pod_set(struct ctx *ctx, struct placement *placement, const struct place_pod *pod,
+                      int64_t now_s);
+
+/* What left the pod (in milli, at most what is leaving) serves no more; its room is free again. */
+int placement_drained(struct ctx *ctx, struct placement *placement, uint32_t class_id,
+                      uint32_t ordinal, int64_t milli, int64_t now_s);
+
+/*
+ * A new pipeline: placed, reserved, waiting or rejected as a whole; placement_look() tells.
+ * -ERR_ALREADY_EXISTS for an id in use, -ERR_INVALID with the limit's name. O(stages * split * log
+ * pods), without preemption.
+ */
+int placement_admit(struct ctx *ctx, struct placement *placement, const struct place_pipeline *spec,
+                    int64_t now_s);
+
+/*
+ * Other rates for the same stages. Lower: shrinks where it is. Higher: grows on its pods, then
+ * beside them, then places that stage anew; other stages stay. If one does not fit, nothing
+ * changes, the old rates go on, *ret_refusal tells why, and the caller asks again. `rates` has the
+ * pipeline's count of stages.
+ */
+int placement_rates_set(struct ctx *ctx, struct placement *placement, uint32_t id,
+                        const int64_t *rates, int64_t now_s, struct place_view *ret_refusal,
+                        bool *ret_done);
+
+/* Takes the pipeline out; its shares leave their pods. */
+int placement_remove(struct ctx *ctx, struct placement *placement, uint32_t id);
+
+/*
+ * Time passes: reservations beyond their deadline are given back, up to PLACE_WAKE_MAX pipelines
+ * that wait are tried: repairs first, then by priority, their tenant's dominant share (Ghodsi et
+ * al., NSDI 2011), age. Returns how many were tried; as many as the limit means: call again.
+ */
+uint32_t placement_tick(struct placement *placement, int64_t now_s);
+
+/*
+ * Moves whole pods' loads from the highest ordinals into room at lower ones, at most `budget` milli
+ * in this call; the old shares leave after the new ones serve. *ret_moved: what was moved.
+ */
+int placement_compact(struct ctx *ctx, struct placement *placement, uint32_t class_id,
+                      int64_t budget, int64_t now_s, int64_t *ret_moved);
+
+struct place_view placement_look(const struct placement *placement, uint32_t id);
+/* Up to PLACE_SPLIT_MAX shares of a stage by ordinal; returns how many. */
+uint32_t placement_shares(const struct placement *placement, uint32_t id, uint32_t stage,
+                          struct place_share shares[PLACE_SPLIT_MAX]);
+struct place_class_view placement_class_look(const struct placement *placement, uint32_t class_id);
+/* State, zone, capacity; `*ret_used` shares, `*ret_leaving` what has not drained yet. */
+struct place_pod placement_pod_look(const struct placement *placement, uint32_t class_id,
+                                    uint32_t ordinal, int64_t *ret_used, int64_t *ret_leaving);
+/* The next pipeline whose shares or phase changed, once each, in order; PLACE_NONE when there is no
+ * more. */
+uint32_t placement_next_changed(struct placement *placement);
+
+/* "WaitingForScale" and the like; never NULL. */
+const char *place_reason_word(enum place_reason reason);

@@ -1,0 +1,97 @@
+#include "reconcilers/pipeline/placement/state.h"
+#include "server/base/ctx.h"
+
+#include <inttypes.h>
+
+static struct quota *quotas_of(struct placement *placement, uint32_t tenant)
+{
+    if (!placement->tenants[tenant]) {
+        struct quota *made = memory_new(PLACE_CLASSES_MAX, sizeof *made);
+        for (uint32_t at = 0; at < PLACE_CLASSES_MAX; at++)
+            made[at].limit = INT64_MAX;
+        placement->tenants[tenant] = made;
+    }
+    return placement->tenants[tenant];
+}
+
+int placement_quota_set(struct ctx *ctx, struct placement *placement, uint32_t tenant,
+                        uint32_t class_id, int64_t milli)
+{
+    if (tenant >= PLACE_TENANTS_MAX)
+        return err_set(ctx, ERR_INVALID, NULL, "tenant %" PRIu32 " is beyond %d", tenant,
+                       PLACE_TENANTS_MAX - 1);
+    if (class_id >= PLACE_CLASSES_MAX || !placement->classes[class_id])
+        return err_set(ctx, ERR_INVALID, NULL, "there is no class %" PRIu32, class_id);
+    if (milli < 0)
+        return err_set(ctx, ERR_INVALID, NULL, "a quota cannot be negative");
+    quotas_of(placement, tenant)[class_id].limit = milli;
+    placement->classes[class_id]->changes++;
+    return 0;
+}
+
+/* What the pipeline's stages ask of one class together. */
+static int64_t asked(const struct pipeline *pipeline, uint32_t class_id)
+{
+    int64_t sum = 0;
+    for (uint32_t at = 0; at < pipeline->stage_count; at++)
+        sum += pipeline->stages[at].class_id == class_id ? pipeline->stages[at].rate : 0;
+    return sum;
+}
+
+uint32_t quota_refuses(const struct placement *placement, const struct pipeline *pipeline,
+                       bool *ret_ever)
+{
+    const struct quota *quotas = placement->tenants[pipeline->tenant];
+    uint32_t refused = PLACE_NONE;
+    *ret_ever = false;
+    for (uint32_t at = 0; quotas && at < pipeline->stage_count; at++) {
+        const struct quota *quota = &quotas[pipeline->stages[at].class_id];
+        int64_t sum = asked(pipeline, pipeline->stages[at].class_id);
+        if (sum > quota->limit) {
+            *ret_ever = true;
+            return at;
+        }
+        if (refused == PLACE_NONE && sum > quota->limit - quota->used)
+            refused = at;
+    }
+    return refused;
+}
+
+void quota_charge(struct placement *placement, const struct pipeline *pipeline, int sign)
+{
+    struct quota *quotas = quotas_of(placement, pipeline->tenant);
+    for (uint32_t at = 0; at < pipeline->stage_count; at++)
+        quotas[pipeline->stages[at].class_id].used += sign * pipeline->stages[at].rate;
+}
+
+/* The tenant's largest part of any class, in 4096ths: 2^12 * 16384 * 10^11 < 2^63. */
+static int64_t dominant_share(const struct placement *placement, uint32_t tenant)
+{
+    int64_t most = 0;
+    for (uint32_t at = 0; placement->tenants[tenant] && at < PLACE_CLASSES_MAX; at++) {
+        const struct class *class = placement->classes[at];
+        int64_t used = placement->tenants[tenant][at].used;
+        if (!class || used == 0)
+            continue;
+        int64_t total = class->spec.capacity * class->spec.pods_max;
+        int64_t part = (used < total ? used : total) * 4096 / total;
+        most = part > most ? part : most;
+    }
+    return most;
+}
+
+bool quota_is_before(const struct placement *placement, uint32_t a, uint32_t b)
+{
+    const struct pipeline *one = &placement->pipelines[a], *other = &placement->pipelines[b];
+    if (one->admitted != other->admitted)
+        return one->admitted;
+    if (one->priority != other->priority)
+        return one->priority > other->priority;
+    if (one->tenant != other->tenant && !one->admitted) {
+        int64_t mine = dominant_share(placement, one->tenant);
+        int64_t theirs = dominant_share(placement, other->tenant);
+        if (mine != theirs)
+            return mine < theirs;
+    }
+    return one->age < other->age;
+}

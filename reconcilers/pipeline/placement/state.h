@@ -1,0 +1,155 @@
+/* state: what the placement keeps. Only the files of this room see it; everything is an index, so a
+ * copy is a copy. */
+#pragma once
+
+#include "reconcilers/pipeline/placement/placement.h"
+#include "reconcilers/pipeline/placement/shelf.h"
+
+#include <stddef.h>
+
+/* A class's shelves: per zone, pods that serve or are to come, in use or idle. A set of shelves is
+ * a mask. */
+enum { SHELF_IDLE = 1, SHELF_COMING = 2, SHELVES_PER_ZONE = 4, SHELVES = 32 };
+#define SHELVES_ALL UINT32_C(0xffffffff)
+#define SHELVES_READY UINT32_C(0x33333333)
+#define SHELVES_OPEN UINT32_C(0x55555555) /* in use already */
+#define SHELVES_ZONE(zone) (UINT32_C(0xf) << ((zone)*SHELVES_PER_ZONE))
+
+struct pod {
+    int64_t capacity, used, leaving; /* used <= capacity, always */
+    uint32_t shares;                 /* the first one */
+    uint32_t zone;
+    enum pod_state state;
+    uint8_t shelf; /* SHELVES = on none: no room, or not to be used */
+};
+
+struct share {
+    int64_t milli;
+    uint32_t pipeline, stage, class_id, pod;
+    uint32_t pod_next, pod_previous, stage_next;
+    int64_t held; /* of milli: not to be served yet */
+};
+
+struct class
+{
+    struct place_class spec;
+    struct pod *pods; /* pods_size of each */
+    struct shelf_node *nodes;
+    uint32_t pods_size, ready, coming, planned;
+    uint32_t roots[SHELVES];
+    uint32_t shelves; /* mask of those that are not empty */
+    int64_t free;     /* on pods that serve */
+    int64_t demand, used;
+    uint32_t absent;  /* no pod below is absent */
+    uint32_t head;    /* the pipeline that may not be overtaken here */
+    uint64_t changes; /* grows when there is more room */
+};
+
+struct stage {
+    uint32_t class_id, shares;
+    int64_t rate, placed;
+};
+
+struct pipeline {
+    struct stage *stages; /* NULL = no such pipeline */
+    uint32_t stage_count, tenant;
+    int32_t priority;
+    bool admitted, was_placed;
+    uint64_t age, seen; /* seen: changes of the class it lacks when it was last tried */
+    struct place_view view;
+    uint32_t next_changed; /* the next one's id + 1; its own = last; 0 = not listed */
+};
+
+struct quota {
+    int64_t limit, used; /* used: what pipelines of the tenant that hold room have there */
+};
+
+/* One change of one share: what undoes it. */
+struct change {
+    uint32_t pipeline, stage, pod;
+    int64_t milli, held, leaving;
+};
+
+struct placement {
+    struct class *classes[PLACE_CLASSES_MAX];
+    struct quota *tenants[PLACE_TENANTS_MAX]; /* one per class each; NULL = not seen */
+    struct pipeline *pipelines;
+    struct share *shares;
+    struct change *journal; /* of the decision at hand */
+    uint32_t pipelines_size, shares_size, share_free, journal_size, journal_count;
+    uint32_t changed_first, changed_last;
+    bool holding; /* what is added now waits until victims have drained */
+};
+
+/* What a choice found: pods in the order of choice. */
+struct choice {
+    uint32_t count;
+    uint32_t pods[PLACE_SPLIT_MAX];
+    int64_t milli[PLACE_SPLIT_MAX];
+};
+
+/* state.c */
+struct pipeline *state_pipeline(const struct placement *placement,
+                                uint32_t id); /* NULL = unknown */
+bool pod_serves(const struct pod *pod);
+/* What may be added; 0 where nothing may. */
+int64_t pod_room(const struct pod *pod);
+/* Puts the pod on the shelf where it belongs, after anything that this depends on. */
+void state_shelve(struct class *class, uint32_t pod);
+void state_pod(struct class *class, uint32_t pod, enum pod_state state, uint32_t zone,
+               int64_t capacity);
+/* The lowest pod that is not there, planned; PLACE_NONE = the class may have no more. */
+uint32_t state_plan(struct class *class);
+void state_add(struct placement *placement, uint32_t id, uint32_t stage, uint32_t pod,
+               int64_t milli);
+/* Takes `milli` of a share away; `leaves`: what served is charged until it has drained. */
+void state_take(struct placement *placement, uint32_t share, int64_t milli, bool leaves);
+void state_clear(struct placement *placement, uint32_t id, uint32_t stage, bool leaves);
+/* The journal: undoes all changes of shares since `mark`, a former journal_count. */
+void state_undo(struct placement *placement, uint32_t mark);
+
+/* memory.c */
+void *memory_new(size_t count, size_t bytes);
+void memory_grow_shares(struct placement *placement);
+void memory_grow_journal(struct placement *placement);
+void memory_grow_pipelines(struct placement *placement, uint32_t id);
+void memory_grow_pods(struct class *class, uint32_t count);
+
+/* phase.c */
+/* The phase anew from the shares; a stage that lacks something keeps reason and retry. */
+void phase_settle(struct placement *placement, uint32_t id, int64_t now_s);
+void phase_wait(struct placement *placement, uint32_t id, uint32_t stage, enum place_reason reason,
+                int64_t now_s);
+void phase_admitted(struct placement *placement, uint32_t id, bool admitted);
+void phase_changed(struct placement *placement, uint32_t id);
+
+/* choose.c: pods on the shelves of `mask` for `milli`, at most `split` of them. */
+bool choose(const struct class *class, uint32_t mask, int64_t milli, uint32_t split,
+            struct choice *ret);
+uint32_t choose_ceiling(const struct class *class, uint32_t mask, int64_t room, uint32_t ordinal);
+
+/* fit.c: each leaves everything as it was when it returns false. */
+/* What the stage lacks: in place, beside its shares (in `zone`, if that matters), or the stage
+ * anew. */
+bool fit_stage(struct placement *placement, uint32_t id, uint32_t stage, uint32_t zone);
+/* More than its rate is placed: shrinks. */
+void fit_shrink(struct placement *placement, uint32_t id, uint32_t stage);
+/* All stages, large ones first; returns the first that does not fit, PLACE_NONE = all do. */
+uint32_t fit_all(struct placement *placement, uint32_t id);
+/* A share elsewhere, off its pod; what served there leaves when the new one serves. */
+bool fit_move(struct placement *placement, uint32_t share);
+
+/* admit.c: the pipeline that waits, or lacks something, once more. */
+void admit_try(struct placement *placement, uint32_t id, int64_t now_s);
+/* preempt.c: makes room by taking it from pipelines of lower priority; false: that does not help.
+ */
+bool preempt(struct placement *placement, uint32_t id, int64_t now_s);
+
+/* quota.c */
+/* The first stage whose class the tenant may not use so much of; *ret_ever: not even with all
+ * others gone. */
+uint32_t quota_refuses(const struct placement *placement, const struct pipeline *pipeline,
+                       bool *ret_ever);
+void quota_charge(struct placement *placement, const struct pipeline *pipeline, int sign);
+/* Is `a` to be served before `b`? */
+bool quota_is_before(const struct placement *placement, uint32_t a, uint32_t b);
