@@ -148,13 +148,6 @@ static int check_spec(struct ctx *ctx, const struct placement *placement,
     return 0;
 }
 
-static void demand(struct placement *placement, const struct pipeline *pipeline, int sign)
-{
-    for (uint32_t at = 0; at < pipeline->stage_count; at++)
-        placement->classes[pipeline->stages[at].class_id]->demand +=
-            sign * pipeline->stages[at].rate;
-}
-
 int placement_admit(struct ctx *ctx, struct placement *placement, const struct place_pipeline *spec,
                     int64_t now_s)
 {
@@ -171,7 +164,6 @@ int placement_admit(struct ctx *ctx, struct placement *placement, const struct p
         pipeline->stages[at] = (struct stage){.class_id = spec->stages[at].class_id,
                                               .shares = PLACE_NONE,
                                               .rate = spec->stages[at].rate};
-    demand(placement, pipeline, 1);
     placement->journal_count = 0;
     admit(placement, spec->id, now_s);
     return 0;
@@ -183,7 +175,6 @@ int placement_remove(struct ctx *ctx, struct placement *placement, uint32_t id)
     if (!pipeline)
         return err_set(ctx, ERR_NOT_FOUND, NULL, "there is no pipeline %" PRIu32, id);
     placement->journal_count = 0;
-    demand(placement, pipeline, -1);
     for (uint32_t at = 0; at < pipeline->stage_count; at++) {
         struct class *class = placement->classes[pipeline->stages[at].class_id];
         state_clear(placement, id, at, true);
@@ -201,10 +192,8 @@ static void rates_swap(struct placement *placement, struct pipeline *pipeline, c
 {
     if (pipeline->admitted)
         quota_charge(placement, pipeline, -1);
-    demand(placement, pipeline, -1);
     for (uint32_t at = 0; at < pipeline->stage_count; at++)
         pipeline->stages[at].rate = rates[at];
-    demand(placement, pipeline, 1);
     if (pipeline->admitted)
         quota_charge(placement, pipeline, 1);
 }

@@ -8,12 +8,13 @@ static bool move_down(struct placement *placement, uint32_t at)
 {
     const struct share from = placement->shares[at];
     const struct class *class = placement->classes[from.class_id];
+    const struct stage *stage = &placement->pipelines[from.pipeline].stages[from.stage];
     uint32_t zones =
         class->spec.zones_min > 1 ? SHELVES_ZONE(class->pods[from.pod].zone) : SHELVES_ALL;
     uint32_t mask = SHELVES_READY & zones;
-    uint32_t to = choose_ceiling(class, mask & SHELVES_OPEN, from.milli, 0);
+    uint32_t to = fit_other_pod(placement, stage, mask & SHELVES_OPEN, from.milli);
     if (to == PLACE_NONE || to > from.pod)
-        to = choose_ceiling(class, mask & ~SHELVES_OPEN, from.milli, 0);
+        to = fit_other_pod(placement, stage, mask & ~SHELVES_OPEN, from.milli);
     if (to == PLACE_NONE || to > from.pod)
         return false;
     state_take(placement, at, from.milli, true);

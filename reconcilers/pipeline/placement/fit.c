@@ -146,8 +146,8 @@ static bool carries(const struct placement *placement, const struct stage *stage
     return at != PLACE_NONE;
 }
 
-static uint32_t other_pod(const struct placement *placement, const struct stage *stage,
-                          uint32_t mask, int64_t milli)
+uint32_t fit_other_pod(const struct placement *placement, const struct stage *stage, uint32_t mask,
+                       int64_t milli)
 {
     const struct class *class = placement->classes[stage->class_id];
     uint32_t at = choose_ceiling(class, mask, milli, 0);
@@ -167,7 +167,7 @@ static bool one_more(struct placement *placement, uint32_t id, uint32_t stage_at
         milli > (stage->rate + count - 1) / count)
         return false;
     for (int tier = 0; tier < TIERS && pod == PLACE_NONE; tier++)
-        pod = other_pod(placement, stage, tiers[tier] & zone_mask(zone), milli);
+        pod = fit_other_pod(placement, stage, tiers[tier] & zone_mask(zone), milli);
     if (pod == PLACE_NONE && milli <= class->spec.capacity)
         pod = state_plan(class);
     if (pod != PLACE_NONE)

@@ -75,6 +75,19 @@ uint32_t placement_shares(const struct placement *placement, uint32_t id, uint32
     return count;
 }
 
+static int64_t demand(const struct placement *placement, uint32_t class_id)
+{
+    int64_t sum = 0;
+    for (uint32_t id = 0; id < placement->pipelines_size; id++) {
+        const struct pipeline *pipeline = state_pipeline(placement, id);
+        if (!pipeline || pipeline->view.phase == PLACE_REJECTED)
+            continue;
+        for (uint32_t at = 0; at < pipeline->stage_count; at++)
+            sum += pipeline->stages[at].class_id == class_id ? pipeline->stages[at].rate : 0;
+    }
+    return sum;
+}
+
 struct place_class_view placement_class_look(const struct placement *placement, uint32_t class_id)
 {
     const struct class *class = class_id < PLACE_CLASSES_MAX ? placement->classes[class_id] : NULL;
@@ -87,7 +100,7 @@ struct place_class_view placement_class_look(const struct placement *placement, 
                                      .coming = class->coming,
                                      .planned = class->planned,
                                      .replicas = replicas,
-                                     .demand = class->demand,
+                                     .demand = demand(placement, class_id),
                                      .used = class->used,
                                      .free = class->free};
 }

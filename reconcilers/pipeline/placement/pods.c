@@ -55,6 +55,8 @@ static void mend(struct placement *placement, uint32_t id, uint32_t class_id, ui
                  int64_t now_s)
 {
     const struct pipeline *pipeline = &placement->pipelines[id];
+    if (!pipeline->admitted)
+        return; /* one before it took its room */
     for (uint32_t stage = 0; stage < pipeline->stage_count; stage++)
         if (pipeline->stages[stage].class_id == class_id)
             fit_stage(placement, id, stage, zone);
@@ -99,7 +101,7 @@ static void settle_on(struct placement *placement, struct class *class, uint32_t
     uint32_t count;
     uint32_t *ids = pipelines_on(placement, &class->pods[ordinal], &count);
     for (uint32_t at = 0; at < count; at++)
-        if (class->pods[ordinal].state == POD_DRAINING)
+        if (class->pods[ordinal].state == POD_DRAINING && placement->pipelines[ids[at]].admitted)
             admit_try(placement, ids[at], now_s);
         else
             phase_settle(placement, ids[at], now_s);

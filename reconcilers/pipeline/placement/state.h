@@ -39,7 +39,7 @@ struct class
     uint32_t roots[SHELVES];
     uint32_t shelves; /* mask of those that are not empty */
     int64_t free;     /* on pods that serve */
-    int64_t demand, used;
+    int64_t used;
     uint32_t absent;  /* no pod below is absent */
     uint32_t head;    /* the pipeline that may not be overtaken here */
     uint64_t changes; /* grows when there is more room */
@@ -136,6 +136,9 @@ bool fit_stage(struct placement *placement, uint32_t id, uint32_t stage, uint32_
 void fit_shrink(struct placement *placement, uint32_t id, uint32_t stage);
 /* All stages, large ones first; returns the first that does not fit, PLACE_NONE = all do. */
 uint32_t fit_all(struct placement *placement, uint32_t id);
+/* Best fit among the pods that do not carry the stage already. */
+uint32_t fit_other_pod(const struct placement *placement, const struct stage *stage, uint32_t mask,
+                       int64_t milli);
 /* A share elsewhere, off its pod; what served there leaves when the new one serves. */
 bool fit_move(struct placement *placement, uint32_t share);
 

@@ -1,0 +1,236 @@
+/*
+ * A small world for random walks: operations as numbers (any subset of a walk is a walk again, so
+ * that it can be shrunk), and what is seen of a placement after each as plain arrays, in which a
+ * test may plant a fault.
+ */
+#pragma once
+
+#include "reconcilers/pipeline/placement/placement.h"
+
+#include "tests/unit/test.h"
+
+#include <string.h>
+
+enum { CLASSES = 3, PODS = 6, PIPELINES = 20, STAGES = 2, CAPACITY = 15, SPLIT = 8, WALK = 300 };
+
+struct op {
+    uint32_t kind, a, b, c;
+};
+
+enum op_kind {
+    OP_ADMIT,
+    OP_ADMIT_MORE,
+    OP_REMOVE,
+    OP_RATE,
+    OP_POD,
+    OP_DRAIN,
+    OP_TICK,
+    OP_COMPACT,
+    OP_CALM,
+    OPS
+};
+
+struct seen_stage {
+    uint32_t class_id, count;
+    int64_t rate, on[PODS], held[PODS];
+};
+
+struct seen_pipeline {
+    struct place_view view;
+    int32_t priority;
+    uint32_t stage_count;
+    struct seen_stage stages[STAGES];
+};
+
+struct seen {
+    int64_t now_s;
+    struct seen_pipeline pipelines[PIPELINES];
+    struct {
+        struct place_pod pod;
+        int64_t used, leaving;
+    } pods[CLASSES][PODS];
+    int64_t demand[CLASSES];
+    bool changed[PIPELINES];
+};
+
+struct world {
+    struct ctx *ctx;
+    struct placement *placement;
+    struct seen seen; /* rates and priorities are kept here, all else is looked up */
+    uint32_t zones;
+    uint64_t age;
+};
+
+static inline uint64_t next_random(uint64_t *state)
+{
+    uint64_t x = (*state += UINT64_C(0x9e3779b97f4a7c15)); /* splitmix64, Steele et al. 2014 */
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return x ^ (x >> 31);
+}
+
+static inline void pod_is(struct world *world, uint32_t class_id, uint32_t ordinal,
+                          enum pod_state state)
+{
+    uint32_t zone = ordinal % world->zones;
+    struct place_pod pod = {class_id, ordinal, state, zone, CAPACITY};
+    assert_int_equal(placement_pod_set(world->ctx, world->placement, &pod, world->seen.now_s), 0);
+}
+
+/* Class 0 weighted, 1 equal, 2 whole; half of their pods run. */
+static inline struct world world_new(struct ctx *ctx, uint32_t zones)
+{
+    struct world world = {.ctx = ctx, .placement = placement_new(), .zones = zones};
+    for (uint32_t id = 0; id < CLASSES; id++) {
+        struct place_class spec = {
+            CAPACITY, PODS, SPLIT, id == 2 ? 1 : zones, 100, (enum place_mode)id, PLACE_PACK};
+        assert_int_equal(placement_class_set(ctx, world.placement, id, &spec), 0);
+        for (uint32_t pod = 0; pod < PODS / 2; pod++)
+            pod_is(&world, id, pod, POD_READY);
+    }
+    assert_int_equal(placement_quota_set(ctx, world.placement, 1, 0, 40), 0);
+    return world;
+}
+
+static inline void see_pipeline(const struct world *world, uint32_t id, struct seen_pipeline *ret)
+{
+    ret->view = placement_look(world->placement, id);
+    for (uint32_t stage = 0; stage < ret->stage_count; stage++) {
+        struct place_share shares[PLACE_SPLIT_MAX];
+        struct seen_stage *seen = &ret->stages[stage];
+        seen->count = placement_shares(world->placement, id, stage, shares);
+        memset(seen->on, 0, sizeof seen->on);
+        memset(seen->held, 0, sizeof seen->held);
+        for (uint32_t at = 0; at < seen->count; at++) {
+            seen->on[shares[at].ordinal] = shares[at].milli;
+            seen->held[shares[at].ordinal] = shares[at].held;
+        }
+    }
+}
+
+static inline void world_see(struct world *world)
+{
+    struct seen *seen = &world->seen;
+    memset(seen->changed, 0, sizeof seen->changed);
+    for (uint32_t id; (id = placement_next_changed(world->placement)) != PLACE_NONE;)
+        seen->changed[id] = true;
+    for (uint32_t id = 0; id < PIPELINES; id++)
+        see_pipeline(world, id, &seen->pipelines[id]);
+    for (uint32_t class_id = 0; class_id < CLASSES; class_id++) {
+        seen->demand[class_id] = placement_class_look(world->placement, class_id).demand;
+        for (uint32_t pod = 0; pod < PODS; pod++)
+            seen->pods[class_id][pod].pod =
+                placement_pod_look(world->placement, class_id, pod, &seen->pods[class_id][pod].used,
+                                   &seen->pods[class_id][pod].leaving);
+    }
+}
+
+static inline void op_admit(struct world *world, const struct op *op)
+{
+    uint32_t id = op->a % PIPELINES;
+    struct seen_pipeline *pipeline = &world->seen.pipelines[id];
+    if (pipeline->view.phase != PLACE_UNKNOWN)
+        return;
+    struct place_stage stages[STAGES];
+    pipeline->stage_count = 1 + op->kind % STAGES;
+    pipeline->priority = (int32_t)(op->c % 3);
+    for (uint32_t at = 0; at < pipeline->stage_count; at++) {
+        stages[at] =
+            (struct place_stage){(op->b + at * op->c) % CLASSES, (op->b >> 8) % (at ? 16 : 25)};
+        pipeline->stages[at].class_id = stages[at].class_id;
+        pipeline->stages[at].rate = stages[at].rate;
+    }
+    struct place_pipeline spec = {
+        id, op->c % 2, pipeline->priority, world->age++, pipeline->stage_count, stages};
+    assert_int_equal(placement_admit(world->ctx, world->placement, &spec, world->seen.now_s), 0);
+}
+
+static inline void op_remove(struct world *world, const struct op *op)
+{
+    uint32_t id = op->a % PIPELINES;
+    if (world->seen.pipelines[id].view.phase != PLACE_UNKNOWN)
+        assert_int_equal(placement_remove(world->ctx, world->placement, id), 0);
+}
+
+static inline void op_rate(struct world *world, const struct op *op)
+{
+    uint32_t id = op->a % PIPELINES;
+    struct seen_pipeline *pipeline = &world->seen.pipelines[id];
+    int64_t rates[STAGES];
+    struct place_view refusal;
+    bool done;
+    if (pipeline->view.phase == PLACE_UNKNOWN)
+        return;
+    for (uint32_t at = 0; at < pipeline->stage_count; at++)
+        rates[at] = (op->b >> (8 * at)) % 25;
+    assert_int_equal(placement_rates_set(world->ctx, world->placement, id, rates, world->seen.now_s,
+                                         &refusal, &done),
+                     0);
+    for (uint32_t at = 0; done && at < pipeline->stage_count; at++)
+        pipeline->stages[at].rate = rates[at];
+}
+
+static inline void op_pod(struct world *world, const struct op *op)
+{
+    static const enum pod_state states[] = {POD_ABSENT, POD_READY, POD_READY, POD_STARTING,
+                                            POD_DRAINING};
+    pod_is(world, op->a % CLASSES, op->b % PODS, states[op->c % 5]);
+}
+
+static inline void drain(struct world *world, uint32_t class_id, uint32_t pod)
+{
+    int64_t used, leaving;
+    placement_pod_look(world->placement, class_id, pod, &used, &leaving);
+    assert_int_equal(
+        placement_drained(world->ctx, world->placement, class_id, pod, leaving, world->seen.now_s),
+        0);
+}
+
+static inline void op_drain(struct world *world, const struct op *op)
+{
+    drain(world, op->a % CLASSES, op->b % PODS);
+}
+
+static inline void op_tick(struct world *world, const struct op *op)
+{
+    world->seen.now_s += op->a % 200;
+    placement_tick(world->placement, world->seen.now_s);
+}
+
+static inline void op_compact(struct world *world, const struct op *op)
+{
+    int64_t moved, budget = op->b % 40;
+    assert_int_equal(placement_compact(world->ctx, world->placement, op->a % CLASSES, budget,
+                                       world->seen.now_s, &moved),
+                     0);
+    assert_true(moved <= budget);
+}
+
+/* All that was asked for comes, all that leaves has left, who waits is tried again. */
+static inline void op_calm(struct world *world, const struct op *op)
+{
+    (void)op;
+    for (int round = 0; round < 12; round++) {
+        for (uint32_t at = 0; at < CLASSES * PODS; at++) {
+            int64_t used, leaving;
+            drain(world, at % CLASSES, at / CLASSES);
+            if (placement_pod_look(world->placement, at % CLASSES, at / CLASSES, &used, &leaving)
+                    .state != POD_ABSENT)
+                pod_is(world, at % CLASSES, at / CLASSES, POD_READY);
+        }
+        if (round < 11)
+            world->seen.now_s += PLACE_BACKOFF_S_MAX;
+        if (placement_tick(world->placement, world->seen.now_s) == 0)
+            break;
+    }
+}
+
+static inline void world_do(struct world *world, const struct op *op)
+{
+    static void (*const does[])(struct world *, const struct op *) = {
+        [OP_ADMIT] = op_admit, [OP_ADMIT_MORE] = op_admit, [OP_REMOVE] = op_remove,
+        [OP_RATE] = op_rate,   [OP_POD] = op_pod,          [OP_DRAIN] = op_drain,
+        [OP_TICK] = op_tick,   [OP_COMPACT] = op_compact,  [OP_CALM] = op_calm};
+    does[op->kind % OPS](world, op);
+    world_see(world);
+}
