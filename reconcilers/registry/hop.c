@@ -188,13 +188,26 @@ static int migrate(struct ctx *ctx, struct pass *pass)
     return hop_go_to(ctx, pass, &next);
 }
 
+/* Its image came after all: what may be at work is not ended. */
+static int resume(struct ctx *ctx, struct pass *pass)
+{
+    const struct registry_scope *scope = pass->scope;
+    struct hop_state next = scope->hop.state;
+    next.step = HOP_MIGRATING;
+    next.why = NULL;
+    return hop_go_to(ctx, pass, &next);
+}
+
 /* What the schema tells once no pod can begin decides: an earlier pod may have got its image. */
 static int abandon(struct ctx *ctx, struct pass *pass)
 {
     const struct registry_scope *scope = pass->scope;
     struct hop_state next = scope->hop.state;
+    const json_t *job = hop_job(ctx, pass, HOP_MIGRATION, next.to);
     struct postgres_schema schema;
     const char *left = NULL;
+    if (job && !hop_image_missing(job, scope->pods, clock_wall_ms()))
+        return resume(ctx, pass);
     TRY(hop_end_job(ctx, pass, next.to, &left));
     if (left)
         return wait_until(pass, left);

@@ -206,12 +206,26 @@ def test_hop_is_withdrawn_while_it_pulls(cell, registry):
 def test_hop_goes_back_when_the_migration_has_no_image(cell, registry):
     with held_migration(cell, registry, lambda: registry.spec(version="2.15")):
         image = lose_image(cell, registry, "migration")
-        eventually(lambda: image in message(registry, "Migration"), 60, what="it is told")
         eventually(lambda: state(cell, registry)["step"] == "Returning", 60, what="it waited long enough")
     told(registry, "Migration", "False", "RolledBack")
     assert f"image {image} cannot be pulled" in message(registry, "Stalled") and row_is_there(registry)
     assert "MigrationAbandoned" in registry.events() and "MigrationFailed" not in registry.events(), "nothing was restored"
     assert runs(registry) == OLD and schema(cell, registry) == [(SCHEMAS[OLD], False)] and databases(cell, registry) == [f"t_{registry.id}"]
+
+
+def test_migration_whose_image_came_after_all_goes_on(cell, registry):
+    """As an operator finds it that comes after one which died when it had given the image up."""
+    with held_migration(cell, registry, lambda: registry.spec(version="2.15")):
+        before = job(registry)
+        given_up = json.dumps({**state(cell, registry), "step": "Abandoning", "why": "image core cannot be pulled"})
+        cell.patch("secret", f"registry-{registry.id}", {"metadata": {"annotations": {"hop.flotilla.dev/state": given_up}}},
+                   "flotilla-system")
+        cell.patch("registry", registry.name, {"metadata": {"annotations": {"look": "again"}}}, registry.namespace)
+        eventually(lambda: state(cell, registry)["step"] == "Migrating", 60, what="it goes on")
+        assert "why" not in state(cell, registry) and kept_job(registry, before)
+        set_schema(cell, registry, SCHEMAS[NEW])
+    ready(registry)
+    assert runs(registry) == NEW and row_is_there(registry)
 
 
 def test_migration_that_began_all_the_same_is_restored(cell, registry):
