@@ -93,10 +93,9 @@ class Cell:
         return pools.decoded(self.secret(identity))
 
     def conninfo(self, identity):
-        password = self.kept(identity)["password"]
-        env = self.stack.env
-        return (f"host={env['POOL_PG_HOST']} port={env['POOL_PG_PORT']} dbname=t_{identity} user=t_{identity} "
-                f"password={password}")
+        kept, env = self.kept(identity), self.stack.env
+        return (f"host={env['POOL_PG_HOST']} port={env['POOL_PG_PORT']} dbname=t_{identity} user={kept['username']} "
+                f"password={kept['password']}")
 
     def wait_purged(self, identity):
         eventually(lambda: not self.identity(identity), 30, what="identity purged")

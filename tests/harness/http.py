@@ -22,6 +22,8 @@ class Answer:
 class Api:
     """Speaks for one key; `key` None sends no credential."""
 
+    heard = None  # called with (method, path, Answer) of everybody's requests
+
     def __init__(self, port, key=None, timeout=70):
         self.port, self.key, self.timeout = port, key, timeout
 
@@ -36,9 +38,12 @@ class Api:
         try:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # refused before all of it was read: 413
                 connection.request(method, path, data, sent)
-            return Answer(connection.getresponse())
+            answer = Answer(connection.getresponse())
         finally:
             connection.close()
+        if Api.heard:
+            Api.heard(method, path, answer)
+        return answer
 
     def ok(self, method, path, body=None, headers=None):
         """The body of an answer that must be 2xx."""
