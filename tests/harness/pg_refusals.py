@@ -31,9 +31,9 @@ class Server:
                 connection.cursor().execute("SELECT 1")
             return None
         except psycopg2.OperationalError:
-            return eventually(lambda: self._refusal(before, user, database), 10, what=f"log line: {user} at {database}")
+            return eventually(lambda: self.refusal(before, user, database), 10, what=f"log line: {user} at {database}")
 
-    def _refusal(self, start, user, database):
+    def refusal(self, start, user, database):
         found = [line for line in _LINE.finditer(self.stack.log(self.name)[start:])
                  if (line["user"], line["database"]) == (user, database)]
         return (found[-1]["state"], found[-1]["message"]) if found else None

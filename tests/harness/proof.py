@@ -55,10 +55,10 @@ class Proof:
         self.check(got == wanted, f"{what}: {got!r}, wanted {wanted!r}")
 
     @contextlib.contextmanager
-    def stack(self, without=()):
+    def stack(self, without=(), node=False):
         directory = tempfile.mkdtemp(prefix="proof-", dir=os.environ.get("FLOTILLA_TEST_DIR"))
         os.chmod(directory, 0o755)  # the account that runs PostgreSQL must get through
-        servers = Stack(directory, without)
+        servers = Stack(directory, without, node)
         try:
             yield servers.up()
         finally:

@@ -1,16 +1,10 @@
 """A stack with a real node, its images, and a namespace of its own for each test."""
 
-import pathlib
-import subprocess
-import sys
+import functools
 
 import pytest
-from harness import REPO
-
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from node_place import CLIENT, PORTAL, Place  # noqa: E402
-
-IMAGE = REPO / "server/dev/node/image"
+from harness.node_place import CLIENT, PORTAL, Place
+from harness.on_node import make_image
 
 
 @pytest.fixture(scope="session")
@@ -21,15 +15,7 @@ def stack_node():
 @pytest.fixture(scope="session")
 def image(stack, tmp_path_factory):
     """image(kind, tag, *programs): makes it and gives it to the node."""
-    directory = tmp_path_factory.mktemp("images")
-
-    def make(kind, tag, *programs):
-        tar = directory / f"{kind}-{tag.replace('/', '_')}.tar"
-        subprocess.run([IMAGE, kind, tag, tar, *programs], check=True)
-        stack.load(str(tar))
-        return tag
-
-    return make
+    return functools.partial(make_image, stack, tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(scope="session")

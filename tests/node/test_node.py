@@ -7,7 +7,7 @@ import signal
 
 import pytest
 from harness.wait import eventually
-from node_place import CLIENT, PORTAL
+from harness.node_place import CLIENT, PORTAL
 
 pytestmark = pytest.mark.usefixtures("portal_image", "client_image")
 PROBE = {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1}

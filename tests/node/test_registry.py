@@ -7,7 +7,7 @@ from harness import REPO, pools
 from harness.process import Flotillad
 from harness.stack import lacking
 from harness.wait import eventually
-from node_place import Place
+from harness.node_place import Place
 
 IMAGES = REPO / "server/dev/node/images"
 EXAMPLE = REPO / "crds/examples/registry.yaml"
