@@ -13,6 +13,7 @@ _GROUPS = {
     "backendpools": "/apis/registry.flotilla.dev/v1alpha1",
     "backendclaims": "/apis/registry.flotilla.dev/v1alpha1",
     "registryidentities": "/apis/registry.flotilla.dev/v1alpha1",
+    "ovhnginxes": "/apis/tutorials.ovhcloud.com/v1",
     "deployments": "/apis/apps/v1",
     "statefulsets": "/apis/apps/v1",
     "replicasets": "/apis/apps/v1",

@@ -3,6 +3,8 @@
 import json
 import secrets
 
+from harness.cluster import Cluster
+
 BASE32HEX = "0123456789abcdefghijklmnopqrstuv"
 BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 CELL = "dev"
@@ -28,6 +30,7 @@ class Row:
 
     def __init__(self, db, stack, tenant_id, name):
         self.db, self.stack, self.tenant, self.name = db, stack, tenant_id, name
+        self.cluster = Cluster(stack)
         self.id = "reg_" + _text(BASE32HEX, 26)
         self.namespace = "reg-" + self.id[4:]
         self.identity = _text(BASE32, 16)
@@ -97,8 +100,7 @@ class Row:
         return self.stack.kubectl(*args, "-n", self.namespace, **more)
 
     def live(self):
-        done = self.kubectl("get", "registry", self.name, "-o", "json", check=False)
-        return json.loads(done.stdout) if done.returncode == 0 else None
+        return self.cluster.get("registries", self.name, self.namespace)
 
     def revision(self):
         live = self.live()
@@ -128,5 +130,5 @@ class Row:
         self.stack.kubectl("delete", "registryidentity", self.identity, "--ignore-not-found")
 
     def has_namespace(self):
-        done = self.stack.kubectl("get", "namespace", self.namespace, "-o", "json", check=False)
-        return done.returncode == 0 and json.loads(done.stdout)["status"]["phase"] == "Active"
+        found = self.cluster.get("namespaces", self.namespace)
+        return found is not None and found["status"]["phase"] == "Active"

@@ -3,6 +3,7 @@
 import base64
 import subprocess
 
+from harness.cluster import Cluster
 from harness.http import Api
 from harness.process import base_env, binary
 from kube.fleet_rows import Row
@@ -14,7 +15,7 @@ class Ordered(Row):
     """`password` is what the customer was shown."""
 
     def __init__(self, db, stack, answer):  # pylint: disable=super-init-not-called
-        self.db, self.stack = db, stack
+        self.db, self.stack, self.cluster = db, stack, Cluster(stack)
         self.id, self.tenant, self.name = answer["id"], answer["tenantId"], answer["name"]
         self.password = answer["adminPassword"]
         self.identity, self.namespace = self.get("identity, namespace")
@@ -41,8 +42,7 @@ class Ordered(Row):
     # ---- in the cell
 
     def secret(self):
-        return next((item for item in self.stack.get("secrets", "-n", self.namespace)["items"]
-                     if item["metadata"]["name"] == SECRET), None)
+        return self.cluster.get("secrets", SECRET, self.namespace)
 
     def handed_over(self):
         """The password as it stands in the cell; None when it does not."""
@@ -64,7 +64,7 @@ class Shop:
     """Where registries are ordered."""
 
     def __init__(self, flotillad, db, stack, directory):
-        self.db, self.stack = db, stack
+        self.db, self.stack, self.cluster = db, stack, Cluster(stack)
         self.process = flotillad(["serve"], {**db.env(), "FLOTILLA_LISTEN": "127.0.0.1:0"})
         line = self.process.wait_log(lambda entry: entry.get("msg", "").startswith("ready"))
         key = subprocess.run([binary(), "bootstrap-key"], env={**base_env(directory), **db.env()}, capture_output=True,

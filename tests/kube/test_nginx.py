@@ -1,18 +1,22 @@
 """OvhNginx on a real API server: the first operator, and with it the engine: apply, drift, prune of nothing that
 is not ours, shards that move, a process that ends rather than write on a lost Lease."""
 
+import functools
 import json
 import signal
 import time
 
 import pytest
 from harness import metrics
+from harness.cluster import Cluster
 from harness.wait import eventually
 
 LEASE_TIMES = ["--lease-duration-ms=3000", "--lease-renew-ms=750", "--lease-deadline-ms=2000"]
 PATIENT_LEASES = ["--lease-duration-ms=8000", "--lease-renew-ms=2000", "--lease-deadline-ms=6000"]
 SHARDS = 33
+RESOURCES = {"onx": "ovhnginxes", "deploy": "deployments", "svc": "services"}
 OPERATE_USER = "flotilla-operate"
+cluster_of = functools.cache(Cluster)
 
 
 class World:
@@ -20,15 +24,15 @@ class World:
 
     def __init__(self, stack, namespace):
         self.stack, self.namespace = stack, namespace
+        self.cluster = cluster_of(stack)
 
     def kubectl(self, *args, **kwargs):
         return self.stack.kubectl("-n", self.namespace, *args, **kwargs)
 
     def get(self, kind, name, missing_ok=False):
-        done = self.kubectl("get", kind, name, "-o", "json", check=not missing_ok)
-        if missing_ok:
-            return json.loads(done.stdout) if done.returncode == 0 else None
-        return json.loads(done)
+        found = self.cluster.get(RESOURCES[kind], name, self.namespace)
+        assert found or missing_ok, f"{kind} {name} is not there"
+        return found
 
     def apply(self, name, replicas, port=80, check=True):
         item = {
@@ -64,7 +68,7 @@ def operate(flotillad, stack):
 
 
 def holders(stack, namespace="flotilla-system"):
-    leases = stack.get("leases", "-n", namespace, "-l", "flotilla.dev/lease=shard")["items"]
+    leases = cluster_of(stack).list("leases", namespace, "flotilla.dev/lease=shard")
     return [lease["spec"].get("holderIdentity") for lease in leases]
 
 
