@@ -8,7 +8,8 @@ from harness.hops import SCHEMAS, databases, dumps, schema, set_schema, state
 from harness.process import Flotillad
 from harness.wait import eventually
 
-CALLS = ("kube.hop.step", "pg.schema.read", "pg.dump", "s3.dump.write", "pg.database.aside", "s3.dump.read", "pg.restore")
+CALLS = ("kube.hop.step", "kube.hop.job.delete", "pg.schema.read", "pg.dump", "s3.dump.write", "pg.database.aside", "s3.dump.read",
+         "pg.restore", "kube.hop.job.keep")
 
 
 @pytest.fixture
