@@ -34,11 +34,11 @@ static void put_containers(json_t *pod, bool running)
         json_t *state = running ? json_pack("{s:{s:o}}", "running", "startedAt", now())
                                 : json_pack("{s:{s:i, s:s, s:o}}", "terminated", "exitCode", 0,
                                             "reason", "Completed", "finishedAt", now());
-        json_array_append_new(list,
-                              json_pack("{s:O*, s:O*, s:b, s:b, s:i, s:o}", "name",
-                                        json_object_get(container, "name"), "image",
-                                        json_object_get(container, "image"), "ready", running,
-                                        "started", running, "restartCount", 0, "state", state));
+        json_array_append_new(list, json_pack("{s:O*, s:O*, s:s, s:b, s:b, s:i, s:o}", "name",
+                                              json_object_get(container, "name"), "image",
+                                              json_object_get(container, "image"), "imageID", "",
+                                              "ready", running, "started", running, "restartCount",
+                                              0, "state", state));
     }
     json_put(pod, "status.containerStatuses", list);
 }
