@@ -1,0 +1,114 @@
+/* What an operation of a walk does to the small world. */
+#pragma once
+
+#include "tests/unit/reconcilers/pipeline/placement/world.h"
+
+static inline void op_admit(struct world *world, const struct op *op)
+{
+    uint32_t id = op->a % PIPELINES;
+    struct seen_pipeline *pipeline = &world->seen.pipelines[id];
+    if (pipeline->view.phase != PLACE_UNKNOWN)
+        return;
+    struct place_stage stages[STAGES];
+    pipeline->stage_count = 1 + op->kind % STAGES;
+    pipeline->priority = (int32_t)(op->c % 3);
+    for (uint32_t at = 0; at < pipeline->stage_count; at++) {
+        stages[at] =
+            (struct place_stage){(op->b + at * op->c) % CLASSES, (op->b >> 8) % (at ? 16 : 25)};
+        pipeline->stages[at].class_id = stages[at].class_id;
+        pipeline->stages[at].rate = stages[at].rate;
+    }
+    struct place_pipeline spec = {
+        id, op->c % 2, pipeline->priority, world->age++, pipeline->stage_count, stages};
+    assert_int_equal(placement_admit(world->ctx, world->placement, &spec, world->seen.now_s), 0);
+}
+
+static inline void op_remove(struct world *world, const struct op *op)
+{
+    uint32_t id = op->a % PIPELINES;
+    if (world->seen.pipelines[id].view.phase != PLACE_UNKNOWN)
+        assert_int_equal(placement_remove(world->ctx, world->placement, id), 0);
+}
+
+static inline void op_rate(struct world *world, const struct op *op)
+{
+    uint32_t id = op->a % PIPELINES;
+    struct seen_pipeline *pipeline = &world->seen.pipelines[id];
+    int64_t rates[STAGES];
+    struct place_view refusal;
+    bool done;
+    if (pipeline->view.phase == PLACE_UNKNOWN)
+        return;
+    for (uint32_t at = 0; at < pipeline->stage_count; at++)
+        rates[at] = (op->b >> (8 * at)) % 25;
+    assert_int_equal(placement_rates_set(world->ctx, world->placement, id, rates, world->seen.now_s,
+                                         &refusal, &done),
+                     0);
+    for (uint32_t at = 0; done && at < pipeline->stage_count; at++)
+        pipeline->stages[at].rate = rates[at];
+}
+
+static inline void op_pod(struct world *world, const struct op *op)
+{
+    static const enum pod_state states[] = {POD_ABSENT, POD_READY, POD_READY, POD_STARTING,
+                                            POD_DRAINING};
+    pod_is(world, op->a % CLASSES, op->b % PODS, states[op->c % 5]);
+}
+
+static inline void drain(struct world *world, uint32_t class_id, uint32_t pod)
+{
+    int64_t used, leaving;
+    placement_pod_look(world->placement, class_id, pod, &used, &leaving);
+    assert_int_equal(
+        placement_drained(world->ctx, world->placement, class_id, pod, leaving, world->seen.now_s),
+        0);
+}
+
+static inline void op_drain(struct world *world, const struct op *op)
+{
+    drain(world, op->a % CLASSES, op->b % PODS);
+}
+
+static inline void op_tick(struct world *world, const struct op *op)
+{
+    world->seen.now_s += op->a % 200;
+    placement_tick(world->placement, world->seen.now_s);
+}
+
+static inline void op_compact(struct world *world, const struct op *op)
+{
+    int64_t moved, budget = op->b % 40;
+    assert_int_equal(placement_compact(world->ctx, world->placement, op->a % CLASSES, budget,
+                                       world->seen.now_s, &moved),
+                     0);
+    assert_true(moved <= budget);
+}
+
+/* All that was asked for comes, all that leaves has left, who waits is tried again. */
+static inline void op_calm(struct world *world, const struct op *op)
+{
+    (void)op;
+    for (int round = 0; round < 12; round++) {
+        for (uint32_t at = 0; at < CLASSES * PODS; at++) {
+            int64_t used, leaving;
+            drain(world, at % CLASSES, at / CLASSES);
+            if (placement_pod_look(world->placement, at % CLASSES, at / CLASSES, &used, &leaving)
+                    .state != POD_ABSENT)
+                pod_is(world, at % CLASSES, at / CLASSES, POD_READY);
+        }
+        if (round < 11)
+            world->seen.now_s += PLACE_BACKOFF_S_MAX;
+        if (placement_tick(world->placement, world->seen.now_s) == 0)
+            break;
+    }
+}
+
+static inline void world_do(struct world *world, const struct op *op)
+{
+    static void (*const does[])(struct world *, const struct op *) = {
+        [OP_ADMIT] = op_admit, [OP_ADMIT_MORE] = op_admit, [OP_REMOVE] = op_remove,
+        [OP_RATE] = op_rate,   [OP_POD] = op_pod,          [OP_DRAIN] = op_drain,
+        [OP_TICK] = op_tick,   [OP_COMPACT] = op_compact,  [OP_CALM] = op_calm};
+    does[op->kind % OPS](world, op);
+    world_see(world);
+}
