@@ -426,6 +426,7 @@ int postgres_update(struct ctx *ctx, struct postgres *pg, const struct postgres_
     TRY(set_roles(ctx, pg, want, state));
     TRY(postgres_end_sessions(ctx, pg, want, state));
     TRY(postgres_turns_open(ctx, pg, want, state));
+    TRY(postgres_end_surplus(ctx, pg, want, state));
     TRY(prove_logins(ctx, pg, want, state));
     return read_back(ctx, pg, want, state);
 }

@@ -257,6 +257,33 @@ int postgres_terminate(struct ctx *ctx, struct postgres *pg, const struct postgr
     return terminate(ctx, pg, names);
 }
 
+static int end_above(struct ctx *ctx, struct postgres *pg, const char *role, int sessions,
+                     int limit)
+{
+    const char *values[] = {role, arena_printf(ctx->arena, "%d", limit)};
+    struct pg_rows rows;
+    if (sessions <= limit)
+        return 0;
+    pg->changes++;
+    TRY(ctx_may_write(ctx));
+    return session_query(ctx, CALL_PG_TERMINATE, pg->admin,
+                         "SELECT count(pg_terminate_backend(pid)) FROM"
+                         " (SELECT pid FROM pg_stat_activity WHERE usename = $1"
+                         "  ORDER BY backend_start OFFSET $2::int) surplus",
+                         2, values, &rows);
+}
+
+int postgres_end_surplus(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
+                         const struct postgres_state *state)
+{
+    const int limit = want->connection_limit;
+    TRY(end_above(ctx, pg, pg->name, state->sessions, limit));
+    for (int at = 0; at < POSTGRES_TURNS; at++)
+        TRY(end_above(ctx, pg, postgres_turn_name(ctx, pg->identity, at), state->turn[at].sessions,
+                      limit));
+    return 0;
+}
+
 int postgres_terminate_role(struct ctx *ctx, struct postgres *pg, const char *role)
 {
     return terminate(ctx, pg, arena_printf(ctx->arena, "{%s", role));

@@ -56,3 +56,6 @@ int postgres_sessions_shut(const struct postgres_want *want, const struct postgr
 int postgres_terminate(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want);
 /* Ends those of one role. */
 int postgres_terminate_role(struct ctx *ctx, struct postgres *pg, const char *role);
+/* A lower limit leaves the sessions that are there alone: the youngest above it are ended. */
+int postgres_end_surplus(struct ctx *ctx, struct postgres *pg, const struct postgres_want *want,
+                         const struct postgres_state *state);

@@ -198,8 +198,16 @@ static int list_pages(struct ctx *ctx, struct kube *kube, struct client_request 
 int kube_list(struct ctx *ctx, enum call call, struct kube *kube, enum kube_kind kind,
               const char *namespace, const char *label_selector, json_t **ret)
 {
+    return kube_list_where(ctx, call, kube, kind, namespace, label_selector, NULL, ret);
+}
+
+int kube_list_where(struct ctx *ctx, enum call call, struct kube *kube, enum kube_kind kind,
+                    const char *namespace, const char *label_selector, const char *field_selector,
+                    json_t **ret)
+{
     char *path = path_object(ctx, kind, namespace, NULL, NULL);
     path = path_query(ctx, path, "labelSelector", label_selector);
+    path = path_query(ctx, path, "fieldSelector", field_selector);
     struct client_request request = {.method = "GET",
                                      .path = path,
                                      .what = client_what(ctx, "list", kind, namespace, NULL),

@@ -60,6 +60,10 @@ int kube_get(struct ctx *ctx, enum call call, struct kube *kube, enum kube_kind 
 /* All objects (pages of 500); namespace and label_selector may be NULL. *ret is an array. */
 int kube_list(struct ctx *ctx, enum call call, struct kube *kube, enum kube_kind kind,
               const char *namespace, const char *label_selector, json_t **ret);
+/* The same, by fields, too: labels anybody may write who may make objects. */
+int kube_list_where(struct ctx *ctx, enum call call, struct kube *kube, enum kube_kind kind,
+                    const char *namespace, const char *label_selector, const char *field_selector,
+                    json_t **ret);
 
 /*
  * Writes. Kind, namespace and name come from the object itself; apiVersion and kind are filled in.

@@ -142,7 +142,8 @@ static int check_lost(struct ctx *ctx, struct pass *pass, const struct backend_w
     const struct backend_row *row = work->row;
     struct registry_scope *scope = pass->scope;
     const char *made = made_before(pass, row->type, work->at);
-    if (work->data || !made || registry_accepts_loss(pass))
+    bool aside = row->type == BACKEND_POSTGRESQL && scope->hop.state.step == HOP_RESTORING;
+    if (work->data || !made || aside || registry_accepts_loss(pass))
         return 0;
     if (!row->lost) {
         if (work->open)
@@ -164,7 +165,10 @@ static int converge(struct ctx *ctx, struct pass *pass, struct backend_work *wor
     const struct backend_row *row = work->row;
     struct registry_scope *scope = pass->scope;
     TRY(row->observe(ctx, work));
-    TRY(check_lost(ctx, pass, work));
+    int lost = check_lost(ctx, pass, work);
+    if (lost < 0 && !work->open)
+        TRY(row->converge(ctx, work)); /* what is left of it is locked all the same */
+    TRY(lost);
     TRY(row->converge(ctx, work));
     scope->backends[row->type].unproved = work->unproved;
     if (work->open && recorded(pass, row->type) == EXTERNAL_OPEN && row->changes(work) > 0 &&

@@ -7,6 +7,7 @@
  * ever. Only while a dump is being restored the pass ends there, for what follows would find half a
  * database.
  */
+#include "reconcilers/registry/hop_places.h"
 #include "reconcilers/registry/scope.h"
 
 #include "server/adapters/crypto.h"
@@ -64,6 +65,7 @@ int hop_stall(struct pass *pass, const char *reason, const char *message)
 static int wait_until(struct pass *pass, const char *what)
 {
     struct registry_scope *scope = pass->scope;
+    hop_yield_place(pass, HOP_PATIENCE_MS);
     scope->hop.held = what;
     return 0;
 }
@@ -92,7 +94,7 @@ static const char *what_runs(struct ctx *ctx, struct pass *pass)
     size_t at;
     json_t *object;
     json_array_foreach(deployments, at, object)
-        if (hop_stops(kube_label(object, LABEL_COMPONENT)) &&
+        if (registry_owns(scope, object) && hop_stops(kube_label(object, LABEL_COMPONENT)) &&
             (json_int_or(object, "spec.replicas", 1) != 0 ||
              json_int_or(object, "status.replicas", 0) != 0))
             return arena_printf(ctx->arena, "Deployment %s is not at zero",
@@ -235,6 +237,8 @@ static const char waiting_for_place[] = "WaitingForPlace";
 static int hold_up(struct ctx *ctx, struct pass *pass, int rc)
 {
     struct registry_scope *scope = pass->scope;
+    if (rc < 0)
+        hop_yield_place(pass, 0);
     if (rc == 0 || rc == -ERR_CONFLICT || rc == -ERR_LEASE_LOST ||
         scope->hop.state.step == HOP_RESTORING)
         return rc;
@@ -259,7 +263,7 @@ int registry_hop(struct ctx *ctx, struct pass *pass)
     if (!hop->state.runs) /* an earlier operator kept the Secret: it ran what the spec said */
         TRY(hop_settle(ctx, pass, hop->wanted));
     enum hop_step step = hop->state.step;
-    bool pauses = registry_closed(scope) && hop_moves(scope) && step != HOP_RESTORING;
+    bool pauses = registry_closed(scope) && hop_moves(scope);
     if (advances[step] && !pauses)
         TRY(hold_up(ctx, pass, advances[step](ctx, pass)));
     const struct hop_row *row = &hop_rows[hop->state.step];

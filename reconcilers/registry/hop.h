@@ -65,11 +65,16 @@ struct registry_hop {
     const char *waits;             /* of one that has not begun: the reason of Migration */
 };
 
+enum { HOP_WORD_BYTES = 200 };
+
+/* The value of ANNOTATION_RETRY_HOP, as far as it is kept; NULL = there is none. */
+const char *hop_retry(struct ctx *ctx, const json_t *registry);
+
 /* "2.15" with the patch that we have of it. */
 const char *hop_full_version(const struct registry_operator *home, const char *version);
 /* -ERR_REFUSED (SecretDamaged) where somebody wrote what we would not. */
 int hop_state_of(struct ctx *ctx, const json_t *kept, struct hop_state *ret);
-/* The annotation's text. */
+/* The annotation's text; what others chose in it is cut to HOP_WORD_BYTES. */
 char *hop_note(struct ctx *ctx, const struct hop_state *state);
 /* That of a Secret which is made now, for a registry that has no data. */
 char *hop_fresh(struct ctx *ctx, const struct registry_operator *home,
@@ -135,6 +140,8 @@ int hop_look(struct ctx *ctx, struct pass *pass, struct postgres_schema *ret);
 int hop_take_place(struct ctx *ctx, struct pass *pass, bool stopped);
 /* And wakes who waits for it. */
 void hop_leave_place(struct pass *pass);
+/* Lets others go first, if it comes no further and has had its place for so long. */
+void hop_yield_place(struct pass *pass, int64_t patience_ms);
 /* Ends the sessions that are left, drops what an earlier hop put aside, and dumps. */
 int hop_dump(struct ctx *ctx, struct pass *pass, struct dump *ret);
 /* Puts the database aside and brings the dump into a fresh one, which is checked. */

@@ -21,7 +21,7 @@ bool hop_was_rolled_back(struct ctx *ctx, struct pass *pass)
 {
     struct registry_scope *scope = pass->scope;
     const struct hop_state *state = &scope->hop.state;
-    const char *retry = kube_annotation(pass->root, ANNOTATION_RETRY_HOP);
+    const char *retry = hop_retry(ctx, pass->root);
     if (state->step != HOP_ROLLED_BACK || !str_equal(state->to, scope->hop.wanted) ||
         (retry && !str_equal(retry, state->retry)))
         return false;
@@ -73,7 +73,7 @@ static int check_and_stop(struct ctx *ctx, struct pass *pass)
 {
     struct registry_scope *scope = pass->scope;
     const struct registry_operator *home = pass->home;
-    const char *retry = kube_annotation(pass->root, ANNOTATION_RETRY_HOP), *reason = NULL;
+    const char *retry = hop_retry(ctx, pass->root), *reason = NULL;
     struct postgres_schema schema;
     bool came = false;
     TRY(hop_look(ctx, pass, &schema));

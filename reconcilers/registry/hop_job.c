@@ -94,7 +94,8 @@ const json_t *hop_job(struct ctx *ctx, struct pass *pass, const char *component,
     json_array_foreach(jobs, at, job) {
         const char *image = json_str_or(job, "spec.template.spec.containers.0.image", "");
         const char *end = strstr(image, tag);
-        if (str_equal(kube_label(job, LABEL_COMPONENT), component) && end && str_equal(end, tag))
+        if (registry_owns(scope, job) && str_equal(kube_label(job, LABEL_COMPONENT), component) &&
+            end && str_equal(end, tag))
             return job;
     }
     return NULL;
@@ -121,8 +122,7 @@ int hop_drop_kept_jobs(struct ctx *ctx, struct pass *pass)
     json_t *job;
     json_array_foreach(jobs, at, job)
         if (str_equal(kube_label(job, LABEL_COMPONENT), HOP_MIGRATION) &&
-            str_equal(json_str(kube_controller(job), "uid"), scope->uid) &&
-            !kube_annotation(job, ANNOTATION_BUNDLE_ID) &&
+            registry_owns(scope, job) && !kube_annotation(job, ANNOTATION_BUNDLE_ID) &&
             !json_at(job, "metadata.deletionTimestamp"))
             TRY(pass_delete(ctx, pass, CALL_KUBE_HOP_JOB_DELETE, job));
     return 0;
@@ -142,8 +142,8 @@ int hop_end_job(struct ctx *ctx, struct pass *pass, const char *version, const c
     *ret_left = NULL;
     if (job)
         TRY(pass_delete(ctx, pass, CALL_KUBE_HOP_JOB_DELETE, job));
-    TRY(kube_list(ctx, CALL_KUBE_HOP_POD_LIST, pass_kube(pass), KIND_POD, scope->namespace,
-                  selector, &pods));
+    TRY(kube_list_where(ctx, CALL_KUBE_HOP_POD_LIST, pass_kube(pass), KIND_POD, scope->namespace,
+                        selector, "status.phase!=Succeeded,status.phase!=Failed", &pods));
     json_array_foreach(pods, at, pod)
         if (registry_pod_runs(pod, 0))
             *ret_left = arena_printf(ctx->arena, "pod %s has not ended",

@@ -12,7 +12,7 @@
 struct visitor {
     struct key who;
     bool placed, works, stopped;
-    int64_t seen_ms;
+    int64_t seen_ms, placed_ms;
     struct visitor *prev, *next;
 };
 
@@ -81,13 +81,35 @@ static struct visitor *find_or_add(struct hop_places *places, const struct key *
     return visitor;
 }
 
-static struct visitor *first_waiting(const struct hop_places *places, bool stopped)
+static bool is_before(const struct visitor *one, const struct visitor *other, bool came_first)
 {
-    struct visitor *visitor;
+    return !one->placed && (one->stopped != other->stopped ? one->stopped : came_first);
+}
+
+/* How many that wait are served before it. */
+static int ahead_of(const struct hop_places *places, const struct visitor *visitor)
+{
+    int count = 0;
+    bool came_first = true;
+    const struct visitor *other;
+    DL_FOREACH(places->visitors, other) {
+        came_first &= other != visitor;
+        count += other != visitor && is_before(other, visitor, came_first);
+    }
+    return count;
+}
+
+/* The last of those for whom there is a place: the others were woken when theirs became free. */
+static bool next_for_place(const struct hop_places *places, struct key *ret)
+{
+    const struct visitor *visitor, *next = NULL;
     DL_FOREACH(places->visitors, visitor)
-        if (!visitor->placed && visitor->stopped == stopped)
-            return visitor;
-    return NULL;
+        if (!visitor->placed && ahead_of(places, visitor) < places->free &&
+            (!next || ahead_of(places, visitor) > ahead_of(places, next)))
+            next = visitor;
+    if (next)
+        *ret = next->who;
+    return next != NULL;
 }
 
 static void show(const struct hop_places *places)
@@ -109,9 +131,9 @@ bool hop_places_take(struct hop_places *places, const struct key *who, bool stop
     struct visitor *visitor = find_or_add(places, who);
     visitor->seen_ms = now_ms;
     visitor->stopped = stopped;
-    bool may = places->free > 0 && (stopped || !first_waiting(places, true));
-    if (!visitor->placed && may) {
+    if (!visitor->placed && ahead_of(places, visitor) < places->free) {
         visitor->placed = true;
+        visitor->placed_ms = now_ms;
         places->free--;
     }
     bool placed = visitor->placed;
@@ -133,18 +155,36 @@ void hop_places_work(struct hop_places *places, const struct key *who, bool work
 
 bool hop_places_leave(struct hop_places *places, const struct key *who, struct key *ret_next)
 {
+    bool found = false;
     pthread_mutex_lock(&places->lock);
-    struct visitor *visitor = find(places, who), *next = NULL;
+    struct visitor *visitor = find(places, who);
     if (visitor) {
         forget(places, visitor);
-        next = first_waiting(places, true);
-        if (!next)
-            next = first_waiting(places, false);
+        found = next_for_place(places, ret_next);
         show(places);
     }
-    bool found = next && places->free > 0;
-    if (found)
-        *ret_next = next->who;
+    pthread_mutex_unlock(&places->lock);
+    return found;
+}
+
+bool hop_places_yield(struct hop_places *places, const struct key *who, int64_t patience_ms,
+                      int64_t now_ms, struct key *ret_next)
+{
+    bool found = false;
+    pthread_mutex_lock(&places->lock);
+    struct visitor *visitor = find(places, who);
+    if (visitor && visitor->placed && now_ms - visitor->placed_ms >= patience_ms) {
+        visitor->placed = false;
+        places->free++;
+        DL_DELETE(places->visitors, visitor);
+        DL_APPEND(places->visitors, visitor);
+        found = next_for_place(places, ret_next) && find(places, ret_next) != visitor;
+        if (!found) { /* nobody else waits */
+            visitor->placed = true;
+            places->free--;
+        }
+        show(places);
+    }
     pthread_mutex_unlock(&places->lock);
     return found;
 }

@@ -10,7 +10,10 @@
 
 #include "reconcilers/engine/engine.h"
 
-enum { HOP_PLACE_MS = 60000 };
+enum {
+    HOP_PLACE_MS = 60000,
+    HOP_PATIENCE_MS = 300000, /* a place is waited in for so long, when others wait for one */
+};
 
 struct hop_places;
 
@@ -18,8 +21,9 @@ struct hop_places *hop_places_new(int count);
 void hop_places_free(struct hop_places *places);
 
 /*
- * A place for `who`: its own if it has one. False: none is free, and it stands in line. Those that
- * are stopped, and serve nobody, come before those that only want to be. now_ms: clock_boottime_ms.
+ * A place for `who`: its own if it has one. False: none is free for it, and it stands in line,
+ * those that are stopped, and serve nobody, before those that only want to be. now_ms:
+ * clock_boottime_ms.
  */
 bool hop_places_take(struct hop_places *places, const struct key *who, bool stopped,
                      int64_t now_ms);
@@ -28,3 +32,9 @@ void hop_places_work(struct hop_places *places, const struct key *who, bool work
 /* Without place and out of the line. True: a place is free now, and *ret_next is the next for it.
  */
 bool hop_places_leave(struct hop_places *places, const struct key *who, struct key *ret_next);
+/*
+ * Who comes no further, through its own fault or not, makes way: if it has had its place for
+ * patience_ms and somebody waits, it goes to the end of the line. Returns as hop_places_leave().
+ */
+bool hop_places_yield(struct hop_places *places, const struct key *who, int64_t patience_ms,
+                      int64_t now_ms, struct key *ret_next);

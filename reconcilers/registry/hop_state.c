@@ -84,13 +84,23 @@ static json_t *dump_json(const struct dump *dump)
                      (json_int_t)dump->bytes, "sha256", dump->sha256);
 }
 
+static const char *cut(struct ctx *ctx, const char *text)
+{
+    return text ? arena_strndup(ctx->arena, text, str_fit(text, HOP_WORD_BYTES)) : NULL;
+}
+
+const char *hop_retry(struct ctx *ctx, const json_t *registry)
+{
+    return cut(ctx, kube_annotation(registry, ANNOTATION_RETRY_HOP));
+}
+
 char *hop_note(struct ctx *ctx, const struct hop_state *state)
 {
     _cleanup_json_ json_t *note = json_pack(
         "{s:s, s:s, s:s*, s:s*, s:s*, s:s, s:I, s:I, s:o*}", "step", hop_rows[state->step].name,
-        "runs", state->runs, "from", state->from, "to", state->to, "why", state->why, "retry",
-        state->retry, "tables", (json_int_t)state->tables, "schema", (json_int_t)state->schema,
-        "dump", dump_json(&state->dump));
+        "runs", state->runs, "from", state->from, "to", state->to, "why", cut(ctx, state->why),
+        "retry", cut(ctx, state->retry), "tables", (json_int_t)state->tables, "schema",
+        (json_int_t)state->schema, "dump", dump_json(&state->dump));
     return json_text(ctx->arena, note);
 }
 

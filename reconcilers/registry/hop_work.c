@@ -72,6 +72,14 @@ void hop_leave_place(struct pass *pass)
         pass_wake(pass, &next);
 }
 
+void hop_yield_place(struct pass *pass, int64_t patience_ms)
+{
+    const struct registry_operator *home = pass->home;
+    struct key next;
+    if (hop_places_yield(home->places, &pass->key, patience_ms, clock_boottime_ms(), &next))
+        pass_wake(pass, &next);
+}
+
 static void works(struct pass *pass, bool works)
 {
     const struct registry_operator *home = pass->home;

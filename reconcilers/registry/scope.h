@@ -126,6 +126,8 @@ int registry_status(struct ctx *ctx, struct pass *pass);
 
 /* Pure halves of phases, for tests. */
 bool registry_pod_runs(const json_t *pod, int64_t now_ms);
+/* Its controller is this Registry: labels anybody may write. */
+bool registry_owns(const struct registry_scope *scope, const json_t *object);
 bool registry_waited_for_pods(const struct pass *pass, int64_t now_ms); /* gather.c */
 void registry_conditions(struct ctx *ctx, const struct pass *pass,
                          const struct registry_scope *scope, json_t *status);

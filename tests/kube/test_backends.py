@@ -4,6 +4,7 @@ import hashlib
 import json
 import uuid
 
+import psycopg2
 import pytest
 from harness import metrics, pools
 from harness.cell import PINNED, POOLS, pool_of
@@ -274,6 +275,11 @@ def limits(registry):
     return limit, registry.child("deployment", "portal")["spec"]["replicas"], [claim["size"] for claim in claims if "size" in claim]
 
 
+def sessions(registry):
+    (count,), = registry.cell.sql("SELECT count(*) FROM pg_stat_activity WHERE usename LIKE %s", f"t\\_{registry.id}%")
+    return count
+
+
 @pytest.fixture
 def seldom(cell, operate_env):
     """Backends are not looked at again by the clock: what a change asks for must be done because of it."""
@@ -297,7 +303,11 @@ def test_no_more_connections_are_promised_than_there_are(cell):
     two.spec(size="M")
     two.wait("False", "PoolConnections")
     assert limits(two) == (40, 1, ["S"]) and two.condition("Available")[0] == "True"
+    many = [psycopg2.connect(cell.conninfo(one.id)) for _ in range(45)]
     one.spec(size="S")  # 80 of 130: room for one of the two that wait, whoever comes first
+    eventually(lambda: sessions(one) <= 40, 30, what="sessions above the new limit end")
+    for session in many:
+        session.close()
     eventually(lambda: (two.condition("Ready")[0], three.condition("Ready")[0]).count("True") == 1, 30)
     narrow(cell, 170)
     two.ready()

@@ -111,6 +111,27 @@ def test_dirty_schema_is_rolled_back_with_the_data_of_before(cell, registry):
     assert registry.condition("Migration") is None and registry.condition("Stalled") is None
 
 
+def test_a_dump_that_is_lost_keeps_nobody_from_closing(cell, registry):
+    """A tenant may write its bucket: its registry can be locked all the same, and comes back when the dump is there again."""
+    store, row = cell.store(), f"t_{registry.id}"
+    with held_migration(cell, registry, lambda: registry.spec(version="2.15")):
+        parts = {f"/t-{registry.id}/{name}": None for name in dumps(cell, registry)}
+        for path in parts:
+            parts[path] = store.answer("GET", path)
+            store.call("DELETE", path)
+        set_schema(cell, registry, 175, dirty=True)
+    told(registry, "Migration", "Unknown", "Restoring")
+    eventually(lambda: databases(cell, registry) == [row, f"{row}_failed"], 60, what="a restore was tried")
+    registry.spec(lifecycle="Closed", purgeAfter="2099-01-01T00:00:00Z")
+    registry.wait("False", "Closed")
+    assert cell.sql("SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", row) == [(False,)]
+    for path, data in parts.items():
+        store.call("PUT", path, data)
+    registry.spec(lifecycle="Active", purgeAfter=None)
+    told(registry, "Migration", "False", "RolledBack")
+    assert row_is_there(registry) and schema(cell, registry) == [(SCHEMAS[OLD], False)]
+
+
 def test_rolled_back_hop_is_tried_again_when_asked_and_ends_where_it_leads(cell, registry):
     registry.spec(version="2.15")  # no pod migrates anything: the Job ends, and the schema is the old one
     told(registry, "Migration", "False", "RolledBack")

@@ -5,6 +5,8 @@
 #include "server/base/json.h"
 #include "server/base/str.h"
 
+#include <string.h>
+
 static json_t *kept_with(struct ctx *ctx, const char *note)
 {
     return arena_json(ctx->arena,
@@ -30,6 +32,29 @@ static void state__is_read_as_it_was_written(void **state)
     assert_string_equal(hop_note(ctx, &read), note);
     assert_int_equal(read.step, HOP_RESTORING);
     assert_int_equal(read.dump.bytes, 9000000000);
+}
+
+/* A tenant names images, and whoever may write the Registry annotates it: neither may fill the
+ * note. */
+static void state__is_bounded_whatever_others_named(void **state)
+{
+    struct ctx *ctx = *state;
+    char *image = arena_alloc(ctx->arena, 20001);
+    memset(image, 'i', 20000);
+    struct hop_state read, written = {.step = HOP_ABANDONING,
+                                      .runs = "2.14.4",
+                                      .from = "2.14.4",
+                                      .to = "2.15.2",
+                                      .why = image,
+                                      .retry = image};
+    const char *note = hop_note(ctx, &written);
+    assert_int_equal(hop_state_of(ctx, kept_with(ctx, note), &read), 0);
+    assert_int_equal(strlen(read.why), HOP_WORD_BYTES);
+    /* or it would be another value at each look */
+    const json_t *registry =
+        arena_json(ctx->arena, json_pack("{s:{s:{s:s}}}", "metadata", "annotations",
+                                         ANNOTATION_RETRY_HOP, image));
+    assert_string_equal(hop_retry(ctx, registry), read.retry);
 }
 
 static void state__of_a_secret_without_note_is_unknown(void **state)
@@ -161,6 +186,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(state__is_read_as_it_was_written),
+        TEST(state__is_bounded_whatever_others_named),
         TEST(state__of_a_secret_without_note_is_unknown),
         TEST(state__written_by_hand_is_damage),
         TEST(hop__is_open_until_what_is_wanted_runs),

@@ -84,6 +84,49 @@ static void line__goes_on_when_one_gives_up(void **state)
     hop_places_free(places);
 }
 
+/* Two places, and each goes to who came first, whoever asks first. */
+static void places__are_given_in_turn(void **state)
+{
+    (void)state;
+    static const struct key d = {"ns", "d"}, e = {"ns", "e"};
+    struct hop_places *places = hop_places_new(2);
+    struct key next = {{0}, {0}};
+    assert_true(hop_places_take(places, &a, true, 0));
+    assert_true(hop_places_take(places, &b, true, 0));
+    assert_false(hop_places_take(places, &c, false, 1));
+    assert_false(hop_places_take(places, &d, false, 2));
+    assert_true(hop_places_leave(places, &a, &next));
+    assert_string_equal(next.name, "c");
+    assert_false(hop_places_take(places, &e, false, 3));
+    assert_false(hop_places_take(places, &d, false, 4));
+    assert_true(hop_places_leave(places, &b, &next));
+    assert_string_equal(next.name, "d");
+    assert_true(hop_places_take(places, &d, false, 5));
+    assert_true(hop_places_take(places, &c, false, 6));
+    assert_false(hop_places_take(places, &e, false, 7));
+    hop_places_free(places);
+}
+
+/* Whose tries all fail may not keep others out for ever. */
+static void who_comes_no_further__makes_way(void **state)
+{
+    (void)state;
+    struct hop_places *places = one_place();
+    struct key next = {{0}, {0}};
+    assert_true(hop_places_take(places, &a, true, 0));
+    assert_false(hop_places_yield(places, &a, 0, 1, &next)); /* nobody waits: it keeps its place */
+    assert_true(hop_places_take(places, &a, true, 2));
+    assert_false(hop_places_take(places, &b, true, 3));
+    assert_false(hop_places_yield(places, &a, 10, 9, &next)); /* not for so long yet */
+    assert_true(hop_places_yield(places, &a, 10, 10, &next));
+    assert_string_equal(next.name, "b");
+    assert_false(hop_places_take(places, &a, true, 11));
+    assert_true(hop_places_take(places, &b, true, 12));
+    assert_true(hop_places_leave(places, &b, &next));
+    assert_string_equal(next.name, "a");
+    hop_places_free(places);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -92,6 +135,8 @@ int main(void)
         TEST(place__is_not_leaked_by_who_is_not_looked_at_any_more),
         TEST(place__is_not_lost_at_work),
         TEST(line__goes_on_when_one_gives_up),
+        TEST(places__are_given_in_turn),
+        TEST(who_comes_no_further__makes_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
