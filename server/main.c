@@ -69,7 +69,9 @@ int signals_wait(void)
 static void forbid_cores(void)
 {
     const struct rlimit none = {1, 1};
-    setrlimit(RLIMIT_CORE, &none);
+    if (setrlimit(RLIMIT_CORE, &none) < 0) /* the hard limit is none, and we are not root */
+        fputs("cores of child programs cannot be forbidden: give a hard limit of 1 (ulimit -Hc)\n",
+              stderr);
 #ifndef __SANITIZE_ADDRESS__ /* the leak checker attaches to its own process */
     prctl(PR_SET_DUMPABLE, 0);
 #endif

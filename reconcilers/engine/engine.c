@@ -113,8 +113,8 @@ static void enqueue_from(struct controller *controller, const struct source *sou
 {
     char text[WORKQUEUE_KEY_BYTES];
     key_write(key, text);
-    if (source->gather_ms > 0)
-        workqueue_add_after(controller->queue, text, source->gather_ms);
+    if (source->wake_after_ms > 0)
+        workqueue_add_after(controller->queue, text, source->wake_after_ms);
     else
         workqueue_add_begun(controller->queue, text);
 }

@@ -50,7 +50,7 @@ struct source {
     bool optional;
     /* Wake the root so long after the first of such events, for all that came meanwhile; 0 = at
      * once. For who only counts them. */
-    int gather_ms;
+    int wake_after_ms;
 };
 
 enum shard_rule {

@@ -28,7 +28,7 @@ void workqueue_free(struct workqueue *queue);
 /* Wakes all waiting workers, which then get false. */
 void workqueue_close(struct workqueue *queue);
 
-/* An event of the root itself. */
+/* An event of the root itself, or somebody asks for a look at it. */
 void workqueue_add(struct workqueue *queue, const char *key);
 /* An event of something that was made for the root: it is at work already. */
 void workqueue_add_begun(struct workqueue *queue, const char *key);

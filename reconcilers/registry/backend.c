@@ -142,6 +142,7 @@ static int check_lost(struct ctx *ctx, struct pass *pass, const struct backend_w
     const struct backend_row *row = work->row;
     struct registry_scope *scope = pass->scope;
     const char *made = made_before(pass, row->type, work->at);
+    /* closed in the middle of a restore: it is not lost, but aside or in the dump */
     bool aside = row->type == BACKEND_POSTGRESQL && scope->hop.state.step == HOP_RESTORING;
     if (work->data || !made || aside || registry_accepts_loss(pass))
         return 0;

@@ -157,9 +157,8 @@ static void put_components(const struct facts *facts)
 static const char *image_of(const struct facts *facts, const json_t *versions, const json_t *image,
                             const char *version)
 {
-    const json_t *patch = json_object_get(json_object_get(versions, "patches"), version);
     return arena_printf(facts->ctx->arena, "%s/%s:v%s", json_str_or(versions, "repository", ""),
-                        json_string_value(image), patch ? json_string_value(patch) : version);
+                        json_string_value(image), hop_full_version(facts->home, version));
 }
 
 static void put_images(const struct facts *facts, const json_t *versions)
@@ -223,9 +222,9 @@ json_t *registry_facts(struct ctx *ctx, const struct registry_operator *home,
     put_text(&facts, "registry", "host", scope->spec.host);
     put_text(&facts, "registry", "identity", scope->spec.identity);
     put_parts(&facts);
-    bool schema = !registry_closed(scope) && is_on(&facts, "core");
-    put_truth(&facts, "hop", "pulls", schema && scope->hop.pulls);
-    put_truth(&facts, "migration", "on", schema && scope->hop.state.step != HOP_ABANDONING);
+    bool migrates = !registry_closed(scope) && is_on(&facts, "core");
+    put_truth(&facts, "hop", "pulls", migrates && scope->hop.pulls);
+    put_truth(&facts, "migration", "on", migrates && scope->hop.state.step != HOP_ABANDONING);
     put_components(&facts);
     put_images(&facts, home->versions);
     put_kept(&facts);

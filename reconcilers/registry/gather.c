@@ -34,16 +34,17 @@ static const json_t *find_elder(struct ctx *ctx, struct pass *pass)
     return NULL;
 }
 
-/*
- * Does the pod hold up the lock of the backends? Not what ran to its end, nor what nobody controls:
- * a label alone must not keep a registry open for ever. Nor a pod that should have ended long ago:
- * its node is lost, and what still runs there loses its sessions when the role is locked.
- */
+/* Its controller is this Registry; labels anybody may write. */
 bool registry_owns(const struct registry_scope *scope, const json_t *object)
 {
     return str_equal(json_str(kube_controller(object), "uid"), scope->uid);
 }
 
+/*
+ * Does the pod hold up the lock of the backends? Not what ran to its end, nor what nobody controls:
+ * a label alone must not keep a registry open for ever. Nor a pod that should have ended long ago:
+ * its node is lost, and what still runs there loses its sessions when the role is locked.
+ */
 bool registry_pod_runs(const json_t *pod, int64_t now_ms)
 {
     const char *phase = json_str_or(pod, "status.phase", "");

@@ -5,7 +5,7 @@
  *
  * A step that cannot be taken now holds up nothing else: children and backends are looked after as
  * ever. Only while a dump is being restored the pass ends there, for what follows would find half a
- * database.
+ * database. A closed registry takes no step at all: it is locked, whatever its database is like.
  */
 #include "reconcilers/registry/hop_places.h"
 #include "reconcilers/registry/scope.h"
@@ -106,7 +106,8 @@ static const char *what_runs(struct ctx *ctx, struct pass *pass)
     return NULL;
 }
 
-/* Before the schema is touched a hop can be given up: everything is as it was. */
+/* Before the schema is touched a hop can be given up, for everything is as it was; so it can while
+ * the migration waits for its image. */
 static bool is_withdrawn(const struct registry_scope *scope)
 {
     return !str_equal(scope->hop.wanted, scope->hop.state.to);
@@ -208,7 +209,8 @@ static int abandon(struct ctx *ctx, struct pass *pass)
     const json_t *job = hop_job(ctx, pass, HOP_MIGRATION, next.to);
     struct postgres_schema schema;
     const char *left = NULL;
-    if (job && !hop_image_missing(job, scope->pods, clock_wall_ms()))
+    bool going = json_at(job, "metadata.deletionTimestamp") != NULL;
+    if (job && !going && !hop_image_missing(job, scope->pods, clock_wall_ms()))
         return resume(ctx, pass);
     TRY(hop_end_job(ctx, pass, next.to, &left));
     if (left)
@@ -223,6 +225,7 @@ static int restore(struct ctx *ctx, struct pass *pass)
 {
     const struct registry_scope *scope = pass->scope;
     struct hop_state next = scope->hop.state;
+    TRY(hop_take_place(ctx, pass, true));
     TRY(hop_restore(ctx, pass));
     TRY(hop_keep_job(ctx, pass, next.to));
     next.step = HOP_RETURNING;
@@ -230,8 +233,6 @@ static int restore(struct ctx *ctx, struct pass *pass)
 }
 
 /* ---- the phases ---- */
-
-static const char waiting_for_place[] = "WaitingForPlace";
 
 /* Somebody else went further, or we may not write any more: then nothing that follows is ours. */
 static int hold_up(struct ctx *ctx, struct pass *pass, int rc)
@@ -245,9 +246,7 @@ static int hold_up(struct ctx *ctx, struct pass *pass, int rc)
     if (rc != -ERR_WAITING)
         log_failure(ctx, "a step to another version is not taken");
     scope->hop.held = arena_strdup(ctx->arena, ctx->err.message);
-    if (str_equal(ctx->err.reason, waiting_for_place))
-        scope->hop.waits = waiting_for_place; /* it is woken */
-    else
+    if (!scope->hop.in_line) /* who is in line is woken */
         pass_requeue(pass, WAIT_FOR_OTHERS_MS);
     err_clear(ctx);
     return 0;

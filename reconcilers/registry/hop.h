@@ -62,6 +62,7 @@ struct registry_hop {
     bool pulls;                    /* the images of what is wanted are to be pulled */
     const char *stalled, *message; /* a person must act: reason, and what for; NULL = not so */
     const char *held;              /* why the next step was not taken; NULL = it was, or is none */
+    bool in_line;                  /* for a place */
     const char *waits;             /* of one that has not begun: the reason of Migration */
 };
 
@@ -97,7 +98,10 @@ const char *hop_failure(struct ctx *ctx, const struct registry_operator *home,
 /* version, dump and the condition Migration. */
 void hop_status(struct ctx *ctx, const struct registry_scope *scope, json_t *status);
 
-/* ---- steps; hop.c ---- */
+/* ---- phases and steps; hop.c ---- */
+
+int registry_hop(struct ctx *ctx, struct pass *pass);
+int registry_hop_end(struct ctx *ctx, struct pass *pass);
 
 /* Keeps the step, and tells it. */
 int hop_go_to(struct ctx *ctx, struct pass *pass, const struct hop_state *next);
@@ -136,7 +140,8 @@ int hop_end_job(struct ctx *ctx, struct pass *pass, const char *version, const c
 /* ---- what is outside, under the identity's lock; hop_work.c ---- */
 
 int hop_look(struct ctx *ctx, struct pass *pass, struct postgres_schema *ret);
-/* -ERR_WAITING (WaitingForPlace) while a dump could not begin: what serves serves on so long. */
+/* -ERR_WAITING (WaitingForPlace) while a dump could not begin. What serves serves on so long; what
+ * is `stopped` already (its process was another one, or it restores) waits stopped. */
 int hop_take_place(struct ctx *ctx, struct pass *pass, bool stopped);
 /* And wakes who waits for it. */
 void hop_leave_place(struct pass *pass);

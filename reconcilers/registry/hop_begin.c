@@ -47,14 +47,15 @@ static const char *reachable(struct ctx *ctx, const struct registry_scope *scope
 }
 
 /* Nothing is stopped before the images of what is wanted came, if only to one node. */
-static void pull(struct ctx *ctx, struct pass *pass, bool *ret_came)
+static bool have_come(struct ctx *ctx, struct pass *pass)
 {
     struct registry_scope *scope = pass->scope;
     struct registry_hop *hop = &scope->hop;
     const json_t *job = hop_job(ctx, pass, HOP_IMAGES, hop->wanted);
     const char *late = hop_image_late(pass, job);
     const char *missing = hop_image_missing(job, scope->pods, clock_wall_ms());
-    *ret_came = job && hop_images_came(job, scope->pods);
+    if (job && hop_images_came(job, scope->pods))
+        return true;
     hop->pulls = true;
     hop->waits = "PullingImages";
     hop->held = missing ? arena_printf(ctx->arena, "image %s cannot be pulled yet", missing)
@@ -65,8 +66,7 @@ static void pull(struct ctx *ctx, struct pass *pass, bool *ret_came)
         hop_stall(pass, "ImageUnavailable",
                   arena_printf(ctx->arena, "%s runs on: image %s, which %s needs, cannot be pulled",
                                hop->state.runs, late, hop->wanted));
-    if (*ret_came)
-        hop->held = NULL;
+    return false;
 }
 
 static int check_and_stop(struct ctx *ctx, struct pass *pass)
@@ -75,7 +75,6 @@ static int check_and_stop(struct ctx *ctx, struct pass *pass)
     const struct registry_operator *home = pass->home;
     const char *retry = hop_retry(ctx, pass->root), *reason = NULL;
     struct postgres_schema schema;
-    bool came = false;
     TRY(hop_look(ctx, pass, &schema));
     const char *refusal = hop_refusal(ctx, home, &scope->hop.state, &schema, &reason);
     if (!refusal && postgres_tools_check(ctx, home->postgres_tools, schema.server) < 0) {
@@ -83,16 +82,14 @@ static int check_and_stop(struct ctx *ctx, struct pass *pass)
         refusal = arena_strdup(ctx->arena, ctx->err.message);
         err_clear(ctx);
     }
+    scope->hop.pulls = false;
     if (refusal) {
         pass_requeue(pass, WAIT_FOR_OTHERS_MS); /* whoever mends it wakes nobody here */
-        scope->hop.pulls = false;
         return hop_stall(pass, reason, refusal);
     }
-    pull(ctx, pass, &came);
-    if (!came)
+    if (!have_come(ctx, pass))
         return 0;
     TRY(hop_drop_kept_jobs(ctx, pass));
-    scope->hop.pulls = false;
     const struct hop_state next = {.step = HOP_STOPPING,
                                    .runs = scope->hop.state.runs,
                                    .from = scope->hop.state.runs,

@@ -3,6 +3,7 @@
  * identity, after the wish and the kept Secret were read once more: who was overtaken does nothing.
  * What goes to the object store asks before each part whether the lock is still held.
  */
+#include "reconcilers/registry/hop_places.h"
 #include "reconcilers/registry/room.h"
 
 #include "server/base/clock.h"
@@ -56,10 +57,13 @@ static struct dump_work transfer_of(struct ctx *ctx, struct pass *pass,
 /* Whoever leaves a place wakes the next; the clock does it for one that was lost. */
 int hop_take_place(struct ctx *ctx, struct pass *pass, bool stopped)
 {
+    struct registry_scope *scope = pass->scope;
     const struct registry_operator *home = pass->home;
     pass_requeue(pass, HOP_PLACE_MS / 2);
     if (hop_places_take(home->places, &pass->key, stopped, clock_boottime_ms()))
         return 0;
+    scope->hop.in_line = true;
+    scope->hop.waits = "WaitingForPlace";
     return err_set(ctx, ERR_WAITING, "WaitingForPlace",
                    "as many other databases are being dumped or restored as may be at a time");
 }
@@ -80,7 +84,7 @@ void hop_yield_place(struct pass *pass, int64_t patience_ms)
         pass_wake(pass, &next);
 }
 
-static void works(struct pass *pass, bool works)
+static void set_working(struct pass *pass, bool works)
 {
     const struct registry_operator *home = pass->home;
     hop_places_work(home->places, &pass->key, works, clock_boottime_ms());
@@ -116,10 +120,9 @@ static int dump(struct ctx *ctx, struct pass *pass, struct dump *ret)
 
 int hop_dump(struct ctx *ctx, struct pass *pass, struct dump *ret)
 {
-    TRY(hop_take_place(ctx, pass, true));
-    works(pass, true);
+    set_working(pass, true);
     int rc = dump(ctx, pass, ret);
-    works(pass, false);
+    set_working(pass, false);
     return rc;
 }
 
@@ -156,10 +159,9 @@ static int restore(struct ctx *ctx, struct pass *pass)
 
 int hop_restore(struct ctx *ctx, struct pass *pass)
 {
-    TRY(hop_take_place(ctx, pass, true));
-    works(pass, true);
+    set_working(pass, true);
     int rc = restore(ctx, pass);
-    works(pass, false);
+    set_working(pass, false);
     return rc;
 }
 

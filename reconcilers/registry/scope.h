@@ -7,7 +7,6 @@
 #include "reconcilers/engine/bundle.h"
 #include "reconcilers/registry/backend.h"
 #include "reconcilers/registry/hop.h"
-#include "reconcilers/registry/hop_places.h"
 #include "reconcilers/registry/manage.h"
 #include "reconcilers/registry/registry.h"
 #include "reconcilers/registry/verify.h"
@@ -38,6 +37,8 @@ enum {
     BUSY_MS = 50,              /* a pool that has enough workers inside */
     REGISTRY_MINORS_MAX = 8,
 };
+
+struct hop_places;
 
 struct registry_operator {
     char *namespace;
@@ -90,7 +91,7 @@ struct registry_scope {
     struct bundle_result stack;
     bool stack_seen;
     int pods_left;  /* run */
-    int pods_ready; /* of core, and serve */
+    int pods_ready; /* of the part that serves (gather.c), and are ready */
     /* rotate */
     const json_t *pod_owners; /* {uid: component}; NULL = no pod looked like one of before */
     /* gather: the operator probes; probe */
@@ -113,21 +114,19 @@ int registry_admit(struct ctx *ctx, struct pass *pass);    /* gather.c */
 int registry_identity(struct ctx *ctx, struct pass *pass); /* identity.c */
 int registry_secrets(struct ctx *ctx, struct pass *pass);
 int registry_claim(struct ctx *ctx, struct pass *pass);
-int registry_hop(struct ctx *ctx, struct pass *pass);
 int registry_plan(struct ctx *ctx, struct pass *pass);
 int registry_drain(struct ctx *ctx, struct pass *pass); /* act.c */
 int registry_backend(struct ctx *ctx, struct pass *pass);
-int registry_stack(struct ctx *ctx, struct pass *pass);   /* act.c */
-int registry_hop_end(struct ctx *ctx, struct pass *pass); /* hop.c */
-int registry_rotate(struct ctx *ctx, struct pass *pass);  /* rotation.c */
+int registry_stack(struct ctx *ctx, struct pass *pass);  /* act.c */
+int registry_rotate(struct ctx *ctx, struct pass *pass); /* rotation.c */
 int registry_probe(struct ctx *ctx, struct pass *pass);
 int registry_manage(struct ctx *ctx, struct pass *pass);
 int registry_status(struct ctx *ctx, struct pass *pass);
 
+bool registry_owns(const struct registry_scope *scope, const json_t *object); /* gather.c */
+
 /* Pure halves of phases, for tests. */
 bool registry_pod_runs(const json_t *pod, int64_t now_ms);
-/* Its controller is this Registry: labels anybody may write. */
-bool registry_owns(const struct registry_scope *scope, const json_t *object);
 bool registry_waited_for_pods(const struct pass *pass, int64_t now_ms); /* gather.c */
 void registry_conditions(struct ctx *ctx, const struct pass *pass,
                          const struct registry_scope *scope, json_t *status);

@@ -120,7 +120,7 @@ def test_a_dump_that_is_lost_keeps_nobody_from_closing(cell, registry):
             parts[path] = store.answer("GET", path)
             store.call("DELETE", path)
         set_schema(cell, registry, 175, dirty=True)
-    told(registry, "Migration", "Unknown", "Restoring")
+    told(registry, "Migration", "False", "Restoring")
     eventually(lambda: databases(cell, registry) == [row, f"{row}_failed"], 60, what="a restore was tried")
     registry.spec(lifecycle="Closed", purgeAfter="2099-01-01T00:00:00Z")
     registry.wait("False", "Closed")

@@ -72,6 +72,7 @@ static void image__is_missing_after_its_time(void **state)
     assert_null(hop_image_missing(job, stuck, made_ms - 1));
     assert_null(hop_image_missing(job, pods_of(ctx, "j", RUNS, CREATING), made_ms));
     assert_null(hop_image_missing(job, pods_of(ctx, "other", RUNS, BACK_OFF), made_ms));
+    assert_null(hop_image_missing(NULL, pods_of(ctx, "null", RUNS, BACK_OFF), made_ms));
 }
 
 int main(void)
