@@ -29,11 +29,11 @@ def pin(cell, registry):
         "labels": {"flotilla.dev/registry": registry.name, "app.kubernetes.io/component": "core"},
         "ownerReferences": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": owner["metadata"]["name"],
                              "uid": owner["metadata"]["uid"], "controller": True}]},
-        "spec": {"containers": [{"name": "core", "image": "core"}]}})
+        "spec": owner["spec"]["template"]["spec"]})
 
 
 def unpin(cell, registry):
-    cell.stack.kubectl("delete", "pod", "old", "-n", registry.namespace, "--now")
+    cell.stack.kubectl("delete", "pod", "old", "-n", registry.namespace, "--now", "--wait=false")
 
 
 @contextlib.contextmanager
@@ -48,16 +48,17 @@ def held_nodes(cell):
 
 
 @contextlib.contextmanager
-def held_migration(cell, registry, ask):
+def held_migration(cell, registry, ask, dumping=lambda: None):
     """The hop that `ask` asks for comes as far as its migration, whose pod finds no node: the Job waits until the test has done
-    what that pod would have done. Images are pulled before."""
+    what that pod would have done. Images are pulled before. `dumping` runs while the dump is due; gives what it returns."""
     pin(cell, registry)
     ask()
     told(registry, "Migration", "Unknown", "Stopping")
     with held_nodes(cell):
         unpin(cell, registry)
+        given = dumping()
         told(registry, "Migration", "Unknown", "Migrating")
-        yield
+        yield given
 
 
 def lose_image(cell, registry, component):
@@ -65,8 +66,7 @@ def lose_image(cell, registry, component):
     def pods():
         return [pod for pod in registry.pods() if pod["metadata"]["labels"]["app.kubernetes.io/component"] == component]
 
-    eventually(pods, 60, what=f"a pod of {component}")
-    (pod,) = pods()
+    pod = eventually(pods, 60, what=f"a pod of {component}")[0]
     container = pod["spec"]["containers"][0]
     status = {"name": container["name"], "image": container["image"], "imageID": "", "ready": False, "restartCount": 0,
               "state": {"waiting": {"reason": "ImagePullBackOff"}}}

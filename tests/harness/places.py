@@ -5,7 +5,10 @@ ALLOWED, and what stands in ALLOWED must be found, or the row is no longer true.
 """
 
 import collections
+import contextlib
+import os
 import pathlib
+import stat
 import uuid
 
 from . import canary
@@ -50,8 +53,16 @@ def of_servers(stack):
     return places
 
 
-def _files(path):
-    return [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file() and not file.is_symlink()]
+def _heads(paths):
+    """(bytes, the first of them) of each file at or below these paths. One that goes meanwhile has none."""
+    for path in paths:
+        below = (os.path.join(at, name) for at, _, names in os.walk(path) for name in names)
+        for file in [path] if path.is_file() else below:
+            with contextlib.suppress(FileNotFoundError):
+                status = os.stat(file) if file is path else os.lstat(file)
+                if stat.S_ISREG(status.st_mode):
+                    with open(file, "rb") as opened:
+                        yield status.st_size, opened.read(4000)
 
 
 class Search:
@@ -70,21 +81,19 @@ class Search:
 
     def _look(self, place, needles):
         paths = [path for path in place.paths if path.exists()]
-        sizes = [file.stat().st_size for path in paths for file in _files(path)]
-        assert sum(sizes), f"{place.name}: nothing is there"
-        planted = self._plant(paths)
+        heads = list(_heads(paths))
+        text = next((text for _, text in heads if text), None)
+        assert text, f"{place.name}: nothing is there"
+        planted = self._plant(text)
         hits = needles.hits([*paths, planted])
         sung = {form for path, secret, form in hits if secret == self.planted and path == str(planted)}
         assert sung == set(canary.forms(self.planted)), f"{place.name}: planted and not found: {set(canary.forms(self.planted)) - sung}"
         self.findings |= {Finding(self.tracked.kinds[secret], place.name, secret, form, path) for path, secret, form in hits
                           if secret != self.planted}  # fmt: skip
-        self.bytes[place.name] += sum(sizes)
+        self.bytes[place.name] += sum(size for size, _ in heads)
 
-    def _plant(self, paths):
+    def _plant(self, text):
         """A piece of the place's own text, with each form in it."""
-        sample = next(file for path in paths for file in _files(path) if file.stat().st_size)
-        with open(sample, "rb") as file:
-            text = file.read(4000)
         planted = self.directory / "planted"
         planted.write_bytes(b"".join(text[:2000] + form.encode() + text[2000:] for form in canary.forms(self.planted).values()))
         return planted

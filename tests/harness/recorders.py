@@ -2,6 +2,8 @@
 environments of processes, what a Redis is asked, what HTTP answers."""
 
 import collections
+import contextlib
+import functools
 import http.client
 import json
 import os
@@ -14,15 +16,50 @@ from . import pools
 LOOK_S = 0.01  # between two looks at the processes
 
 
+class Looker(threading.Thread):
+    """Calls `look` again and again. What it fails of is kept, and raised by stop(): nobody else would hear of it."""
+
+    def __init__(self, look):
+        super().__init__(daemon=True)
+        self.look, self.stopping, self.error = look, False, None
+        self.start()
+
+    def run(self):
+        try:
+            while not self.stopping:
+                self.look()
+        except Exception as error:  # pylint: disable=broad-except
+            self.error = error
+
+    def stop(self, wait=False):
+        """It may be in a look still, which is its last and lasts as long as a watch does."""
+        self.stopping = True
+        if wait:
+            self.join()
+        if self.error:
+            raise self.error
+
+
+def watch(cluster, path, tell):
+    """Without a version: first all that is there, then each change, a line each, until the server ends it or goes."""
+    with contextlib.closing(cluster.connect(timeout=900)) as connection:
+        try:
+            connection.request("GET", f"{path}?watch=1&timeoutSeconds=800")
+            response = connection.getresponse()
+            assert response.status == 200, f"{path}: {response.status} {response.read()}"
+            while (line := response.readline()).endswith(b"\n"):  # half a line is a server that has gone
+                tell(line)
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.2)
+
+
 class ObjectRecorder:
     """Every version of every object of each kind that can be watched, as the server tells it, managedFields too."""
 
     def __init__(self, cluster, directory, without=("secrets",)):
-        self.cluster, self.directory, self.stopping = cluster, pathlib.Path(directory), False
+        self.cluster, self.directory = cluster, pathlib.Path(directory)
         self.directory.mkdir()
-        self.paths = {name: path for name, path in self._watchable() if name not in without}
-        for name, path in self.paths.items():
-            threading.Thread(target=self._record, args=(name, path), daemon=True).start()
+        self.lookers = [Looker(functools.partial(self._record, name, path)) for name, path in self._watchable() if name not in without]
 
     def _watchable(self):
         groups = [group["preferredVersion"]["groupVersion"] for group in self.cluster.ok("GET", "/apis")["groups"]]
@@ -33,44 +70,27 @@ class ObjectRecorder:
 
     def _record(self, name, path):
         with open(self.directory / f"{name}.{path.count('/')}", "ab", buffering=0) as file:
-            while not self.stopping:
-                try:
-                    self._follow(path, file)
-                except (OSError, http.client.HTTPException):
-                    time.sleep(0.2)
-
-    def _follow(self, path, file):
-        """Without a version: first all that is there, then each change."""
-        connection = self.cluster.connect(timeout=900)
-        try:
-            connection.request("GET", f"{path}?watch=1&timeoutSeconds=800")
-            response = connection.getresponse()
-            while line := response.readline():
-                file.write(line)
-        finally:
-            connection.close()
+            watch(self.cluster, path, file.write)
 
     def stop(self):
-        self.stopping = True
+        for looker in self.lookers:
+            looker.stop()
 
 
-class SecretRecorder(ObjectRecorder):
+class SecretRecorder:
     """The one kind that the other leaves out; `tell` gets each version."""
 
     def __init__(self, cluster, tell):
-        self.cluster, self.tell, self.stopping = cluster, tell, False
-        self.line = b""
-        threading.Thread(target=self._record, args=("secrets", "/api/v1/secrets"), daemon=True).start()
+        self.tell = tell
+        self.looker = Looker(lambda: watch(cluster, "/api/v1/secrets", self._told))
 
-    def _record(self, name, path):
-        while not self.stopping:
-            try:
-                self._follow(path, self)
-            except (OSError, http.client.HTTPException):
-                time.sleep(0.2)
+    def _told(self, line):
+        event = json.loads(line)
+        if event["type"] != "ERROR":  # what the server says before it ends a watch: the next one tells all again
+            self.tell(event["object"])
 
-    def write(self, line):
-        self.tell(json.loads(line)["object"])
+    def stop(self):
+        self.looker.stop()
 
 
 def _read(path):
@@ -80,25 +100,19 @@ def _read(path):
         return b""
 
 
-class ProcessRecorder(threading.Thread):
+class ProcessRecorder:
     """Command line and environment of every descendant of this process, looked at again and again."""
 
     def __init__(self, directory):
-        super().__init__(daemon=True)
         self.directory = pathlib.Path(directory)
         self.directory.mkdir()
-        self.stopping, self.seen, self.looks = False, set(), 0
-        self.programs = collections.Counter()
-        self.parents = {}
-        self.start()
+        self.seen, self.programs, self.parents = set(), collections.Counter(), {}
+        self.looker = Looker(self._look_at_all)
 
-    def run(self):
-        with open(self.directory / "processes", "ab", buffering=0) as file:
-            while not self.stopping:
-                for pid in self._descendants():
-                    self._look(pid, file)
-                self.looks += 1
-                time.sleep(LOOK_S)
+    def _look_at_all(self):
+        for pid in self._descendants():
+            self._look(pid)
+        time.sleep(LOOK_S)
 
     def _descendants(self):
         alive = {int(name) for name in os.listdir("/proc") if name.isdigit()}
@@ -115,14 +129,15 @@ class ProcessRecorder(threading.Thread):
             above = self.parents.get(above, 0)
         return above == os.getpid()
 
-    def _look(self, pid, file):
+    def _look(self, pid):
         told = _read(f"/proc/{pid}/cmdline"), _read(f"/proc/{pid}/environ")
         if (pid, *told) in self.seen or not told[0]:
             return
         self.seen.add((pid, *told))
         program = os.path.basename(told[0].partition(b"\0")[0].decode())
         self.programs[program] += 1
-        file.write(b"%d\n%s\n%s\n" % (pid, *told))
+        with open(self.directory / "processes", "ab") as file:
+            file.write(b"%d\n%s\n%s\n" % (pid, *told))
 
     def alive(self, program):
         """The process id of one of ours that runs this program now, or None."""
@@ -131,9 +146,12 @@ class ProcessRecorder(threading.Thread):
                 return pid
         return None
 
+    def saw(self, text):
+        """Whether this stood in one of them."""
+        return any(text.encode() in part for _, *told in list(self.seen) for part in told)
+
     def stop(self):
-        self.stopping = True
-        self.join()
+        self.looker.stop(wait=True)
 
 
 class RedisMonitor(threading.Thread):

@@ -14,7 +14,7 @@ HANG_MS = 30000
 
 @pytest.fixture
 def env(stack, tmp_path):
-    return {**stack.cell_env(tmp_path), "FLOTILLA_PORTAL_ONLY": "off", "FLOTILLA_LEASE_GATE": "off", "FLOTILLA_UNSAFE": "1"}
+    return {**stack.cell_env(tmp_path), "FLOTILLA_LEAVE_OUT": "", "FLOTILLA_LEASE_GATE": "off", "FLOTILLA_UNSAFE": "1"}
 
 
 @pytest.fixture
