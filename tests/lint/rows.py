@@ -76,6 +76,11 @@ def mentions(texts):
     return counts
 
 
+def variables(text):
+    """Of the environment, named in full: not a beginning to which a program adds the rest."""
+    return re.findall(r"\bFLOTILLA_[A-Z_]+\b(?!\{)", text)
+
+
 def reasons(text):
     """(error, word) wherever a word stands behind an error, be it in a call or in a row."""
     return re.findall(r'\bERR_([A-Z_]+),(?:\s*\d+,)?(?:\s*\.our_reason =)?\s*"([A-Z]\w+)"', text)

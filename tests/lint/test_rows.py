@@ -4,9 +4,10 @@ import re
 
 import pytest
 import rows
-from test_tree import REPO, sources, text_of
+from test_tree import REPO, files, sources, text_of
 
 PRODUCT = [name for name in sources() if not name.startswith("tests/")]
+VARIABLES_OF_TESTS = {f"FLOTILLA_{word}" for word in ("CACHE", "FUZZ", "HARBOR_BIN", "HOME", "STACK_INSIDE", "TEST_DIR", "TEST_KUBE")}
 TABLES = [("server/base/errors.def", "ERR", "ERR_"), ("server/base/calls.def", "CALL", "CALL_"),
           ("server/net/metrics.def", "METRIC", "METRIC_")]  # fmt: skip
 
@@ -44,6 +45,15 @@ def test_every_setting_is_read():
     read = set(re.findall(r"(?:config|ret)->(\w+)", "".join(under("server/"))))
     names = rows.row_names(text_of("server/config.def"), "CFG")
     assert len(names) > 15 and not [name for name in names if name not in read]
+
+
+def test_every_variable_is_known():
+    """The program ignores one it does not know: a test would set it in vain."""
+    settings = {f"FLOTILLA_{word.upper().replace('-', '_')}" for word in re.findall(r'^CFG\(\w+, +"([\w-]+)"', text_of("server/config.def"), re.M)}
+    read = set(re.findall(r'getenv\("(FLOTILLA_\w+)"\)', "".join(under("server/base/", "server/config.c"))))
+    named = {(name, word) for name in files() if name.startswith(("tests/", "server/dev/")) for word in rows.variables(text_of(name))}
+    assert len(settings) > 15 and len(read) > 3 and len(named) > 100
+    assert not [(name, word) for name, word in sorted(named) if word not in settings | read | VARIABLES_OF_TESTS]
 
 
 def test_every_function_is_called():

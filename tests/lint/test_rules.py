@@ -81,6 +81,10 @@ def test_arguments_are_counted():
     assert rows.pieces("METRIC_X, (double)f(a, b), {1, 2}, name") == ["METRIC_X", "(double)f(a, b)", "{1, 2}", "name"]
 
 
+def test_variables_are_named_in_full():
+    assert rows.variables('{"FLOTILLA_LISTEN": "", f"FLOTILLA_DATABASE_{role}": ""}; FLOTILLAD') == ["FLOTILLA_LISTEN"]
+
+
 def test_names_that_a_header_offers_and_that_are_used():
     header = "int pg_open(struct ctx *ctx);\nstatic inline int own(void)\n{\n    return two(1);\n}\nstruct a *a_new(\n    int b);\n"
     assert rows.declared(header) == ["pg_open", "a_new"]
