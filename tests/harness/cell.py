@@ -105,6 +105,14 @@ class Cell:
         assert not [access for access in store.accounts() if identity in access]
 
 
+def condition_of(item, kind):
+    """(status, reason), if it is about the generation that is live; None otherwise, and while there is none."""
+    if item.get("status", {}).get("observedGeneration") != item["metadata"]["generation"]:
+        return None
+    found = [c for c in item["status"]["conditions"] if c["type"] == kind]
+    return (found[0]["status"], found[0]["reason"]) if found else None
+
+
 class Registry:
     def __init__(self, cell, namespace, name):
         self.cell, self.namespace, self.name = cell, namespace, name
@@ -114,11 +122,7 @@ class Registry:
 
     def condition(self, kind="Ready"):
         """(status, reason) of a condition about the generation that is live."""
-        item = self.get()
-        if item["status"].get("observedGeneration") != item["metadata"]["generation"]:
-            return None
-        found = [c for c in item["status"]["conditions"] if c["type"] == kind]
-        return (found[0]["status"], found[0]["reason"]) if found else None
+        return condition_of(self.get(), kind)
 
     def wait(self, status, reason, kind="Ready"):
         eventually(lambda: self.condition(kind) == (status, reason), 30, what=f"{kind}={status}/{reason}")

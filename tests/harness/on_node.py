@@ -10,6 +10,7 @@ import pathlib
 import subprocess
 
 from . import REPO, pools
+from .cell import condition_of
 from .cluster import Cluster, resource_of
 from .node_place import Place
 from .process import Flotillad
@@ -105,15 +106,15 @@ class OnNode:
     def operating(self):
         env = {**self.stack.cell_env(self.directory), **self.settings}
         self.operator = Flotillad(["operate"], env, self.directory, within=self.stack.within)
-        self.operator.wait_log(lambda line: line.get("msg", "").startswith("ready"), 60)
         try:
+            self.operator.wait_log(lambda line: line.get("msg", "").startswith("ready"), 60)
             yield self
         finally:
             status = self.operator.stop()
         assert status == 0 and not self.operator.sanitizer_reports(), self.operator.sanitizer_reports() or self.operator.logs[-3:]
 
     def registry(self, namespace, name, version=OLD, **spec):
-        made = Registry(self, namespace, name)
+        made = NodeRegistry(self, namespace, name)
         made.place = Place(self.stack, namespace)
         made.make_volume()
         self.apply({"apiVersion": "registry.flotilla.dev/v1alpha1", "kind": "Registry",
@@ -123,7 +124,7 @@ class OnNode:
         return made
 
 
-class Registry:
+class NodeRegistry:
     def __init__(self, node, namespace, name):
         self.node, self.namespace, self.name = node, namespace, name
         self.place = None
@@ -149,14 +150,11 @@ class Registry:
         return self.node.network.connector(self.child("services", component)["spec"]["clusterIP"], port)
 
     def condition(self, kind="Ready"):
-        """Of the generation that is live; {} while there is none."""
-        item = self.get()
-        if item.get("status", {}).get("observedGeneration") != item["metadata"]["generation"]:
-            return {}
-        return next((c for c in item["status"]["conditions"] if c["type"] == kind), {})
+        """(status, reason) of a condition about the generation that is live."""
+        return condition_of(self.get(), kind)
 
     def ready(self, seconds=240):
-        eventually(lambda: self.condition().get("status") == "True", seconds, 0.3, f"{self.name} is Ready")
+        eventually(lambda: self.condition()[0] == "True", seconds, 0.3, f"{self.name} is Ready")
         return self
 
     @property

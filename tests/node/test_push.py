@@ -22,5 +22,5 @@ def test_the_rendered_registry_takes_a_push_and_gives_a_pull(registry, tmp_path)
     assert len(pushing.as_rendered(registry)) == 3
     assert pushing.has_key(registry).startswith(f"t-{registry.id}")
     assert pushing.pushes_and_pulls(registry, tmp_path)
-    told = registry.condition()
-    assert told["reason"] == "ReadyInPart" and told["message"].endswith(": " + " ".join(registry.node.left_out))
+    message = next(c["message"] for c in registry.get()["status"]["conditions"] if c["type"] == "Ready")
+    assert registry.condition() == ("True", "ReadyInPart") and message.endswith(": " + " ".join(registry.node.left_out))
