@@ -51,9 +51,8 @@ static int bind(struct ctx *ctx, unsigned what, enum audience audience, const js
         return cell_request_bind(ctx, audience, body, &got.cell, errors);
     default:
         rc = rotation_request_bind(ctx, audience, body, &got.rotation, errors);
-        return rc == 0 ? !registry_request_spec(ctx, &current) ||
-                             !rotation_request_kinds(ctx, &got.rotation)
-                       : rc;
+        MUST(rc < 0 || rotation_request_kinds(ctx, &got.rotation));
+        return rc;
     }
 }
 
