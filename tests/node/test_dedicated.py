@@ -51,7 +51,7 @@ def redis(stack, place, image, tmp_path):
     os.mkdir(volume)
     os.chmod(volume, 0o777)  # a path of the host: no group is set on it
     stack.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": place.name},
-                  "spec": {"capacity": {"storage": "2Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": volume}}}))  # fmt: skip
+                  "spec": {"capacity": {"storage": "2Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "fast", "hostPath": {"path": volume}}}))  # fmt: skip
     place.pod("client", CLIENT, command=["/usr/bin/sleep", "3600"])
     place.wait_ready("client")
     made = Redis(place, tmp_path)
