@@ -72,7 +72,7 @@ def holders(stack, namespace="flotilla-system"):
     return [lease["spec"].get("holderIdentity") for lease in leases]
 
 
-def wait_all_held(stack, *identities, namespace="flotilla-system", timeout=15):
+def wait_all_held(stack, *identities, namespace="flotilla-system", timeout=60):
     eventually(
         lambda: len(held := holders(stack, namespace)) == SHARDS and set(held) == set(identities),
         timeout, what=f"{identities} hold all shards")
