@@ -204,10 +204,11 @@ def test_a_dead_cell_delays_no_other(flotillad, env, make, stack, tmp_path):
     fleet_rows.cell(row.db, "dead", capacity=0)
     for each in lost:
         each.db.query("UPDATE registry SET cell = 'dead' WHERE id = %s", each.id)
-    flotillad(["fleet"], env)
+    process = flotillad(["fleet"], env)
     published(row)
     eventually(lambda: all(each.db.value("SELECT attempts FROM outbox WHERE registry_id = %s", each.id) > 0
                            for each in lost))
+    process.stop()  # while it runs it takes the lease of each cell again
     for each in lost:
         each.db.query("UPDATE registry SET cell = NULL WHERE id = %s", each.id)
     row.db.query("DELETE FROM cell_lease WHERE cell = 'dead'")
