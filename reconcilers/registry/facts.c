@@ -5,6 +5,7 @@
  */
 #include "reconcilers/registry/facts.h"
 
+#include "reconcilers/registry/parts.h"
 #include "reconcilers/registry/rotation.h"
 
 #include "server/base/cleanup.h"
@@ -13,14 +14,6 @@
 
 #include <arpa/inet.h>
 #include <string.h>
-
-/* Components with a number of replicas in sizes.yaml. */
-static const char *const components[] = {"portal", "core",     "jobservice", "registry",
-                                         "trivy",  "exporter", "redis"};
-
-/* What --leave-out may name. */
-static const char *const parts[] = {"namespace", "core",        "portal", "jobservice",
-                                    "registry",  "registryctl", "trivy",  "exporter"};
 
 struct facts {
     struct ctx *ctx;
@@ -103,32 +96,13 @@ static void put_backends(const struct facts *facts)
 
 /* ---- the registry itself ---- */
 
-bool registry_has_part(const struct registry_operator *home, const char *part)
-{
-    return !str_has_word(home->left_out, part);
-}
-
-int registry_check_parts(struct ctx *ctx, const char *words)
-{
-    while (*words) {
-        char *word = arena_strndup(ctx->arena, words, strcspn(words, " "));
-        bool known = false;
-        for (size_t at = 0; at < ARRAY_SIZE(parts); at++)
-            known |= str_equal(parts[at], word);
-        if (!known)
-            return err_set(ctx, ERR_CONFIG, NULL, "--leave-out: '%s' is no part of a stack", word);
-        words += strlen(word);
-        words += *words == ' ';
-    }
-    return 0;
-}
-
 /* `<part>.on`: the registry wants it, and the operator does not leave it out. */
 static void put_parts(const struct facts *facts)
 {
     const struct registry_scope *scope = facts->scope;
-    for (size_t at = 0; at < ARRAY_SIZE(parts); at++)
-        put_truth(facts, parts[at], "on", registry_has_part(facts->home, parts[at]));
+    for (const struct registry_part *part = registry_parts; part->name; part++)
+        if (part->left_out)
+            put_truth(facts, part->name, "on", registry_has_part(facts->home, part->name));
     if (!scope->managed)
         put_truth(facts, "namespace", "on", false);
     if (!scope->spec.trivy)
@@ -142,15 +116,19 @@ static bool is_on(const struct facts *facts, const char *part)
     return json_bool_or(facts->tree, arena_printf(facts->ctx->arena, "%s.on", part), false);
 }
 
-static void put_components(const struct facts *facts)
+/* How many pods each part has; none of those that a hop wants stopped. */
+static void put_replicas(const struct facts *facts)
 {
     bool closed = registry_closed(facts->scope), stopped = facts->scope->hop.stopped;
-    for (size_t at = 0; at < ARRAY_SIZE(components); at++) {
-        const char *replicas = arena_printf(facts->ctx->arena, "%s.replicas", components[at]);
-        put_truth(facts, components[at], "many",
-                  is_on(facts, components[at]) && json_int_or(facts->tree, replicas, 0) > 1);
-        if (closed || (stopped && hop_stops(components[at])))
-            put_number(facts, components[at], "replicas", 0);
+    for (const struct registry_part *part = registry_parts; part->name; part++) {
+        const char *replicas = arena_printf(facts->ctx->arena, "%s.replicas", part->name);
+        if (!part->scales)
+            continue;
+        if (part->left_out)
+            put_truth(facts, part->name, "many",
+                      is_on(facts, part->name) && json_int_or(facts->tree, replicas, 0) > 1);
+        if (closed || (stopped && part->stops))
+            put_number(facts, part->name, "replicas", 0);
     }
 }
 
@@ -225,7 +203,7 @@ json_t *registry_facts(struct ctx *ctx, const struct registry_operator *home,
     bool migrates = !registry_closed(scope) && is_on(&facts, "core");
     put_truth(&facts, "hop", "pulls", migrates && scope->hop.pulls);
     put_truth(&facts, "migration", "on", migrates && scope->hop.state.step != HOP_ABANDONING);
-    put_components(&facts);
+    put_replicas(&facts);
     put_images(&facts, home->versions);
     put_kept(&facts);
     put_registry_users(&facts);

@@ -3,7 +3,7 @@
  * that is read live (identity, claims, kept Secret) is read by the phase that acts on it, close to
  * the write that depends on it.
  */
-#include "reconcilers/registry/facts.h"
+#include "reconcilers/registry/parts.h"
 
 #include "reconcilers/engine/conditions.h"
 #include "server/base/cleanup.h"
@@ -54,17 +54,6 @@ bool registry_pod_runs(const json_t *pod, int64_t now_ms)
            !registry_time_passed(end, now_ms - POD_LOST_MS);
 }
 
-/* Every push, pull and login goes through core: without it the other pods serve nobody. Where no
- * stack has a core, whoever is left serves what is left. */
-static const char *serving_part(const struct registry_operator *home)
-{
-    static const char *const parts[] = {"core", "registry", "portal"};
-    for (size_t at = 0; at < ARRAY_SIZE(parts); at++)
-        if (registry_has_part(home, parts[at]))
-            return parts[at];
-    return "";
-}
-
 static bool pod_serves(const json_t *pod, const char *component)
 {
     const json_t *ready = json_find(pod, "status.conditions", "type", "Ready");
@@ -103,7 +92,7 @@ int registry_gather(struct ctx *ctx, struct pass *pass)
         pass_list(ctx, pass, KIND_POD, pass->key.namespace, LABEL_REGISTRY, pass->key.name);
     scope->managed = pass_get(ctx, pass, KIND_NAMESPACE, NULL, pass->key.namespace) != NULL;
     scope->certificates = pass_serves(pass, KIND_CERTIFICATE);
-    count_pods(scope, serving_part(home));
+    count_pods(scope, registry_serving_part(home));
     if (scope->pods_left > 0 && (scope->deleting || registry_closed(scope)))
         pass_requeue(pass, POD_LOST_MS / 10); /* that one is lost wakes nobody */
     return 0;

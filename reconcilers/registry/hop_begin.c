@@ -2,7 +2,7 @@
  * A hop before it begins: whether it may, and what it waits for. Nothing was stopped yet, and what
  * runs runs on.
  */
-#include "reconcilers/registry/facts.h"
+#include "reconcilers/registry/parts.h"
 
 #include "server/base/clock.h"
 #include "server/base/json.h"

@@ -1,5 +1,5 @@
 /* A hop as it is kept and as it is told; what the schema of a database means for it. Pure. */
-#include "reconcilers/registry/scope.h"
+#include "reconcilers/registry/parts.h"
 
 #include "reconcilers/engine/conditions.h"
 #include "server/base/cleanup.h"
@@ -132,7 +132,8 @@ bool hop_is_open(const struct registry_scope *scope)
 
 bool hop_stops(const char *component)
 {
-    return component && str_has_word("core jobservice exporter", component);
+    const struct registry_part *part = registry_part_of(component);
+    return part && part->stops;
 }
 
 /* ---- what a schema tells ---- */

@@ -1,6 +1,6 @@
 /* What the three reconcilers share: made once at start, read by all workers. */
-#include "reconcilers/registry/facts.h"
 #include "reconcilers/registry/hop_places.h"
+#include "reconcilers/registry/parts.h"
 
 #include "reconcilers/backends/gate.h"
 #include "server/base/embed.h"

@@ -47,6 +47,12 @@ def test_every_setting_is_read():
     assert len(names) > 15 and not [name for name in names if name not in read]
 
 
+def test_every_part_that_may_be_left_out_is_named_where_it_is_asked_for():
+    parts = re.findall(r"^PART\((\w+), +true,", text_of("reconcilers/registry/parts.def"), re.M)
+    named = re.search(r"CFG\(leave_out,.*no stack has here.*?: ([\w, ]+);", text_of("server/config.def"))[1]
+    assert len(parts) > 5 and sorted(named.split(", ")) == sorted(parts)
+
+
 def test_every_variable_is_known():
     """The program ignores one it does not know: a test would set it in vain."""
     settings = {f"FLOTILLA_{word.upper().replace('-', '_')}" for word in re.findall(r'^CFG\(\w+, +"([\w-]+)"', text_of("server/config.def"), re.M)}
