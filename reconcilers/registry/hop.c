@@ -238,10 +238,10 @@ static int restore(struct ctx *ctx, struct pass *pass)
 static int hold_up(struct ctx *ctx, struct pass *pass, int rc)
 {
     struct registry_scope *scope = pass->scope;
-    if (rc < 0)
-        hop_yield_place(pass, 0);
-    if (rc == 0 || rc == -ERR_CONFLICT || rc == -ERR_LEASE_LOST ||
-        scope->hop.state.step == HOP_RESTORING)
+    if (rc == 0 || rc == -ERR_CONFLICT || rc == -ERR_LEASE_LOST)
+        return rc;
+    hop_yield_place(pass, 0);
+    if (scope->hop.state.step == HOP_RESTORING)
         return rc;
     if (rc != -ERR_WAITING)
         log_failure(ctx, "a step to another version is not taken");
@@ -289,6 +289,6 @@ int registry_hop_end(struct ctx *ctx, struct pass *pass)
         return 0;
     next.step = HOP_ROLLED_BACK;
     TRY(hop_go_to(ctx, pass, &next));
-    (void)hop_was_rolled_back(ctx, pass); /* told with this pass already */
-    return 0;
+    return hop_was_rolled_back(ctx, pass) ? hop_tell_why(ctx, pass)
+                                          : 0; /* with this pass already */
 }

@@ -115,7 +115,9 @@ int hop_stall(struct pass *pass, const char *reason, const char *message);
 /* Of HOP_SETTLED and HOP_ROLLED_BACK. */
 int hop_begin(struct ctx *ctx, struct pass *pass);
 /* A hop that failed is not tried again until somebody wants another one, or wants it once more. */
-bool hop_was_rolled_back(struct ctx *ctx, struct pass *pass);
+bool hop_was_rolled_back(struct ctx *ctx, const struct pass *pass);
+/* Of one that was: what failed, and what may be done. */
+int hop_tell_why(struct ctx *ctx, struct pass *pass);
 
 /* ---- its Jobs; hop_job.c ---- */
 

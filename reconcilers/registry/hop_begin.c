@@ -17,22 +17,27 @@ static const char *where_the_log_is(struct ctx *ctx, struct pass *pass, const ch
                : "";
 }
 
-bool hop_was_rolled_back(struct ctx *ctx, struct pass *pass)
+bool hop_was_rolled_back(struct ctx *ctx, const struct pass *pass)
 {
-    struct registry_scope *scope = pass->scope;
+    const struct registry_scope *scope = pass->scope;
     const struct hop_state *state = &scope->hop.state;
     const char *retry = hop_retry(ctx, pass->root);
-    if (state->step != HOP_ROLLED_BACK || !str_equal(state->to, scope->hop.wanted) ||
-        (retry && !str_equal(retry, state->retry)))
-        return false;
-    hop_stall(pass, hop_rows[HOP_ROLLED_BACK].name,
-              arena_printf(ctx->arena,
-                           "the hop to %s failed (%s), and %s runs with the data from before it; "
-                           "%sname another version, or try again with a new value of the "
-                           "annotation " ANNOTATION_RETRY_HOP,
-                           state->to, state->why ? state->why : "?", state->runs,
-                           where_the_log_is(ctx, pass, state->to)));
-    return true;
+    return state->step == HOP_ROLLED_BACK && str_equal(state->to, scope->hop.wanted) &&
+           (!retry || str_equal(retry, state->retry));
+}
+
+int hop_tell_why(struct ctx *ctx, struct pass *pass)
+{
+    const struct registry_scope *scope = pass->scope;
+    const struct hop_state *state = &scope->hop.state;
+    return hop_stall(
+        pass, hop_rows[HOP_ROLLED_BACK].name,
+        arena_printf(ctx->arena,
+                     "the hop to %s failed (%s), and %s runs with the data from before "
+                     "it; %sname another version, or try again with a new value of the "
+                     "annotation " ANNOTATION_RETRY_HOP,
+                     state->to, state->why ? state->why : "?", state->runs,
+                     where_the_log_is(ctx, pass, state->to)));
 }
 
 static const char *reachable(struct ctx *ctx, const struct registry_scope *scope)
@@ -147,8 +152,10 @@ int hop_begin(struct ctx *ctx, struct pass *pass)
         TRY(look_for_data(ctx, pass, &data));
     if (!registry_has_part(home, "core") || !data)
         return hop_settle(ctx, pass, hop->wanted);
-    if (registry_closed(scope) || hop_was_rolled_back(ctx, pass))
+    if (registry_closed(scope))
         return 0;
+    if (hop_was_rolled_back(ctx, pass))
+        return hop_tell_why(ctx, pass);
     const char *refusal = reachable(ctx, scope);
     return refusal ? hop_stall(pass, "VersionUnreachable", refusal) : try_to_begin(ctx, pass);
 }

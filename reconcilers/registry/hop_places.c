@@ -18,7 +18,8 @@ struct visitor {
 
 struct hop_places {
     pthread_mutex_t lock; /* guards all below */
-    int free;
+    int free;             /* above 0 only while nobody waits */
+    bool passed_over;     /* who came first was, when a place was given last */
     struct visitor *visitors;
 };
 
@@ -81,35 +82,33 @@ static struct visitor *find_or_add(struct hop_places *places, const struct key *
     return visitor;
 }
 
-static bool is_before(const struct visitor *one, const struct visitor *other, bool came_first)
+static struct visitor *first_that_waits(const struct hop_places *places, bool stopped)
 {
-    return !one->placed && (one->stopped != other->stopped ? one->stopped : came_first);
-}
-
-/* How many that wait are served before it. */
-static int ahead_of(const struct hop_places *places, const struct visitor *visitor)
-{
-    int count = 0;
-    bool came_first = true;
-    const struct visitor *other;
-    DL_FOREACH(places->visitors, other) {
-        came_first &= other != visitor;
-        count += other != visitor && is_before(other, visitor, came_first);
-    }
-    return count;
-}
-
-/* The last of those for whom there is a place: the others were woken when theirs became free. */
-static bool next_for_place(const struct hop_places *places, struct key *ret)
-{
-    const struct visitor *visitor, *next = NULL;
+    struct visitor *visitor;
     DL_FOREACH(places->visitors, visitor)
-        if (!visitor->placed && ahead_of(places, visitor) < places->free &&
-            (!next || ahead_of(places, visitor) > ahead_of(places, next)))
-            next = visitor;
-    if (next)
-        *ret = next->who;
-    return next != NULL;
+        if (!visitor->placed && (visitor->stopped || !stopped))
+            return visitor;
+    return NULL;
+}
+
+/* Who is stopped goes ahead of who came first, but not twice in a row. NULL = nobody waits. */
+static struct visitor *next_in_line(const struct hop_places *places)
+{
+    struct visitor *stopped = first_that_waits(places, true);
+    return stopped && !places->passed_over ? stopped : first_that_waits(places, false);
+}
+
+/* A free one to the next in line. NULL: none is free, or nobody waits. */
+static const struct visitor *give_place(struct hop_places *places, int64_t now_ms)
+{
+    struct visitor *visitor = places->free > 0 ? next_in_line(places) : NULL;
+    if (!visitor)
+        return NULL;
+    places->passed_over = visitor != first_that_waits(places, false);
+    visitor->placed = true;
+    visitor->placed_ms = now_ms;
+    places->free--;
+    return visitor;
 }
 
 static void show(const struct hop_places *places)
@@ -131,11 +130,8 @@ bool hop_places_take(struct hop_places *places, const struct key *who, bool stop
     struct visitor *visitor = find_or_add(places, who);
     visitor->seen_ms = now_ms;
     visitor->stopped = stopped;
-    if (!visitor->placed && ahead_of(places, visitor) < places->free) {
-        visitor->placed = true;
-        visitor->placed_ms = now_ms;
-        places->free--;
-    }
+    while (give_place(places, now_ms)) /* also those that were lost */
+        ;
     bool placed = visitor->placed;
     show(places);
     pthread_mutex_unlock(&places->lock);
@@ -153,16 +149,22 @@ void hop_places_work(struct hop_places *places, const struct key *who, bool work
     pthread_mutex_unlock(&places->lock);
 }
 
-bool hop_places_leave(struct hop_places *places, const struct key *who, struct key *ret_next)
+static bool told(const struct visitor *visitor, struct key *ret)
 {
-    bool found = false;
+    if (visitor)
+        *ret = visitor->who;
+    return visitor != NULL;
+}
+
+bool hop_places_leave(struct hop_places *places, const struct key *who, int64_t now_ms,
+                      struct key *ret_next)
+{
     pthread_mutex_lock(&places->lock);
     struct visitor *visitor = find(places, who);
-    if (visitor) {
+    if (visitor)
         forget(places, visitor);
-        found = next_for_place(places, ret_next);
-        show(places);
-    }
+    bool found = told(give_place(places, now_ms), ret_next);
+    show(places);
     pthread_mutex_unlock(&places->lock);
     return found;
 }
@@ -173,16 +175,13 @@ bool hop_places_yield(struct hop_places *places, const struct key *who, int64_t 
     bool found = false;
     pthread_mutex_lock(&places->lock);
     struct visitor *visitor = find(places, who);
-    if (visitor && visitor->placed && now_ms - visitor->placed_ms >= patience_ms) {
-        visitor->placed = false;
+    if (visitor && visitor->placed && now_ms - visitor->placed_ms >= patience_ms &&
+        next_in_line(places)) {
         places->free++;
+        found = told(give_place(places, now_ms), ret_next);
+        visitor->placed = false;
         DL_DELETE(places->visitors, visitor);
         DL_APPEND(places->visitors, visitor);
-        found = next_for_place(places, ret_next) && find(places, ret_next) != visitor;
-        if (!found) { /* nobody else waits */
-            visitor->placed = true;
-            places->free--;
-        }
         show(places);
     }
     pthread_mutex_unlock(&places->lock);

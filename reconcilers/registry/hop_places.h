@@ -21,17 +21,18 @@ struct hop_places *hop_places_new(int count);
 void hop_places_free(struct hop_places *places);
 
 /*
- * A place for `who`: its own if it has one. False: none is free for it, and it stands in line,
- * those that are stopped, and serve nobody, before those that only want to be. now_ms:
- * clock_boottime_ms.
+ * A place for `who`: its own if it has one, or was given one while it waited. False: it stands in
+ * line. now_ms: clock_boottime_ms. A place that is left goes to the first of those that are
+ * stopped, and serve nobody, and the next one to who came first: nobody is passed over twice in a
+ * row, so that those who stand still cannot keep those waiting who only want to begin.
  */
 bool hop_places_take(struct hop_places *places, const struct key *who, bool stopped,
                      int64_t now_ms);
 /* While it works its place is not lost, however long that takes. No effect without a place. */
 void hop_places_work(struct hop_places *places, const struct key *who, bool works, int64_t now_ms);
-/* Without place and out of the line. True: a place is free now, and *ret_next is the next for it.
- */
-bool hop_places_leave(struct hop_places *places, const struct key *who, struct key *ret_next);
+/* Without place and out of the line. True: its place was given to *ret_next, which waited. */
+bool hop_places_leave(struct hop_places *places, const struct key *who, int64_t now_ms,
+                      struct key *ret_next);
 /*
  * Who comes no further, through its own fault or not, makes way: if it has had its place for
  * patience_ms and somebody waits, it goes to the end of the line. Returns as hop_places_leave().

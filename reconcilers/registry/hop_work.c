@@ -72,7 +72,7 @@ void hop_leave_place(struct pass *pass)
 {
     const struct registry_operator *home = pass->home;
     struct key next;
-    if (hop_places_leave(home->places, &pass->key, &next))
+    if (hop_places_leave(home->places, &pass->key, clock_boottime_ms(), &next))
         pass_wake(pass, &next);
 }
 

@@ -86,3 +86,15 @@ def test_nobody_starts_what_a_hop_stopped(stack, cell, registry, env, flotillad,
         assert behind.stop() == 0 and current.stop() == 0
     finally:
         lagging.close()
+
+
+def test_who_fails_is_stopped_and_keeps_nobody_from_beginning(cell, env, flotillad):
+    """One place, and no dump comes to be: who has it fails, is stopped, and makes way for those that still serve, too."""
+    process = operators(flotillad, {**env, "FLOTILLA_WORKERS": 4})("pg.dump.before=error")
+    made = [cell.registry(cell.namespace("fair"), version="2.14") for _ in range(3)]
+    for registry in made:
+        set_schema(cell, ready(registry), SCHEMAS["2.14.4"])
+    for registry in made:
+        registry.spec(version="2.15")
+    eventually(lambda: [state(cell, registry)["step"] for registry in made] == ["Dumping"] * 3, 90, what="each had the place")
+    assert process.stop() == 0
