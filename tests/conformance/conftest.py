@@ -8,11 +8,10 @@ import pytest
 from harness import REPO
 from harness.cluster import Cluster
 from harness.devcluster import Devclusters
-from harness.wait import eventually
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from transcript import CASES, Server, steps  # noqa: E402
+from transcript import CASES, both  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -33,20 +32,6 @@ def connects(stack, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def transcripts(connects):
-    """transcripts(name): the case, what the real server said, what the embedded one said, their namespaces."""
+    """transcripts(name): transcript.both() of the case of that name."""
     cases = {path.stem: path for path in CASES}
-
-    @functools.cache
-    def run(name):
-        case, said, namespace = steps(cases[name]), [], f"conformance-{name}"
-        for connect in connects:
-            server = Server(connect, namespace)
-            made, _ = server.send("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}},
-                                  {"Content-Type": "application/json"})
-            assert made == 201
-            path = f"/api/v1/namespaces/{namespace}/configmaps/kube-root-ca.crt"
-            eventually(lambda: server.send("GET", path, None, {})[0] == 200, 20)  # pylint: disable=cell-var-from-loop
-            said.append(server.transcript(case))
-        return case, *said, (namespace, namespace)
-
-    return run
+    return functools.cache(lambda name: both(connects, cases[name]))

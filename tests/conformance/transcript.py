@@ -7,6 +7,7 @@ import re
 import urllib.parse
 
 import yaml
+from harness.wait import eventually
 
 HERE = pathlib.Path(__file__).parent
 TYPES = {None: "application/json", "merge": "application/merge-patch+json", "json": "application/json-patch+json",
@@ -71,6 +72,25 @@ class Server:
 
     def transcript(self, case):
         return [self.run(step) for step in case]
+
+    def make_namespace(self):
+        """It is complete when the real server's controllers have been there."""
+        namespace = self.known["ns"]
+        made, _ = self.send("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}},
+                            {"Content-Type": "application/json"})
+        assert made == 201
+        path = f"/api/v1/namespaces/{namespace}/configmaps/kube-root-ca.crt"
+        eventually(lambda: self.send("GET", path, None, {})[0] == 200, 20, what=f"{namespace} complete")
+
+
+def both(connects, path):
+    """The case, what the real server said, what the embedded one said, their namespaces. `connects`: how one speaks to them."""
+    case, said, namespace = steps(path), [], f"conformance-{path.stem}"
+    for connect in connects:
+        server = Server(connect, namespace)
+        server.make_namespace()
+        said.append(server.transcript(case))
+    return case, *said, (namespace, namespace)
 
 
 # ---- comparing ----

@@ -40,11 +40,11 @@ static void fill(json_t *at, const char *path, const char *value)
 }
 
 /* By the tag: what has none, or "latest", is pulled each time. */
-static void fill_pull_policy(json_t *pod)
+static void fill_pull_policy(json_t *pod, const char *containers)
 {
     size_t at;
     json_t *container;
-    json_array_foreach(json_object_get(pod, "containers"), at, container) {
+    json_array_foreach(json_object_get(pod, containers), at, container) {
         const char *image = json_str_or(container, "image", "");
         const char *slash = strrchr(image, '/'), *tag = strrchr(slash ? slash : image, ':');
         bool latest = !strchr(image, '@') && (!tag || str_equal(tag, ":latest"));
@@ -162,7 +162,8 @@ void defaults_fill(struct devcluster *cluster, const struct kind *kind, json_t *
         else if (str_equal(rows[at].plural, kind->plural))
             fill(object, rows[at].path, rows[at].value);
     }
-    fill_pull_policy(pod);
+    fill_pull_policy(pod, "containers");
+    fill_pull_policy(pod, "initContainers");
     fill_special(cluster, kind, object);
     drop_empty(json_object_get(object, "metadata"));
 }

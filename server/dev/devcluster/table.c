@@ -74,6 +74,16 @@ static const char *ports(struct arena *arena, const json_t *list)
     return *text ? text : "<none>";
 }
 
+static const char *of_all(struct arena *arena, const json_t *list, const char *key)
+{
+    const char *text = "";
+    size_t at;
+    json_t *item;
+    json_array_foreach((json_t *)(uintptr_t)list, at, item)
+        text = arena_printf(arena, "%s%s%s", text, at ? "," : "", json_str_or(item, key, ""));
+    return text;
+}
+
 /* What stands between two braces of a cell. */
 static const char *cell_part(struct arena *arena, const json_t *object, const char *part)
 {
@@ -88,6 +98,10 @@ static const char *cell_part(struct arena *arena, const json_t *object, const ch
         return pairs(arena, value);
     if (form == ':')
         return ports(arena, value);
+    if (form == ',')
+        return of_all(arena, value, bar ? bar + 1 : "");
+    if (form == '?')
+        return value && bar ? bar + 1 : "";
     return value || !bar ? jsonpath_text(arena, value) : bar + 1;
 }
 
@@ -111,7 +125,8 @@ static const char *cell_text(struct arena *arena, const json_t *object, const ch
 static json_t *typed(const char *type, const char *text)
 {
     int64_t number;
-    if (str_equal(type, "integer") && str_to_int(text, INT32_MIN, INT32_MAX, &number))
+    bool is_number = str_equal(type, "integer") || str_equal(type, "count");
+    if (is_number && str_to_int(text, INT32_MIN, INT32_MAX, &number))
         return json_integer(number);
     return json_string(text);
 }
@@ -140,6 +155,32 @@ static json_t *custom_columns(const struct kind *kind)
     return json_object_get(kind->definition, "additionalPrinterColumns");
 }
 
+static bool shows(const struct column *column, const struct kind *kind, int priority)
+{
+    return !(kind->flags & CUSTOM) && str_equal(column->plural, kind->plural) &&
+           column->priority == priority;
+}
+
+static void add_builtin_columns(const struct kind *kind, int priority, json_t *rows)
+{
+    for (size_t at = 0; at < ARRAY_SIZE(columns); at++)
+        if (shows(&columns[at], kind, priority)) {
+            const char *type = columns[at].type;
+            json_array_append_new(rows, column_row(columns[at].name,
+                                                   str_equal(type, "count") ? "string" : type, "",
+                                                   priority));
+        }
+}
+
+static void add_builtin_cells(struct arena *arena, const struct kind *kind, int priority,
+                              const json_t *object, json_t *cells)
+{
+    for (size_t at = 0; at < ARRAY_SIZE(columns); at++)
+        if (shows(&columns[at], kind, priority))
+            json_array_append_new(
+                cells, typed(columns[at].type, cell_text(arena, object, columns[at].cell)));
+}
+
 static json_t *column_rows(const struct kind *kind)
 {
     const json_t *own = custom_columns(kind);
@@ -149,12 +190,10 @@ static json_t *column_rows(const struct kind *kind)
         json_array_append_new(rows, column_row(json_str_or(column, "name", ""),
                                                json_str_or(column, "type", "string"), "",
                                                (int)json_int_or(column, "priority", 0)));
-    for (size_t at = 0; at < ARRAY_SIZE(columns); at++)
-        if (!(kind->flags & CUSTOM) && str_equal(columns[at].plural, kind->plural))
-            json_array_append_new(
-                rows, column_row(columns[at].name, columns[at].type, "", columns[at].priority));
+    add_builtin_columns(kind, 0, rows);
     if (!own)
         json_array_append_new(rows, column_row("Age", "string", "", 0));
+    add_builtin_columns(kind, 1, rows);
     return rows;
 }
 
@@ -172,15 +211,15 @@ static json_t *row(struct arena *arena, const struct kind *kind, const struct ta
     size_t index;
     json_array_foreach(own, index, column)
         json_array_append_new(cells, custom_cell(arena, column, object));
-    for (size_t at = 0; at < ARRAY_SIZE(columns); at++)
-        if (!(kind->flags & CUSTOM) && str_equal(columns[at].plural, kind->plural))
-            json_array_append_new(
-                cells, typed(columns[at].type, cell_text(arena, object, columns[at].cell)));
+    add_builtin_cells(arena, kind, 0, object, cells);
     if (!own)
         json_array_append_new(
             cells, json_string(age(arena, json_str_or(object, "metadata.creationTimestamp", ""))));
+    add_builtin_cells(arena, kind, 1, object, cells);
+    if (form->include == INCLUDE_NONE)
+        return json_pack("{s:o, s:n}", "cells", cells, "object");
     return json_pack("{s:o, s:o}", "cells", cells, "object",
-                     form->with_object ? json_incref(object) : partial(object));
+                     form->include == INCLUDE_OBJECT ? json_incref(object) : partial(object));
 }
 
 static json_t *table(struct arena *arena, const struct kind *kind, const struct table_form *form,
@@ -206,12 +245,18 @@ int table_form_of(struct call *call, struct table_form *ret)
     const char *as_partial = accept ? strstr(accept, "as=PartialObjectMetadata") : NULL;
     *ret = (struct table_form){.form = FORM_PLAIN,
                                .content_type = "application/json",
-                               .with_object = str_equal(include, "Object")};
-    if (as_table || (accept && strstr(accept, "as=Table")))
-        *ret = (struct table_form){FORM_TABLE, TABLE_TYPE, ret->with_object, false};
-    else if (as_partial)
-        *ret = (struct table_form){FORM_PARTIAL, PARTIAL_TYPE, false, false};
-    else if (accept && !strstr(accept, "application/json") && !strstr(accept, "*/*"))
+                               .include = str_equal(include, "Object") ? INCLUDE_OBJECT
+                                          : str_equal(include, "None") ? INCLUDE_NONE
+                                                                       : INCLUDE_METADATA};
+    if (as_table || (accept && strstr(accept, "as=Table"))) {
+        ret->form = FORM_TABLE;
+        ret->content_type = TABLE_TYPE;
+    } else if (as_partial) {
+        ret->form = FORM_PARTIAL;
+        ret->content_type = PARTIAL_TYPE;
+    }
+    if (ret->form == FORM_PLAIN && accept && !strstr(accept, "application/json") &&
+        !strstr(accept, "*/*"))
         return refuse(call, "BadRequest", "only application/json is served, not %s", accept);
     return 0;
 }
@@ -262,6 +307,8 @@ int table_list_answer(struct call *call, json_t *items, json_t *metadata)
     struct table_form form;
     TRY(table_form_of(call, &form));
     call->type = form.content_type;
+    if (form.form != FORM_PLAIN && str_equal(json_str(metadata, "continue"), ""))
+        json_object_del(metadata, "continue"); /* a typed list leaves it out */
     if (form.form == FORM_TABLE) {
         call->answer = table(arena, call->kind, &form, items, metadata);
         return 0;
@@ -271,8 +318,6 @@ int table_list_answer(struct call *call, json_t *items, json_t *metadata)
         return refuse(call, "NotAcceptable",
                       "you requested PartialObjectMetadata, but the requested object is a list "
                       "(*unstructured.UnstructuredList)");
-    if (is_partial && str_equal(json_str(metadata, "continue"), ""))
-        json_object_del(metadata, "continue"); /* a typed list leaves it out */
     json_t *list = json_array(), *item;
     size_t at;
     json_array_foreach(items, at, item)

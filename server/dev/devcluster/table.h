@@ -5,12 +5,14 @@
 
 enum form { FORM_PLAIN, FORM_PARTIAL, FORM_TABLE };
 
+enum include { INCLUDE_METADATA, INCLUDE_OBJECT, INCLUDE_NONE };
+
 /* What the Accept header asks for. */
 struct table_form {
     enum form form;
     const char *content_type;
-    bool with_object;  /* rows carry the whole object */
-    bool columns_told; /* of a stream: the first table has the columns, the others do not */
+    enum include include; /* with rows */
+    bool columns_told;    /* of a stream: the first table has the columns, the others do not */
 };
 
 int table_form_of(struct call *call, struct table_form *ret);
