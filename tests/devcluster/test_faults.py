@@ -17,7 +17,7 @@ MERGE = "application/merge-patch+json"
 @pytest.fixture
 def faults(dev):
     def put(*rows):
-        dev.ok("PUT", "/devcluster/faults", list(rows))
+        dev.ok("PUT", "/flotilla/faults", list(rows))
 
     yield put
     put()
@@ -34,7 +34,7 @@ def test_a_refusal_at_the_nth_call(dev, namespace, faults, reason):
     faults({"verb": "patch", "resource": "configmaps", "name": "a", "nth": 2, "action": "refuse", "reason": reason})
     said = [dev.request("PATCH", path, {"data": {"k": str(number)}}, MERGE) for number in range(3)]
     assert [status for status, _ in said] == [200, REFUSALS[reason], 200] and said[1][1]["reason"] == reason
-    assert dev.ok("GET", "/devcluster/faults")["rows"][0]["seen"] == 3
+    assert dev.ok("GET", "/flotilla/faults")["rows"][0]["seen"] == 3
 
 
 def test_patience_is_asked_for(dev, namespace, faults):
@@ -96,7 +96,35 @@ def test_an_event_is_lost_or_ends_the_watch(dev, namespace, faults, action, type
     assert action == "drop" or events[-1]["object"]["code"] == 410
 
 
+def test_of_one_client_only(dev, namespace, faults):
+    faults({"client": "robot", "verb": "get", "action": "refuse", "reason": "Conflict"})
+    said = [dev.request("GET", configmaps(namespace, "a"), headers={"User-Agent": agent})[0] for agent in ("man/2", "robot/1 (x)", "robot/2")]
+    assert said == [404, 409, 404]
+    met = dev.ok("GET", "/flotilla/faults")["met"]
+    assert (met["man get configmaps"], met["robot get configmaps"]) == (1, 2)
+
+
+def test_a_stale_list_says_what_it_is(dev, namespace, faults):
+    """Whoever watches on from there hears of what it did not tell."""
+    dev.ok("POST", configmaps(namespace), configmap("a", {"k": "1"}, labels={"x": "y"}))
+    dev.ok("PATCH", configmaps(namespace, "a"), {"data": {"k": "2"}}, MERGE)
+    faults({"verb": "list", "resource": "configmaps", "action": "stale"})
+    old = dev.ok("GET", configmaps(namespace), labelSelector="x=y")
+    assert [item["data"] for item in old["items"]] == [{"k": "1"}]
+    events = list(dev.watch(configmaps(namespace), 1, resourceVersion=old["metadata"]["resourceVersion"], labelSelector="x=y"))
+    assert (events[-1]["type"], events[-1]["object"]["data"]) == ("MODIFIED", {"k": "2"})
+
+
+def test_an_event_is_cut(dev, namespace, faults):
+    since = dev.ok("GET", configmaps(namespace), labelSelector="x")["metadata"]["resourceVersion"]
+    faults({"verb": "event", "resource": "configmaps", "action": "cut"})
+    dev.ok("POST", configmaps(namespace), configmap("a", labels={"x": "y"}))
+    with pytest.raises((http.client.IncompleteRead, ValueError)):
+        list(dev.watch(configmaps(namespace), 2, resourceVersion=since, labelSelector="x=y"))
+
+
 def test_a_table_that_cannot_be_read(dev, faults):
     faults()
-    assert dev.request("PUT", "/devcluster/faults", [{"action": "explode"}])[0] == 400
-    assert dev.request("PUT", "/devcluster/faults", {"action": "cut"})[0] == 400
+    assert dev.request("PUT", "/flotilla/faults", [{"action": "explode"}])[0] == 400
+    assert dev.request("PUT", "/flotilla/faults", [{"action": "refuse", "reason": "Mood"}])[0] == 400
+    assert dev.request("PUT", "/flotilla/faults", {"action": "cut"})[0] == 400

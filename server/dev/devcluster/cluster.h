@@ -52,6 +52,7 @@ struct kind {
 
 /* ---- one cluster ---- */
 
+struct faults;
 struct snapshot;
 struct task;
 
@@ -67,7 +68,7 @@ struct devcluster {
     uint64_t version;
     struct snapshot *snapshots; /* lists that somebody reads by pages */
     struct task *tasks;         /* what the controllers look at, and when */
-    json_t *faults;             /* rows: faults.h */
+    struct faults *faults;      /* what goes wrong: faulty.h */
     pthread_t controllers;
 };
 

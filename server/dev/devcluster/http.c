@@ -10,6 +10,8 @@
 #include "server/dev/devcluster/status.h"
 #include "server/dev/devcluster/watch.h"
 #include "server/dev/devcluster/write.h"
+#include "server/dev/faults/cut.h"
+#include "server/dev/faults/faults.h"
 
 #include <arpa/inet.h>
 #include <microhttpd.h>
@@ -57,26 +59,6 @@ void call_warn(struct call *call, const char *format, ...)
 
 /* ---- answers ---- */
 
-/* Half of what was promised, and then the end: a fault of the table. */
-static ssize_t read_half(void *text, uint64_t position, char *out, size_t bytes)
-{
-    size_t half = strlen(text) / 2;
-    if (position >= half)
-        return MHD_CONTENT_READER_END_WITH_ERROR;
-    size_t count = half - (size_t)position < bytes ? half - (size_t)position : bytes;
-    memcpy(out, (const char *)text + position, count);
-    return (ssize_t)count;
-}
-
-static struct MHD_Response *make_cut(struct call *call)
-{
-    char *text = strdup(call->text ? call->text : json_text(call->ctx.arena, call->answer));
-    if (!text)
-        abort();
-    return MHD_create_response_from_callback(strlen(text), WATCH_BLOCK_BYTES, read_half, text,
-                                             free);
-}
-
 static struct MHD_Response *make_response(struct call *call)
 {
     if (call->watch) {
@@ -85,9 +67,9 @@ static struct MHD_Response *make_response(struct call *call)
         MHD_add_response_header(response, "Content-Type", call->type);
         return response;
     }
-    if (call->cut)
-        return make_cut(call);
     const char *text = call->text ? call->text : json_text(call->ctx.arena, call->answer);
+    if (call->cut)
+        return cut_response(text);
     struct MHD_Response *response = MHD_create_response_from_buffer(
         strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
     MHD_add_response_header(response, "Content-Type", call->type ? call->type : "application/json");
@@ -197,6 +179,7 @@ int devcluster_start(struct ctx *ctx, const struct devcluster_options *options,
     cluster->version = 100; /* no object ever has the version 1: docs/adr/0002 */
     pthread_mutex_init(&cluster->lock, NULL);
     clock_cond_init(&cluster->news);
+    cluster->faults = faults_new();
     kinds_init(cluster);
     int rc = listen_at(ctx, cluster);
     if (rc == 0) {
@@ -225,7 +208,7 @@ void devcluster_stop(struct devcluster *cluster)
         MHD_stop_daemon(cluster->daemon);
         controllers_stop(cluster);
     }
-    json_decref(cluster->faults);
+    faults_free(cluster->faults);
     lists_done(cluster);
     kinds_done(cluster);
     arena_free(cluster->arena);

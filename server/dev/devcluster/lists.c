@@ -3,7 +3,7 @@
 #include "server/base/clock.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
-#include "server/dev/devcluster/faults.h"
+#include "server/dev/devcluster/faulty.h"
 #include "server/dev/devcluster/selectors.h"
 #include "server/dev/devcluster/status.h"
 #include "server/dev/devcluster/store.h"
@@ -85,13 +85,14 @@ struct page {
     bool selected;    /* not all objects were asked for: how many are left is not told */
 };
 
-static json_t *select_items(struct call *call, const struct selector *selector)
+/* *version: of what is told. */
+static json_t *select_items(struct call *call, const struct selector *selector, uint64_t *version)
 {
     json_t *all = arena_json(call->ctx.arena, store_list(call->kind, call->namespace));
     json_t *items = arena_json(call->ctx.arena, json_array()), *item;
     size_t at;
     json_array_foreach(all, at, item) {
-        json_t *seen = call->stale ? faults_stale(call->kind, item) : item;
+        json_t *seen = call->stale ? faulty_stale(call->kind, item, version) : item;
         if (!seen)
             continue; /* it was not there yet */
         json_t *shown = present_object(call->ctx.arena, call->kind, seen);
@@ -158,9 +159,9 @@ int lists_read(struct call *call)
     TRY(lists_version(call, &version));
     if (call_query_is(call, "resourceVersionMatch", "Exact") && version != call->cluster->version)
         return refuse_unserved(call, "lists of an exact earlier version");
-    page.items = select_items(call, &selector);
-    page.until = json_array_size(page.items);
     page.version = call->cluster->version;
+    page.items = select_items(call, &selector, &page.version);
+    page.until = json_array_size(page.items);
     if (limit && page.until > (size_t)limit) {
         page.until = (size_t)limit;
         page.next =

@@ -6,7 +6,7 @@
 #include "server/base/yaml.h"
 #include "server/dev/devcluster/access.h"
 #include "server/dev/devcluster/discovery.h"
-#include "server/dev/devcluster/faults.h"
+#include "server/dev/devcluster/faulty.h"
 #include "server/dev/devcluster/kinds.h"
 #include "server/dev/devcluster/lists.h"
 #include "server/dev/devcluster/patch.h"
@@ -41,7 +41,8 @@ static int get_one(struct call *call)
     json_t *live = store_get(call->kind, call->namespace, call->name);
     if (!live)
         return refuse_absent(call);
-    if (call->stale && !(live = faults_stale(call->kind, live)))
+    uint64_t version = call->cluster->version;
+    if (call->stale && !(live = faulty_stale(call->kind, live, &version)))
         return refuse_absent(call);
     if (str_equal(call->subresource, "scale"))
         return scale_answer(call, live);
@@ -90,7 +91,7 @@ static bool has_subresource(const struct kind *kind, const char *name)
 
 static int run_method(struct call *call)
 {
-    TRY(faults_request(call));
+    TRY(faulty_request(call));
     for (size_t at = 0; at < ARRAY_SIZE(methods); at++)
         if (str_equal(methods[at].method, call->method) &&
             (call->name ? methods[at].named : methods[at].collection))
@@ -159,10 +160,11 @@ static int run_resource(struct call *call, const char *group, const char *versio
     return run_method(call);
 }
 
-/* /devcluster/faults: no part of Kubernetes, so that it hides nothing of it. */
+/* FAULTS_PATH: no part of Kubernetes, so that it hides nothing of it. */
 static int faults(struct call *call, const struct path *path)
 {
-    return str_equal(path->part[1], "faults") ? faults_table(call) : unknown_page(call);
+    (void)path;
+    return str_equal(call->path, FAULTS_PATH) ? faulty_table(call) : unknown_page(call);
 }
 
 /* /livez and its kin. */
@@ -206,7 +208,7 @@ static const struct {
     int (*run)(struct call *call, const struct path *path);
 } roots[] = {
     {"api", core},      {"apis", groups},    {"version", version}, {"openapi", openapi},
-    {"livez", healthy}, {"readyz", healthy}, {"healthz", healthy}, {"devcluster", faults},
+    {"livez", healthy}, {"readyz", healthy}, {"healthz", healthy}, {"flotilla", faults},
 };
 
 int routes_run(struct call *call)

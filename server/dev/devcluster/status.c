@@ -12,23 +12,9 @@ static const struct row {
     enum err_code code;
     enum { BARE, EMPTY, NAMED } details; /* what is told besides the message */
 } rows[] = {
-    {"BadRequest", 400, ERR_INVALID, BARE},
-    {"Forbidden", 403, ERR_FORBIDDEN, NAMED},
-    {"NotFound", 404, ERR_NOT_FOUND, NAMED},
-    {"MethodNotAllowed", 405, ERR_METHOD, EMPTY},
-    {"NotAcceptable", 406, ERR_INVALID, BARE},
-    {"AlreadyExists", 409, ERR_ALREADY_EXISTS, NAMED},
-    {"Conflict", 409, ERR_CONFLICT, NAMED},
-    {"Expired", 410, ERR_GONE, BARE},
-    {"RequestEntityTooLarge", 413, ERR_TOO_LARGE, BARE},
-    {"UnsupportedMediaType", 415, ERR_MEDIA_TYPE, BARE},
-    {"Invalid", 422, ERR_UNPROCESSABLE, NAMED},
-    {"TooManyRequests", 429, ERR_RATE_LIMITED, EMPTY},
-    {"NotImplemented", 501, ERR_REFUSED, BARE},
-    {"ServiceUnavailable", 503, ERR_UNAVAILABLE, BARE},
-    {"Timeout", 504, ERR_TIMEOUT, EMPTY},
-    {STATUS_REASONLESS, 500, ERR_INTERNAL, BARE},
-    {"InternalError", 500, ERR_INTERNAL, BARE}, /* the last: whatever else happened */
+#define REASON(...) {__VA_ARGS__},
+#include "server/dev/faults/reasons.def"
+#undef REASON
 };
 
 static const struct row *row_of(const char *reason)

@@ -3,7 +3,7 @@
 #include "server/base/clock.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
-#include "server/dev/devcluster/faults.h"
+#include "server/dev/devcluster/faulty.h"
 #include "server/dev/devcluster/lists.h"
 #include "server/dev/devcluster/selectors.h"
 #include "server/dev/devcluster/status.h"
@@ -27,10 +27,10 @@ struct watch {
     struct devcluster *cluster;
     struct kind *kind;
     struct arena *arena; /* of one block of frames */
-    char *namespace, *labels, *fields;
+    char *namespace, *labels, *fields, *client;
     struct table_form form;
     int fd;
-    bool bookmarks;
+    bool bookmarks, cut;
     uint64_t version; /* all up to this was sent */
     int64_t end_ms, bookmark_ms;
     struct str frames; /* written, not yet taken */
@@ -93,23 +93,38 @@ static void add_expired(struct watch *watch)
     watch->end_ms = 0;
 }
 
-static void add_change(struct watch *watch, const struct change *change)
+/* What the watcher is told of a change; false: nothing of it is his. */
+static bool add_change(struct watch *watch, const struct change *change)
 {
-    const char *fault = faults_event(watch->cluster, watch->kind, change->after);
-    if (str_equal(fault, "expire"))
-        add_expired(watch);
-    if (fault)
-        return;
+    bool deleted = str_equal(change->type, "DELETED");
     json_t *before = seen(watch, change->before);
-    json_t *after = str_equal(change->type, "DELETED") ? NULL : seen(watch, change->after);
+    json_t *after = deleted ? NULL : seen(watch, change->after);
     if (after)
         add_object(watch, before ? "MODIFIED" : "ADDED", after, change->version);
     else if (before)
         add_object(watch, "DELETED",
-                   str_equal(change->type, "DELETED")
-                       ? present_object(watch->arena, watch->kind, change->after)
-                       : before,
+                   deleted ? present_object(watch->arena, watch->kind, change->after) : before,
                    change->version);
+    return before || after;
+}
+
+/* The same under the fault table. */
+static void tell_change(struct watch *watch, const struct change *change)
+{
+    size_t length = watch->frames.length;
+    if (!add_change(watch, change))
+        return;
+    enum fault_action fault =
+        faulty_event(watch->arena, watch->cluster, watch->client, watch->kind, change->after);
+    if (fault == FAULT_CUT) {
+        watch->cut = true;
+        watch->end_ms = 0;
+        length += (watch->frames.length - length) / 2;
+    }
+    if (fault != FAULT_NONE)
+        watch->frames.length = length;
+    if (fault == FAULT_EXPIRE)
+        add_expired(watch);
 }
 
 static void add_all(struct watch *watch)
@@ -136,7 +151,7 @@ static void follow(struct watch *watch)
     while (at && kind->changes[at - 1].version > watch->version)
         at--;
     for (; at < kind->changed && watch->end_ms && !watch->frames.overflow; at++)
-        add_change(watch, &kind->changes[at]);
+        tell_change(watch, &kind->changes[at]);
     watch->version = watch->cluster->version;
 }
 
@@ -187,6 +202,7 @@ static struct watch *watch_new(struct call *call, const struct selector *selecto
         .namespace = keep(call->namespace),
         .labels = keep(selector->labels),
         .fields = keep(selector->fields),
+        .client = keep(call_header(call, "User-Agent")),
         .fd = MHD_get_connection_info(call->connection, MHD_CONNECTION_INFO_CONNECTION_FD)
                   ->connect_fd,
         .bookmarks = call_query_is(call, "allowWatchBookmarks", "true"),
@@ -259,8 +275,9 @@ ssize_t watch_read(void *arg, uint64_t position, char *out, size_t bytes)
         str_clear(&watch->frames);
         arena_reset(watch->arena);
         watch->taken = 0;
-        if (!fill(watch))
-            return MHD_CONTENT_READER_END_OF_STREAM;
+        if (watch->cut || !fill(watch))
+            return watch->cut ? MHD_CONTENT_READER_END_WITH_ERROR
+                              : MHD_CONTENT_READER_END_OF_STREAM;
     }
     size_t left = watch->frames.length - watch->taken;
     size_t count = left < bytes ? left : bytes;
@@ -277,5 +294,6 @@ void watch_free(void *arg)
     free(watch->namespace);
     free(watch->labels);
     free(watch->fields);
+    free(watch->client);
     free(watch);
 }

@@ -1,0 +1,18 @@
+/* What the fault table (server/dev/faults) does to this API. */
+#pragma once
+
+#include "server/dev/devcluster/cluster.h"
+#include "server/dev/faults/faults.h"
+
+/* GET and PUT of the table. */
+int faulty_table(struct call *call);
+/* What the table has for this request: refuses, waits, or marks the call. */
+int faulty_request(struct call *call);
+/* What it has for an event that is about to be sent. */
+enum fault_action faulty_event(struct arena *arena, struct devcluster *cluster, const char *client,
+                               const struct kind *kind, const json_t *object);
+/*
+ * The object as it was before its last change that is remembered; itself when none is. *version
+ * becomes what the whole list had at the most then.
+ */
+json_t *faulty_stale(const struct kind *kind, json_t *object, uint64_t *version);

@@ -1,0 +1,183 @@
+#include "server/dev/faults/faults.h"
+
+#include "server/base/cleanup.h"
+#include "server/base/ctx.h"
+#include "server/base/str.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { TABLE_MAX_BYTES = 1 << 20, SLOW_DEFAULT_MS = 1000 };
+#define EVENT "event"
+
+struct faults {
+    json_t *rows;
+    json_t *met; /* "VERB RESOURCE" -> how often */
+};
+
+static const struct {
+    const char *name;
+    enum fault_action action;
+    bool of_requests, of_events;
+} actions[] = {
+    {"refuse", FAULT_REFUSE, true, false},   {"slow", FAULT_SLOW, true, false},
+    {"cut", FAULT_CUT, true, true},          {"stale", FAULT_STALE, true, false},
+    {"reorder", FAULT_REORDER, true, false}, {"drop", FAULT_DROP, false, true},
+    {"expire", FAULT_EXPIRE, false, true},
+};
+
+static const struct {
+    const char *name;
+    int http;
+} reasons[] = {
+#define REASON(name, http, ...) {name, http},
+#include "server/dev/faults/reasons.def"
+#undef REASON
+};
+
+static const struct {
+    const char *method, *named, *collection; /* the verb with a name, and without */
+} verbs[] = {{"GET", "get", "list"},
+             {"POST", "create", "create"},
+             {"PUT", "update", "update"},
+             {"PATCH", "patch", "patch"},
+             {"DELETE", "delete", "deletecollection"}};
+
+struct faults *faults_new(void)
+{
+    struct faults *faults = calloc(1, sizeof *faults);
+    if (!faults)
+        abort();
+    faults->rows = json_array();
+    faults->met = json_object();
+    return faults;
+}
+
+void faults_free(struct faults *faults)
+{
+    if (!faults)
+        return;
+    json_decref(faults->rows);
+    json_decref(faults->met);
+    free(faults);
+}
+
+const char *faults_verb(const char *method, bool named, bool watched)
+{
+    for (size_t at = 0; at < ARRAY_SIZE(verbs); at++)
+        if (str_equal(verbs[at].method, method))
+            return watched ? "watch" : named ? verbs[at].named : verbs[at].collection;
+    return "";
+}
+
+/* ---- what fires ---- */
+
+static bool fits(const json_t *row, const char *key, const char *value)
+{
+    const char *want = json_str(row, key);
+    return !want || str_equal(want, value);
+}
+
+static void count(json_t *of, const char *key)
+{
+    json_int_t before = json_integer_value(json_object_get(of, key));
+    json_object_set_new(of, key, json_integer(before + 1));
+}
+
+static bool row_fits(const json_t *row, const struct occasion *occasion)
+{
+    bool of_events = str_equal(json_str(row, "verb"), EVENT);
+    return of_events == str_equal(occasion->verb, EVENT) && fits(row, "client", occasion->client) &&
+           fits(row, "verb", occasion->verb) && fits(row, "resource", occasion->resource) &&
+           fits(row, "name", occasion->name);
+}
+
+/* The first row that fires now; counts in all that fit. */
+static const json_t *fire(struct faults *faults, const struct occasion *occasion)
+{
+    const json_t *fired = NULL;
+    size_t at;
+    json_t *row;
+    json_array_foreach(faults->rows, at, row) {
+        if (!row_fits(row, occasion))
+            continue;
+        count(row, "seen");
+        if (!fired && json_int_or(row, "seen", 0) == json_int_or(row, "nth", 1))
+            fired = row;
+    }
+    return fired;
+}
+
+/* NULL: there is no such action for what the row fits. */
+static const enum fault_action *action_of(const json_t *row)
+{
+    bool of_events = str_equal(json_str(row, "verb"), EVENT);
+    for (size_t at = 0; at < ARRAY_SIZE(actions); at++)
+        if (str_equal(actions[at].name, json_str(row, "action")) &&
+            (of_events ? actions[at].of_events : actions[at].of_requests))
+            return &actions[at].action;
+    return NULL;
+}
+
+/* 0: no reason that there is. */
+static int http_of(const char *reason)
+{
+    for (size_t at = 0; at < ARRAY_SIZE(reasons); at++)
+        if (str_equal(reasons[at].name, reason))
+            return reasons[at].http;
+    return 0;
+}
+
+struct fault faults_meet(struct arena *arena, struct faults *faults,
+                         const struct occasion *occasion)
+{
+    const char *agent = occasion->client ? occasion->client : "";
+    struct occasion seen = *occasion;
+    seen.client = arena_strndup(arena, agent, strcspn(agent, "/ "));
+    count(faults->met, arena_printf(arena, "%s %s %s", seen.client, seen.verb, seen.resource));
+    const json_t *row = fire(faults, &seen);
+    if (!row)
+        return (struct fault){.action = FAULT_NONE};
+    const char *reason = json_str_or(row, "reason", "InternalError");
+    return (struct fault){
+        .action = *action_of(row),
+        .reason = arena_strdup(arena, reason),
+        .http = http_of(reason),
+        .retry_after_s = (int)json_int_or(row, "seconds", 0),
+        .slow_ms = (int)json_int_or(row, "ms", SLOW_DEFAULT_MS),
+    };
+}
+
+/* ---- the table ---- */
+
+static int check(struct ctx *ctx, const json_t *rows)
+{
+    size_t at;
+    json_t *row;
+    if (!json_is_array(rows))
+        return err_set(ctx, ERR_INVALID, NULL, "the table is a list of rows");
+    json_array_foreach(rows, at, row) {
+        if (!action_of(row))
+            return err_set(ctx, ERR_INVALID, NULL, "row %zu has no action that there is", at);
+        if (!http_of(json_str_or(row, "reason", "InternalError")))
+            return err_set(ctx, ERR_INVALID, NULL, "row %zu has no reason that there is", at);
+    }
+    return 0;
+}
+
+int faults_serve(struct ctx *ctx, struct faults *faults, const char *method, const char *body,
+                 size_t bytes, json_t **answer)
+{
+    json_t *rows = faults->rows;
+    if (!str_equal(method, "GET")) {
+        TRY(json_parse(ctx, body, bytes, TABLE_MAX_BYTES, &rows));
+        TRY(check(ctx, rows));
+        json_incref(rows);
+        json_decref(faults->rows);
+        faults->rows = rows;
+        json_object_clear(faults->met);
+    }
+    *answer = arena_json(ctx->arena, json_pack("{s:o, s:o}", "rows", json_deep_copy(faults->rows),
+                                               "met", json_deep_copy(faults->met)));
+    return 0;
+}

@@ -1,0 +1,62 @@
+/*
+ * The fault table: what goes wrong, and when. PUT of FAULTS_PATH takes rows, a list of
+ *   {"client", "verb", "resource", "name", "nth", "action", "reason", "seconds", "ms"}
+ * GET tells them with `seen`, how often each fitted, and `met`, how often each
+ * "CLIENT VERB RESOURCE" came since the table was put. A row fires at its nth fit (default 1) and
+ * then never again; absent keys fit everything. Of several that would fire at once the first one
+ * does, the others are spent.
+ *
+ * client: its User-Agent, up to the slash of its version.
+ * verb: get, list, watch, create, update, patch, delete, deletecollection; or event, one of a
+ * watch, without those that tell what was there when the watch began.
+ * action of a request: refuse (with `reason` of reasons.def, and Retry-After `seconds`), slow (`ms`
+ * before it is looked at), cut (the answer ends in the middle), stale (a read of what was before
+ * the last change; a list tells the version that it had then), reorder (a list backwards).
+ * Of an event: drop (it is not sent), expire (410 in its place, and the stream ends), cut (the
+ * stream ends in the middle of it).
+ */
+#pragma once
+
+#include "server/base/json.h"
+
+#define FAULTS_PATH "/flotilla/faults"
+
+enum fault_action {
+    FAULT_NONE,
+    FAULT_REFUSE,
+    FAULT_SLOW,
+    FAULT_CUT,
+    FAULT_STALE,
+    FAULT_REORDER,
+    FAULT_DROP,
+    FAULT_EXPIRE,
+};
+
+struct fault {
+    enum fault_action action;
+    const char *reason; /* of a refusal; the caller's arena owns it */
+    int http;           /* its status */
+    int retry_after_s;  /* 0 = not said */
+    int slow_ms;
+};
+
+/* Guarded by its owner. */
+struct faults;
+struct faults *faults_new(void);
+void faults_free(struct faults *faults);
+
+/* GET tells the table, PUT replaces it; *answer is the arena's. -ERR_INVALID leaves it as it was.
+ */
+int faults_serve(struct ctx *ctx, struct faults *faults, const char *method, const char *body,
+                 size_t bytes, json_t **answer);
+
+/* The verb of a request for a resource. */
+const char *faults_verb(const char *method, bool named, bool watched);
+/* What the table has for a request, or for an event ("event"). */
+struct occasion {
+    const char *client; /* the whole User-Agent, or NULL */
+    const char *verb, *resource;
+    const char *name; /* or NULL */
+};
+struct fault faults_meet(struct arena *arena, struct faults *faults,
+                         const struct occasion *occasion);
