@@ -19,6 +19,7 @@ ARROWS = {
     "reconcilers/fleet": {"server/store", "reconcilers/engine"},
     "reconcilers/loadbalancer/agent": {"server/adapters"},
     "reconcilers/pipeline/placement": {"server/base"},  # pure
+    "reconcilers/pipeline": {"reconcilers/engine", "server/net", "reconcilers/pipeline/placement"},
 }
 KIND = {"reconcilers/engine", "reconcilers/backends", "server/net"}  # every other folder of reconcilers/
 
