@@ -43,7 +43,7 @@ write_changed() {
 random_hex() { openssl rand -hex "$1"; }
 
 # The directory of the built servers (kube-apiserver, kubectl, …); builds them when they are missing. With --node also
-# what a real node needs.
+# what a real node needs; with names of modules only theirs.
 tools_bin() {
     "$repo_dir/tests/tools/build" "$@"
 }
@@ -55,4 +55,22 @@ secret_once() {
         printf %s "$(random_hex "$2")" | write_private "$1"
     fi
     cat "$1"
+}
+
+kubectl_is_current() {
+    "$1" version --client -o json 2>/dev/null |
+        jq -e '.clientVersion.gitVersion | capture("^v1\\.(?<minor>[0-9]+)").minor | tonumber >= 24' >/dev/null
+}
+
+# A kubectl that is here already: ours where it was built, else the one on PATH unless it is as old as Debian's.
+kubectl_found() {
+    local tools candidate
+    tools=$(tools_bin --check 2>/dev/null) || tools=/nonexistent
+    for candidate in "$tools/kubectl" "$(command -v kubectl || true)"; do
+        if [[ -x $candidate ]] && kubectl_is_current "$candidate"; then
+            echo "$candidate"
+            return
+        fi
+    done
+    return 1
 }

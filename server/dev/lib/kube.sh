@@ -3,13 +3,31 @@
 # kube-scheduler; kwok plays two nodes on which pods become Ready without running. Needs $state, $fast, $node.
 
 kubectl_admin() {
-    KUBECACHEDIR=$state/kube-cache KUBECONFIG=$state/admin.kubeconfig "$(tools)/kubectl" "$@"
+    KUBECACHEDIR=$state/kube-cache KUBECONFIG=$(admin_kubeconfig) "$(kubectl_program)" "$@"
 }
 
-tools() {
-    if [[ -z ${tools_dir-} ]]; then
-        if [[ $node == yes ]]; then tools_dir=$(tools_bin --node); else tools_dir=$(tools_bin); fi
+# $kube is `real` (ours, below), `dev` (devcluster.sh) or the kubeconfig of a cluster that is somebody's.
+admin_kubeconfig() {
+    case $kube in
+    real) echo "$state/admin.kubeconfig" ;;
+    dev) devcluster_kubeconfig ;;
+    *) echo "$kube" ;;
+    esac
+}
+
+kubectl_program() {
+    if [[ $kube == real ]]; then
+        echo "$(tools)/kubectl"
+    else
+        kubectl_found || die "no kubectl here that is newer than Debian's: --kubeconfig needs one on PATH"
     fi
+}
+
+# What none of our own control planes needs is not built.
+tools() {
+    local wanted=()
+    if [[ $node == yes ]]; then wanted=(--node); elif [[ $kube != real ]]; then wanted=(versitygw); fi
+    [[ -n ${tools_dir-} ]] || tools_dir=$(tools_bin "${wanted[@]}")
     echo "$tools_dir"
 }
 

@@ -2,7 +2,7 @@
 # Debian packages by name: which are missing, and installing them. Needs root or sudo for the second only.
 
 run_packages=(
-    build-essential cmake ninja-build pkg-config
+    gcc libc6-dev cmake ninja-build pkg-config
     libmicrohttpd-dev libpq-dev libhiredis-dev libcurl4-openssl-dev libjansson-dev libssl-dev libyaml-dev uthash-dev
     postgresql redis-server openssl curl ca-certificates jq
     python3-pip # tests/tools/build fetches Go with it where no fitting Go is installed

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # The steps of `up` that use Flotilla itself, through its public interfaces only: its command line, its HTTP API
-# and kubectl. Needs $state, the stack's environment, common.sh, proc.sh, ports.sh.
+# and Kubernetes'. Needs $state, $kube, $scale, the stack's environment, common.sh, proc.sh, ports.sh, devcluster.sh.
 
 product_cell_name=dev
 product_tenant_name=acme
@@ -85,20 +85,41 @@ api_ensure() {
     echo "$id"
 }
 
-# product_apply: what stands on standard input, as kubectl sends it.
+product_kubectl() { KUBECONFIG=$KUBECONFIG_ADMIN "$KUBECTL" "$@"; }
+
+# product_apply PATH: the manifest on standard input, which is the object at PATH of the Kubernetes API.
 product_apply() {
-    KUBECONFIG=$KUBECONFIG_ADMIN "$KUBECTL" apply --server-side --force-conflicts --field-manager flotilla-dev -f -
+    if [[ $kube == dev ]]; then
+        devcluster_put "$KUBE_API_URL$1"
+    else
+        product_kubectl apply --server-side --force-conflicts --field-manager flotilla-dev -f -
+    fi
+}
+
+# product_read PATH: the JSON at PATH of the Kubernetes API.
+product_read() {
+    if [[ $kube == dev ]]; then
+        curl -fsS --max-time 10 "$KUBE_API_URL$1"
+    else
+        product_kubectl get --raw "$1"
+    fi
 }
 
 # product_secret NAME KEY FILE KEY FILE: an administrator's Secret, which stands beside the operators.
 product_secret() {
-    KUBECONFIG=$KUBECONFIG_ADMIN "$KUBECTL" create secret generic "$1" -n flotilla-system \
-        --from-file="$2=$3" --from-file="$4=$5" --dry-run=client -o yaml | product_apply
+    product_apply "/api/v1/namespaces/flotilla-system/secrets/$1" <<YAML
+apiVersion: v1
+kind: Secret
+metadata: {name: $1, namespace: flotilla-system}
+data:
+  $2: $(base64 -w0 "$3")
+  $4: $(base64 -w0 "$5")
+YAML
 }
 
 # product_pool NAME TYPE HOST PORT MEMBERS: a BackendPool with its own members of the type.
 product_pool() {
-    product_apply <<YAML
+    product_apply "/apis/registry.flotilla.dev/v1alpha1/backendpools/$1" <<YAML
 apiVersion: registry.flotilla.dev/v1alpha1
 kind: BackendPool
 metadata: {name: $1}
@@ -132,10 +153,27 @@ product_tenant() {
 
 product_registries() { echo "/v1/tenants/$(product_fact tenant)/registries"; }
 
-product_registry() {
-    api_ensure "$(product_registries)" "$product_registry_name" \
-        "{\"name\": \"$product_registry_name\", \"spec\": {\"plan\": \"s\", \"host\": \"$product_registry_name.example.com\"}}" >"$(product_dir)/registry"
+# The registries that `up` makes, as the API lists them: `demo`, of which it shows more, and `demo-2` to `demo-N`.
+product_mine() {
+    api GET "$(product_registries)?limit=500" | jq --arg name "$product_registry_name" \
+        '[.items[] | select(.name == $name or (.name | startswith($name + "-")))]'
 }
+
+product_ready() { product_mine | jq 'map(select(.status.phase == "ready")) | length'; }
+
+# As many as $scale, the first among them; what is there already stays.
+product_registries_make() {
+    local there name number
+    there=$(product_mine | jq -r '.[].name')
+    for ((number = 1; number <= scale; number++)); do
+        name=$product_registry_name
+        ((number == 1)) || name+=-$number
+        [[ $'\n'$there$'\n' == *$'\n'$name$'\n'* ]] || api POST "$(product_registries)" \
+            "{\"name\": \"$name\", \"spec\": {\"plan\": \"s\", \"host\": \"$name.example.com\"}}" >/dev/null
+    done
+}
+
+product_first() { product_mine | jq --arg name "$product_registry_name" '.[] | select(.name == $name)'; }
 
 # On a real node nothing is pulled: what the registry's pods wait for is made here.
 product_images() {
@@ -144,42 +182,13 @@ product_images() {
 
 product_is_ready() {
     product_images
-    api GET "$(product_registries)/$(product_fact registry)" | jq -e '.status.phase == "ready"' >/dev/null
+    (($(product_ready) >= scale))
 }
 
 product_wait_ready() {
-    retry_for 120 product_is_ready || {
-        api GET "$(product_registries)/$(product_fact registry)" | jq .
-        die "the registry is not ready after 120 s"
+    local seconds=$((120 + 5 * scale))
+    retry_for "$seconds" product_is_ready || {
+        product_mine | jq 'map(select(.status.phase != "ready")) | .[0]'
+        die "after $seconds s $(product_ready) of $scale registries are ready"
     }
-}
-
-product_nodes() {
-    if [[ -n ${NODE_NAME-} ]]; then
-        echo "Databases, object store, Kubernetes and its node are real: pods run, on images made here. No image can be"
-        echo "made of, and so left out of each registry is: $FLOTILLA_LEAVE_OUT."
-    else
-        echo "Databases, object store and Kubernetes are real; the nodes are simulated, so pods become Ready"
-        echo "without running, and no Harbor answers at the registry's URL."
-    fi
-}
-
-product_summary() {
-    local get
-    get="curl -sS -H @$(product_dir)/headers $product_url"
-    cat <<TEXT
-
-Flotilla runs (ready after $1). $(product_nodes)
-  API      $product_url
-  key      $(product_fact api-key)   (kept in $(product_dir)/api-key)
-  kubectl  export KUBECONFIG=$KUBECONFIG_ADMIN PATH=$TOOLS_BIN:\$PATH; kubectl get flotilla -A
-
-Try next, the kubectl lines after the export above:
-  $get$(product_registries) | jq
-  $get/v1/status | jq
-  kubectl describe registries -A   # events and conditions of the registry
-  kubectl apply -f $repo_dir/crds/examples/registry.yaml   # one more, by the operator's path
-  tail -f $state/log/flotillad.log   # what the three roles do
-  server/dev/down [--purge]   # stop; with --purge forget everything
-TEXT
 }
