@@ -85,8 +85,8 @@ class Devcluster:
         assert done.returncode == 0, f"kubectl {' '.join(map(str, args))}: {done.stderr}"
         return done.stdout
 
-    def connect(self):
-        return http.client.HTTPConnection(self.host, self.port, timeout=20)
+    def connect(self, timeout=20):
+        return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
 
     def request(self, method, path, body=None, kind="application/json", headers=(), **query):
         """(status, parsed body)."""

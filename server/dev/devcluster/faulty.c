@@ -15,7 +15,7 @@ static int refuse_it(struct call *call, const struct fault *fault)
 static int wait(struct call *call, const struct fault *fault)
 {
     pthread_mutex_unlock(&call->cluster->lock);
-    clock_sleep_ms(fault->slow_ms);
+    clock_sleep_ms(fault->ms);
     pthread_mutex_lock(&call->cluster->lock);
     return 0;
 }
@@ -36,12 +36,12 @@ int faulty_request(struct call *call)
     return fault.action == FAULT_SLOW ? wait(call, &fault) : 0;
 }
 
-enum fault_action faulty_event(struct arena *arena, struct devcluster *cluster, const char *client,
-                               const struct kind *kind, const json_t *object)
+struct fault faulty_event(struct arena *arena, struct devcluster *cluster, const char *client,
+                          const struct kind *kind, const json_t *object)
 {
     const struct occasion occasion = {client, "event", kind->plural,
                                       json_str(object, "metadata.name")};
-    return faults_meet(arena, cluster->faults, &occasion).action;
+    return faults_meet(arena, cluster->faults, &occasion);
 }
 
 json_t *faulty_stale(const struct kind *kind, json_t *object, uint64_t *version)

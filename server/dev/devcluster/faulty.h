@@ -9,8 +9,8 @@ int faulty_table(struct call *call);
 /* What the table has for this request: refuses, waits, or marks the call. */
 int faulty_request(struct call *call);
 /* What it has for an event that is about to be sent. */
-enum fault_action faulty_event(struct arena *arena, struct devcluster *cluster, const char *client,
-                               const struct kind *kind, const json_t *object);
+struct fault faulty_event(struct arena *arena, struct devcluster *cluster, const char *client,
+                          const struct kind *kind, const json_t *object);
 /*
  * The object as it was before its last change that is remembered; itself when none is. *version
  * becomes what the whole list had at the most then.

@@ -31,9 +31,9 @@ struct watch {
     struct table_form form;
     int fd;
     bool bookmarks, cut;
-    uint64_t version; /* all up to this was sent */
-    int64_t end_ms, bookmark_ms;
-    struct str frames; /* written, not yet taken */
+    uint64_t version;                       /* all up to this was sent */
+    int64_t end_ms, bookmark_ms, expire_ms; /* expire_ms: 0 = never */
+    struct str frames;                      /* written, not yet taken */
     size_t taken;
 };
 
@@ -114,29 +114,32 @@ static void tell_change(struct watch *watch, const struct change *change)
     size_t length = watch->frames.length;
     if (!add_change(watch, change))
         return;
-    enum fault_action fault =
+    const struct fault fault =
         faulty_event(watch->arena, watch->cluster, watch->client, watch->kind, change->after);
-    if (fault == FAULT_CUT) {
+    if (fault.action == FAULT_CUT) {
         watch->cut = true;
         watch->end_ms = 0;
         length += (watch->frames.length - length) / 2;
     }
-    if (fault != FAULT_NONE)
+    if (fault.action != FAULT_NONE)
         watch->frames.length = length;
-    if (fault == FAULT_EXPIRE)
+    if (fault.action == FAULT_DROP && fault.ms)
+        watch->expire_ms = clock_boottime_ms() + fault.ms;
+    if (fault.action == FAULT_EXPIRE)
         add_expired(watch);
 }
 
-static void add_all(struct watch *watch)
+static void add_all(struct watch *watch, bool stale)
 {
     json_t *list = arena_json(watch->arena, store_list(watch->kind, watch->namespace)), *item;
     size_t at;
+    watch->version = watch->cluster->version;
     json_array_foreach(list, at, item) {
-        json_t *shown = seen(watch, item);
+        json_t *shown =
+            seen(watch, stale ? faulty_stale(watch->kind, item, &watch->version) : item);
         if (shown)
             add_object(watch, "ADDED", shown, 0);
     }
-    watch->version = watch->cluster->version;
 }
 
 /* What happened since; the lock is held. */
@@ -230,7 +233,7 @@ int watch_open(struct call *call)
     watch->form = form;
     watch->version = version;
     if (has_initial_events(call) || !version)
-        add_all(watch);
+        add_all(watch, call->stale);
     if (has_initial_events(call) && watch->bookmarks)
         add_bookmark(watch, true);
     call->watch = watch;
@@ -254,6 +257,8 @@ static bool fill(struct watch *watch)
     while (!watch->frames.length && !over) {
         follow(watch);
         int64_t now_ms = clock_boottime_ms();
+        if (watch->expire_ms && now_ms >= watch->expire_ms)
+            add_expired(watch);
         over = cluster->stopping || !watch->kind->served || now_ms >= watch->end_ms;
         if (watch->bookmarks && now_ms >= watch->bookmark_ms)
             add_bookmark(watch, false);

@@ -222,7 +222,7 @@ static struct MHD_Response *run(struct exchange *exchange, const char *path, int
     if (exchange->fault.action == FAULT_REFUSE)
         return refuse(exchange, status);
     if (exchange->fault.action == FAULT_SLOW)
-        clock_sleep_ms(exchange->fault.slow_ms);
+        clock_sleep_ms(exchange->fault.ms);
     return watched && exchange->target.resource ? stream_open(exchange, status)
                                                 : forward(exchange, status);
 }

@@ -25,6 +25,7 @@ struct stream {
     int fd;
     bool initial;      /* what is told was there when the watch began */
     bool over, broken; /* nothing more comes; and it ends in the middle */
+    int64_t expire_ms; /* 0 = never */
     struct str frames; /* to be sent */
     size_t taken;
     pthread_mutex_t lock; /* guards what the I/O thread fills */
@@ -112,6 +113,8 @@ static void add_line(struct stream *stream, struct arena *arena, const char *lin
         stream->initial = stream->initial && !end;
     }
     stream->over = stream->broken = fault.action == FAULT_CUT;
+    if (fault.action == FAULT_DROP && fault.ms)
+        stream->expire_ms = clock_boottime_ms() + fault.ms;
     if (fault.action == FAULT_EXPIRE)
         add_expired(stream);
     if (fault.action == FAULT_NONE || stream->broken)
@@ -138,6 +141,11 @@ static bool client_left(const struct stream *stream)
     return poll(&fd, 1, 0) > 0 && (fd.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
+static bool is_expired(const struct stream *stream)
+{
+    return stream->expire_ms && clock_boottime_ms() >= stream->expire_ms;
+}
+
 /* Waits for lines; false: none will come. */
 static bool await_lines(struct stream *stream, struct str *lines)
 {
@@ -146,12 +154,14 @@ static bool await_lines(struct stream *stream, struct str *lines)
     while (!(found = take_lines(stream, lines)) && !stream->ended && !left) {
         struct timespec until = clock_until(LOOK_MS);
         pthread_cond_timedwait(&stream->news, &stream->lock, &until);
-        left = stream->proxy->stopping || client_left(stream);
+        left = stream->proxy->stopping || client_left(stream) || is_expired(stream);
     }
     stream->over = !found;
     stream->broken = !found && stream->failed;
     pthread_mutex_unlock(&stream->lock);
-    if (!found && stream->refusal.length) {
+    if (!found && is_expired(stream)) {
+        add_expired(stream);
+    } else if (!found && stream->refusal.length) {
         add_error(stream, str_text(&stream->refusal));
         stream->broken = false;
     }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TABLE_MAX_BYTES = 1 << 20, SLOW_DEFAULT_MS = 1000 };
+enum { TABLE_MAX_BYTES = 1 << 20 };
 #define EVENT "event"
 
 struct faults {
@@ -144,7 +144,7 @@ struct fault faults_meet(struct arena *arena, struct faults *faults,
         .reason = arena_strdup(arena, reason),
         .http = http_of(reason),
         .retry_after_s = (int)json_int_or(row, "seconds", 0),
-        .slow_ms = (int)json_int_or(row, "ms", SLOW_DEFAULT_MS),
+        .ms = (int)json_int_or(row, "ms", 0),
     };
 }
 
