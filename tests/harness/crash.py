@@ -23,7 +23,7 @@ class Proof:
         self.watched, self.keepers = None, {}
         self.expected = self.creations = None
         self.stages_of = {}  # (role, point) → stages in which that process of an undisturbed run reaches it
-        self.new_requests = new_requests(world.stack.env["KUBE_AUDIT_LOG"])
+        self.new_requests = new_requests(world.stack.env.get("KUBE_AUDIT_LOG"))
         self.runs = self.outstayed = 0
 
     def begin(self):

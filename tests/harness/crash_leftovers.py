@@ -7,7 +7,10 @@ from . import pools
 
 
 def new_requests(path):
-    """A function that returns what the API server has created for us since the last call; events and Leases apart."""
+    """A function that returns what the API server has created for us since the last call; events and Leases apart. An
+    embedded cluster keeps no log."""
+    if not path:
+        return lambda: []
     log = open(path, encoding="utf-8")  # pylint: disable=consider-using-with
     log.seek(0, os.SEEK_END)
     rest = [""]

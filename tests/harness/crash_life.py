@@ -273,7 +273,7 @@ class Scenario:
     def _act(self, stage):
         action = {"raise": "higher"}.get(stage, stage)
         threads = []
-        for life in (self.http, self.hand):
+        for life in self.lives.values():
             step = self._resolve if stage == "resolve" and life is self.http else getattr(life, action, None)
             if step:
                 threads.append(threading.Thread(target=self._try, args=(step,)))
@@ -331,7 +331,7 @@ class Scenario:
     def _await_stable(self, stage):
         def reached():
             return not self.world.db.query("SELECT FROM outbox") and all(
-                life.reached(stage) for life in (self.http, self.hand))
+                life.reached(stage) for life in self.lives.values())
 
         eventually(reached, 90, what=f"stage {stage}")
         found, since = self.snapshot(self.watched), time.monotonic()

@@ -14,6 +14,7 @@ VARYING = {  # what names an object that another controller made, and what a cla
     re.compile(r'"redisIndex": "\d+"'): '"redisIndex": "<index>"',
     re.compile(r"\+select\|\d+"): "+select|<index>",
     re.compile(r"-portal-[0-9a-z]{4,10}\b"): "-portal-<hash>",
+    re.compile(r'(ReplicaSet \\"[^"]+)-[0-9a-z]{4,10}\\"'): r'\1-<hash>\\"',
 }
 ROTATION = "rotation.flotilla.dev/"
 PROBE = ".flotilla/probe"  # comes and goes with each verification
@@ -21,7 +22,7 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 HASHES = {"flotilla.dev/root", "flotilla.dev/desired-hash", "flotilla.dev/published", "pod-template-hash"}
 NOISE = {
     "uid", "resourceVersion", "creationTimestamp", "managedFields", "generation", "observedGeneration", "selfLink",
-    "slot", "clusterIP", "clusterIPs", "ownerReferences", "lastTransitionTime", "lastUpdateTime", "since",
+    "slot", "clusterIP", "clusterIPs", "nodePort", "ownerReferences", "lastTransitionTime", "lastUpdateTime", "since",
     "deletionTimestamp", "deletionGracePeriodSeconds", "deployment.kubernetes.io/revision",
 }
 
@@ -67,11 +68,11 @@ def _object(item, seen):
     """Each version of an object once: a scenario looks at it many times."""
     at = (item["metadata"]["uid"], item["metadata"]["resourceVersion"], seen.lessons)
     if at not in seen.objects:
-        seen.objects[at] = _facts(item, seen)
+        seen.objects[at] = facts(item, seen)
     return seen.objects[at]
 
 
-def _facts(item, seen):
+def facts(item, seen):
     meta = item["metadata"]
     if "data" in item:
         item = {**item, "data": decoded(item)}

@@ -32,7 +32,8 @@ FAULTS = {
     "drop": (EVENT, {"action": "drop", "ms": RESYNC_MS}),
     "expire": (EVENT, {"action": "expire"}),
 }
-EVENTLESS = {"leases"}  # nobody's watch of them is served by what they tell
+START = "start"
+AT_START, PER_STAGE = 24, 6  # cases in one life; at its start are mostly the first watches, one for each kind
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -91,8 +92,8 @@ def sample(of, count, seed):
 class Waiting:
     """The cases that were not run yet, handed out as lives: per stage a few, no two at one place."""
 
-    def __init__(self, of, met, seed, per_stage):
-        self.met, self.per_stage, self.random = met, per_stage, random.Random(seed)
+    def __init__(self, of, met, seed):
+        self.met, self.random = met, random.Random(seed)
         self.cases = list(of)
         self.random.shuffle(self.cases)
         self.tried = set()
@@ -123,7 +124,8 @@ class Waiting:
             stages = sorted(self.stages(case), key=lambda stage: -self.met[stage][case.place])
             if case not in self.tried:
                 self.random.shuffle(stages)
-            free = [stage for stage in stages if len(places[stage]) < self.per_stage and case.place not in places[stage]]
+            free = [stage for stage in stages if case.place not in places[stage]
+                    and len(places[stage]) < (AT_START if stage == START else PER_STAGE)]
             if free:
                 places[free[0]].add(case.place)
                 taken.append(self._aim(case, free[0]))

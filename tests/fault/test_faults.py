@@ -1,0 +1,57 @@
+"""A tenth of tests/proofs/fresh-fault: on the embedded cluster every kind of fault and every client, and a life behind
+proxies before the real API server. FAULT_SEED takes another tenth."""
+
+import os
+import shutil
+import tempfile
+
+import pytest
+from harness import fault, fault_cases
+from harness.cluster import Cluster
+from harness.devcluster import DevStack
+from harness.faultproxy import Table
+from harness.proof import CALM
+from harness.world import World
+
+SEED = os.environ.get("FAULT_SEED", "1")
+SAMPLE = 30
+
+
+def run(proof, choose, runs):
+    """({case: what is wrong with it}, how many fired)"""
+    proof.begin()
+    proof.record(runs)
+    wrong, fired = {}, []
+    chosen = choose(fault_cases.cases(proof.met))
+
+    def report(aim, error):
+        (wrong.update({aim.case.name: error}) if error else fired.append(aim))
+
+    proof.run_all(fault_cases.Waiting(chosen, proof.met, SEED), report)
+    proof.end()
+    return {name: error for name, error in wrong.items() if error != fault.NOT_MET}, len(fired), len(chosen)
+
+
+@pytest.fixture
+def embedded():
+    directory = tempfile.mkdtemp(prefix="stack-", dir=os.environ.get("FLOTILLA_TEST_DIR"))
+    os.chmod(directory, 0o755)
+    servers = DevStack(directory)
+    try:
+        yield servers.up()
+    finally:
+        servers.down()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def test_the_end_is_the_same(embedded, tmp_path):
+    proof = fault.Proof(World(embedded, tmp_path, CALM), [Table(Cluster(embedded).connect)])
+    wrong, fired, chosen = run(proof, lambda of: fault_cases.tenth(of, SEED), 2)
+    assert not wrong and fired >= 0.9 * chosen > 20
+
+
+def test_before_a_real_api_server(stack, tmp_path):
+    with fault.proxied(stack, tmp_path) as (servers, tables):
+        proof = fault.Proof(World(servers, tmp_path, CALM), tables)
+        wrong, fired, chosen = run(proof, lambda of: fault_cases.sample(of, SAMPLE, SEED), 1)
+    assert not wrong and fired >= 0.8 * chosen > 20
