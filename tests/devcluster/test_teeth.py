@@ -1,13 +1,12 @@
-"""An operator that is broken on purpose is found by each kind of fault; flotillad bears each of them at the same place."""
+"""An operator that is broken on purpose is found by each kind of fault."""
 
 import pytest
 from harness import fault_cases, teeth
-from harness.faultproxy import Table
 
 
 @pytest.fixture(scope="module")
-def caught(dev):
-    return teeth.naive_caught(dev, Table(dev.connect))
+def caught(tmp_path_factory):
+    return teeth.naive_caught(tmp_path_factory.mktemp("teeth"))
 
 
 @pytest.mark.parametrize("fault", fault_cases.FAULTS)

@@ -1,11 +1,16 @@
 """Would the fault suite find an operator that cannot bear a fault? Two OvhNginxes, there before the operator starts, are
 changed while it runs; what counts is how many replicas their Deployments have in the end, and in which order they came."""
 
+import concurrent.futures
 import itertools
 import time
 
-from . import fault_cases
+import yaml
+
+from . import REPO, fault_cases
+from .devcluster import Devclusters
 from .fault_cases import Case
+from .faultproxy import Table
 from .naive import Naive
 
 OPERATE = "flotillad-operate"
@@ -18,15 +23,17 @@ PLACES = {
     "expire": ("event", "ovhnginxes"),
 }  # fmt: skip
 NTH = {"500": 3}  # not one of the two by which it sees that there is nothing yet
-SETTLE_S = 4.0  # longer than a dropped event stays unknown
+SETTLE_S = 5.0  # longer than a dropped event stays unknown
+RIGHT = {"a": (3, "0"), "b": (2, "1")}  # (replicas, place in the list) of both Deployments
+CRD = REPO / "crds/ovhnginxes.yaml"
 _numbers = itertools.count(1)
 
 
 class Bite:
     """One run: `start` starts the operator and gives what ends it."""
 
-    def __init__(self, dev, table):
-        self.dev, self.table = dev, table
+    def __init__(self, dev):
+        self.dev, self.table, self.fired = dev, Table(dev.connect), True
         self.namespace = f"teeth-{next(_numbers)}"
 
     def spec(self, name, replicas):
@@ -52,6 +59,7 @@ class Bite:
             self._settle({"a": 3, "b": 2}, expected)
         finally:
             stop()
+            self.fired = all(put.get("seen", 0) >= put["nth"] for put in self.table.rows())
             self.table.put()
             found = self.end()
             self.dev.ok("DELETE", f"/api/v1/namespaces/{self.namespace}")
@@ -76,11 +84,29 @@ def row(fault):
     return Case(fault, OPERATE, *PLACES[fault]).row(NTH.get(fault, 1))
 
 
-def naive_caught(dev, table):
-    """{fault: is the naive operator's end another one under it}; undisturbed its end must be right."""
-    def start():
-        return Naive(dev.connect).stop
+def start_naive(dev):
+    return lambda: Naive(dev.connect).stop
 
-    right = Bite(dev, table).run(start)
-    assert right == {"a": (3, "0"), "b": (2, "1")}, f"undisturbed: {right}"
-    return {fault: Bite(dev, table).run(start, [row(fault)], right) != right for fault in fault_cases.FAULTS}
+
+def caught(dev, fault, right):
+    """Is its end another one under this fault, which must have fired?"""
+    bite = Bite(dev)
+    found = bite.run(start_naive(dev), [row(fault)], right)
+    assert bite.fired, f"{fault} hit nothing"
+    return found != right
+
+
+def naive_caught(directory):
+    """{fault: is the naive operator found by it}, each on a cluster of its own."""
+    with open(CRD, encoding="utf-8") as file:
+        crd = yaml.safe_load(file)
+    running = Devclusters(directory, count=len(fault_cases.FAULTS))
+    for dev in running.clusters:
+        dev.apply(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{crd['metadata']['name']}", crd)
+    right = Bite(running.clusters[0]).run(start_naive(running.clusters[0]))
+    assert right == RIGHT, f"undisturbed: {right}"
+    with concurrent.futures.ThreadPoolExecutor(len(running.clusters)) as hands:
+        found = hands.map(caught, running.clusters, fault_cases.FAULTS, itertools.repeat(right))
+        answer = dict(zip(fault_cases.FAULTS, found))
+    assert running.stop() == 0 and not running.sanitizer_reports(), running.sanitizer_reports()
+    return answer

@@ -232,7 +232,8 @@ static struct stream *stream_new(struct exchange *exchange)
     *stream = (struct stream){
         .proxy = exchange->proxy,
         .arena = arena,
-        .target = {arena_strdup(arena, target->group), arena_strdup(arena, target->resource)},
+        .target = {.group = arena_strdup(arena, target->group),
+                   .resource = arena_strdup(arena, target->resource)},
         .bearer = bearer ? arena_strdup(arena, bearer) : NULL,
         .client = client ? arena_strdup(arena, client) : NULL,
         .fd = MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD)
