@@ -103,6 +103,7 @@ struct call {
 const char *call_query(const struct call *call, const char *name);
 const char *call_header(const struct call *call, const char *name);
 bool call_query_is(const struct call *call, const char *name, const char *value);
+bool call_flag(const struct call *call, const char *name);
 void call_warn(struct call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The body as an object; -ERR_INVALID when it is none. */
 int call_body(struct call *call, json_t **ret);

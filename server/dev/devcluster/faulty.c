@@ -22,7 +22,7 @@ static int wait(struct call *call, const struct fault *fault)
 
 int faulty_request(struct call *call)
 {
-    bool watched = call_query(call, "watch") && !call->name;
+    bool watched = call_flag(call, "watch") && !call->name;
     const struct occasion occasion = {.client = call_header(call, "User-Agent"),
                                       .verb = faults_verb(call->method, call->name, watched),
                                       .resource = call->kind->plural,

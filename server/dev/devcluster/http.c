@@ -47,6 +47,11 @@ bool call_query_is(const struct call *call, const char *name, const char *value)
     return str_equal(call_query(call, name), value);
 }
 
+bool call_flag(const struct call *call, const char *name)
+{
+    return faults_flag(call_query(call, name));
+}
+
 void call_warn(struct call *call, const char *format, ...)
 {
     va_list args;

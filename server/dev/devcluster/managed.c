@@ -147,7 +147,7 @@ static int take_over(struct call *call, json_t *entries, const json_t *changed)
 {
     struct arena *arena = call->ctx.arena;
     struct conflicts conflicts = {.call = call, .list = ""};
-    bool force = call_query_is(call, "force", "true");
+    bool force = call_flag(call, "force");
     size_t at;
     json_t *entry;
     json_array_foreach(entries, at, entry) {

@@ -51,8 +51,7 @@ static int get_one(struct call *call)
 
 static int list_or_watch(struct call *call)
 {
-    const char *watch = call_query(call, "watch");
-    return str_equal(watch, "1") || str_equal(watch, "true") ? watch_open(call) : lists_read(call);
+    return call_flag(call, "watch") ? watch_open(call) : lists_read(call);
 }
 
 /* Watches that name one object, as old clients do. */

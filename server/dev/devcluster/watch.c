@@ -170,7 +170,7 @@ static char *keep(const char *text)
 
 static bool has_initial_events(struct call *call)
 {
-    return call_query_is(call, "sendInitialEvents", "true");
+    return call_flag(call, "sendInitialEvents");
 }
 
 static int check_initial(struct call *call)
@@ -208,7 +208,7 @@ static struct watch *watch_new(struct call *call, const struct selector *selecto
         .client = keep(call_header(call, "User-Agent")),
         .fd = MHD_get_connection_info(call->connection, MHD_CONNECTION_INFO_CONNECTION_FD)
                   ->connect_fd,
-        .bookmarks = call_query_is(call, "allowWatchBookmarks", "true"),
+        .bookmarks = call_flag(call, "allowWatchBookmarks"),
         .end_ms = clock_boottime_ms() + seconds * 1000,
         .bookmark_ms = clock_boottime_ms() + BOOKMARK_MS,
     };

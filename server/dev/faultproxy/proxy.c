@@ -202,9 +202,8 @@ static struct MHD_Response *serve_table(struct exchange *exchange, int *status)
 
 static struct MHD_Response *run(struct exchange *exchange, const char *path, int *status)
 {
-    const char *watch =
-        MHD_lookup_connection_value(exchange->connection, MHD_GET_ARGUMENT_KIND, "watch");
-    bool watched = str_equal(watch, "1") || str_equal(watch, "true");
+    bool watched = faults_flag(
+        MHD_lookup_connection_value(exchange->connection, MHD_GET_ARGUMENT_KIND, "watch"));
     struct proxy *proxy = exchange->proxy;
     if (str_equal(path, FAULTS_PATH))
         return serve_table(exchange, status);

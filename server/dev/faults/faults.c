@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { TABLE_MAX_BYTES = 1 << 20 };
 #define EVENT "event"
@@ -60,6 +61,11 @@ void faults_free(struct faults *faults)
     json_decref(faults->rows);
     json_decref(faults->met);
     free(faults);
+}
+
+bool faults_flag(const char *value)
+{
+    return value && !str_equal(value, "0") && strcasecmp(value, "false") != 0;
 }
 
 const char *faults_verb(const char *method, bool named, bool watched)

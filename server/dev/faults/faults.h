@@ -52,6 +52,9 @@ void faults_free(struct faults *faults);
 int faults_serve(struct ctx *ctx, struct faults *faults, const char *method, const char *body,
                  size_t bytes, json_t **answer);
 
+/* A flag of a query as Kubernetes reads it: absent, "0" and "false", in any case, are no, and
+ * whatever else is yes (apimachinery, Convert_Slice_string_To_bool). */
+bool faults_flag(const char *value);
 /* The verb of a request for a resource. */
 const char *faults_verb(const char *method, bool named, bool watched);
 /* What the table has for a request, or for an event ("event"). */

@@ -13,7 +13,7 @@ node_packages=( # only where a real node is asked for
 )
 test_packages=(
     git libcmocka-dev clang-format-14 clang-tidy-14 shellcheck
-    python3-pytest python3-yaml python3-psycopg2 python3-jsonschema
+    python3-pytest python3-yaml python3-psycopg2 python3-jsonschema python3-kubernetes
     spin # tests/model
 )
 node_test_packages=(skopeo)
