@@ -191,6 +191,13 @@ def operators(flotillad, env):
     return start
 
 
+def bury(cell):
+    """As a peer does that finds them dead: the member Leases of those that were killed go, and nobody waits until they end."""
+    for lease in cell.cluster.list("leases", "flotilla-system"):
+        if lease["metadata"]["name"].startswith("flotilla-member-"):
+            cell.cluster.delete("leases", lease["metadata"]["name"], "flotilla-system")
+
+
 @contextlib.contextmanager
 def running(stack, env, directory):
     """One operator, with a pool of each type, whose end is part of what is tested. What earlier tests left goes first:

@@ -2,8 +2,7 @@
 each try ends as the migration leaves the old schema: it is dumped, taken back from the dump, and every call is made."""
 
 import pytest
-from harness.cell import SHORT_LEASES, emptied, operators, read_row
-from harness.crash_keeper import OUTSTAYED
+from harness.cell import bury, emptied, operators, read_row
 from harness.hops import SCHEMAS, databases, dumps, schema, set_schema, state
 from harness.process import Flotillad
 from harness.wait import eventually
@@ -14,7 +13,7 @@ CALLS = ("kube.hop.step", "kube.hop.job.delete", "pg.schema.read", "pg.dump", "s
 
 @pytest.fixture
 def operate(stack, flotillad, tmp_path):
-    env = {**stack.cell_env(tmp_path), "FLOTILLA_LEAVE_OUT": "", **SHORT_LEASES}
+    env = {**stack.cell_env(tmp_path), "FLOTILLA_LEAVE_OUT": ""}
     return operators(flotillad, env)
 
 
@@ -22,7 +21,7 @@ def operate(stack, flotillad, tmp_path):
 def registry(stack, tmp_path_factory):
     cell = emptied(stack, tmp_path_factory.mktemp("world"))
     made = cell.registry(cell.namespace("hop"), version="2.14")
-    env = {**stack.cell_env(tmp_path_factory.mktemp("cell")), "FLOTILLA_LEAVE_OUT": "", **SHORT_LEASES}
+    env = {**stack.cell_env(tmp_path_factory.mktemp("cell")), "FLOTILLA_LEAVE_OUT": ""}
     process = Flotillad(["operate"], env, tmp_path_factory.mktemp("operate"))
     eventually(lambda: made.get() and made.get().get("status") and made.condition() == ("True", "ReadyUnprobed"), 120, 0.2, "ready")
     set_schema(cell, made, SCHEMAS["2.14.4"])
@@ -36,20 +35,6 @@ def ask_again(registry, number):
         "metadata": {"annotations": {"registry.flotilla.dev/retry-hop": str(number)}}, "spec": {"version": "2.15"}}, registry.namespace)
 
 
-def outlast(start, check, seconds):
-    """One operator until check holds; like a supervisor it starts another one where the watchdog ended it."""
-    process = start()
-
-    def holds():
-        nonlocal process
-        if process.process.poll() == OUTSTAYED:
-            process = start()
-        return check()
-
-    eventually(holds, seconds, 0.2, "the end")
-    assert process.stop() in (0, OUTSTAYED)
-
-
 def is_back(registry, number):
     now = state(registry.cell, registry)
     return (now["step"], now["retry"]) == ("RolledBack", str(number)) and registry.condition("Stalled") == ("True", "RolledBack")
@@ -60,10 +45,11 @@ def is_back(registry, number):
 def test_the_end_is_the_same(registry, operate, call, side):
     cell, number = registry.cell, f"{call}.{side}"
     ask_again(registry, number)
-    while (status := operate(f"{number}=kill").wait(120)) == OUTSTAYED:
-        pass
-    assert status == -9
-    outlast(operate, lambda: is_back(registry, number), 240)
+    assert operate(f"{number}=kill").wait(120) == -9, f"{call} was not reached"
+    bury(cell)
+    process = operate()
+    eventually(lambda: is_back(registry, number) or process.process.poll() is not None, 120, 0.2, "the end")
+    assert process.stop() == 0 and is_back(registry, number)
     assert read_row(cell, cell.conninfo(registry.id)) and schema(cell, registry) == [(SCHEMAS["2.14.4"], False)]
     assert databases(cell, registry) == [f"t_{registry.id}"]
     told = registry.get()["status"]["dump"]
