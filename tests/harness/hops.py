@@ -21,19 +21,19 @@ def schema(cell, registry):
     return cell.sql("SELECT version, dirty FROM schema_migrations", conninfo=cell.conninfo(registry.id))
 
 
-def pin(cell, registry):
-    """A pod of core that does not end: a hop waits for it in Stopping."""
+def pin(cell, registry, name="old", component="core"):
+    """A pod that does not end; of core: a hop waits for it in Stopping."""
     owner = registry.child("deployment", "core")
     cell.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {
-        "name": "old", "namespace": registry.namespace,
-        "labels": {"flotilla.dev/registry": registry.name, "app.kubernetes.io/component": "core"},
+        "name": name, "namespace": registry.namespace,
+        "labels": {"flotilla.dev/registry": registry.name, "app.kubernetes.io/component": component},
         "ownerReferences": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": owner["metadata"]["name"],
                              "uid": owner["metadata"]["uid"], "controller": True}]},
         "spec": owner["spec"]["template"]["spec"]})
 
 
-def unpin(cell, registry):
-    cell.stack.kubectl("delete", "pod", "old", "-n", registry.namespace, "--now", "--wait=false")
+def unpin(cell, registry, name="old"):
+    cell.stack.kubectl("delete", "pod", name, "-n", registry.namespace, "--now", "--wait=false")
 
 
 @contextlib.contextmanager
@@ -62,9 +62,10 @@ def held_migration(cell, registry, ask, dumping=lambda: None):
 
 
 def lose_image(cell, registry, component):
-    """The kubelet says of a pod that its image cannot be pulled; which one, is returned."""
+    """The kubelet says of a Job's pod that its image cannot be pulled; which one, is returned."""
     def pods():
-        return [pod for pod in registry.pods() if pod["metadata"]["labels"]["app.kubernetes.io/component"] == component]
+        return [pod for pod in registry.pods() if pod["metadata"]["labels"]["app.kubernetes.io/component"] == component
+                and pod["metadata"]["ownerReferences"][0]["kind"] == "Job"]
 
     pod = eventually(pods, 60, what=f"a pod of {component}")[0]
     container = pod["spec"]["containers"][0]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import subprocess
+import urllib.parse
 
 import psycopg2
 import pytest
@@ -52,6 +53,13 @@ def message(registry, kind):
 def kept_job(registry, job):
     jobs = registry.cell.stack.get("jobs", "-n", registry.namespace)["items"]
     return [other for other in jobs if other["metadata"]["uid"] == job["metadata"]["uid"]]
+
+
+def pod_lists(registry):
+    """What an operator asked the server itself about its pods."""
+    return [urllib.parse.unquote(event["requestURI"]) for event in registry.cell.stack.audit_events()
+            if event["verb"] == "list" and event.get("objectRef", {}).get("resource") == "pods"
+            and event["objectRef"].get("namespace") == registry.namespace and event["user"]["username"] == "flotilla-operate"]
 
 
 def job(registry):
@@ -223,6 +231,46 @@ def test_hop_is_withdrawn_while_it_pulls(cell, registry):
         ready(registry)
         assert not [pod for pod in registry.pods() if pod["metadata"]["labels"]["app.kubernetes.io/component"] == "images"]
     assert registry.condition("Migration") is None and "HopBegan" not in registry.events()
+
+
+def test_job_of_the_images_that_is_going_is_made_anew(cell, registry):
+    """Asked for, taken back, and asked for once more before the first Job is gone."""
+    def images():
+        return [item for item in cell.cluster.list("jobs", registry.namespace)
+                if item["metadata"]["labels"]["app.kubernetes.io/component"] == "images"]
+
+    with held_nodes(cell):
+        registry.spec(version="2.15")
+        first = eventually(images, 60, what="the Job of the images")[0]["metadata"]
+        cell.patch("job", first["name"], {"metadata": {"finalizers": ["test.flotilla.dev/held"]}}, registry.namespace)
+        registry.spec(version="2.14")
+        eventually(lambda: "deletionTimestamp" in images()[0]["metadata"], 60, what="it is going")
+        registry.spec(version="2.15")
+        told(registry, "Migration", "Unknown", "PullingImages")
+        assert registry.condition("Available")[0] == "True" and state(cell, registry)["step"] == "Settled"
+        assert [item["metadata"]["uid"] for item in images()] == [first["uid"]]
+        cell.patch("job", first["name"], {"metadata": {"finalizers": None}}, registry.namespace)
+        eventually(lambda: images() and images()[0]["metadata"]["uid"] != first["uid"], 60, what="another Job")
+    told(registry, "Migration", "False", "RolledBack")  # none migrates here
+
+
+def test_hop_goes_back_when_no_pod_of_the_migration_is_left(cell, registry):
+    """The server itself is asked, and not for what has ended: of that there may be any number."""
+    with held_migration(cell, registry, lambda: registry.spec(version="2.15")):
+        for name in ("ended", "straggler"):
+            pin(cell, registry, name, "migration")
+        cell.stack.kubectl("patch", "pod", "ended", "-n", registry.namespace, "--subresource=status", "--type=merge",
+                           "-p", json.dumps({"status": {"phase": "Failed"}}))
+        lose_image(cell, registry, "migration")
+        told(registry, "Migration", "False", "Abandoning")
+        eventually(lambda: "pod straggler has not ended" in message(registry, "Migration"), 60, what="it is waited for")
+        assert state(cell, registry)["step"] == "Abandoning"
+        unpin(cell, registry, "straggler")
+        eventually(lambda: state(cell, registry)["step"] == "Returning", 60, what="no pod is left")
+    told(registry, "Migration", "False", "RolledBack")
+    asked = pod_lists(registry)
+    assert asked and all("fieldSelector=status.phase!=Succeeded,status.phase!=Failed" in uri for uri in asked), asked
+    assert row_is_there(registry) and schema(cell, registry) == [(SCHEMAS[OLD], False)]
 
 
 def test_hop_goes_back_when_the_migration_has_no_image(cell, registry):
