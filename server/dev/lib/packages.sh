@@ -7,6 +7,7 @@ run_packages=(
     postgresql redis-server openssl curl ca-certificates jq
     python3-pip # tests/tools/build fetches Go with it where no fitting Go is installed
 )
+fetch_packages=(python3-pip ca-certificates) # with these alone the object store can be built
 node_packages=( # only where a real node is asked for
     containerd runc containernetworking-plugins nftables iproute2
     nginx docker-registry # what its images are made of; redis-server is above
@@ -19,6 +20,8 @@ test_packages=(
 node_test_packages=(skopeo)
 # tests/proofs/fresh-fuzz
 fuzz_packages=(clang-14 libclang-rt-14-dev)
+
+packages_listed=no # not by this process: lists grow old
 
 packages_missing() {
     local name
@@ -52,7 +55,7 @@ packages_install() (
     fi
     # The first finishes what an interrupted run left half done.
     as_root dpkg --configure -a &&
-        as_root apt-get update -q &&
+        { [[ $packages_listed == yes ]] || as_root apt-get update -q; } &&
         as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" &&
         packages_disable_new_services "$@"
 )
@@ -81,4 +84,5 @@ packages_ensure() {
     ((EUID == 0)) || command -v sudo >/dev/null ||
         die "neither root nor sudo; let somebody with root run: apt-get install ${missing[*]}"
     packages_install "${missing[@]}"
+    packages_listed=yes
 }
