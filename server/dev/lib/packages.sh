@@ -20,6 +20,8 @@ test_packages=(
 node_test_packages=(skopeo)
 # tests/proofs/fresh-fuzz
 fuzz_packages=(clang-14 libclang-rt-14-dev)
+# tests/proofs/fresh-root
+root_packages=(debootstrap)
 
 packages_listed=no # not by this process: lists grow old
 
