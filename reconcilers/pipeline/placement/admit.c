@@ -148,8 +148,7 @@ static int check_spec(struct ctx *ctx, const struct placement *placement,
     return 0;
 }
 
-int placement_admit(struct ctx *ctx, struct placement *placement, const struct place_pipeline *spec,
-                    int64_t now_s)
+int admit_new(struct ctx *ctx, struct placement *placement, const struct place_pipeline *spec)
 {
     TRY(check_spec(ctx, placement, spec));
     memory_grow_pipelines(placement, spec->id);
@@ -164,6 +163,13 @@ int placement_admit(struct ctx *ctx, struct placement *placement, const struct p
         pipeline->stages[at] = (struct stage){.class_id = spec->stages[at].class_id,
                                               .shares = PLACE_NONE,
                                               .rate = spec->stages[at].rate};
+    return 0;
+}
+
+int placement_admit(struct ctx *ctx, struct placement *placement, const struct place_pipeline *spec,
+                    int64_t now_s)
+{
+    TRY(admit_new(ctx, placement, spec));
     placement->journal_count = 0;
     admit(placement, spec->id, now_s);
     return 0;

@@ -2,6 +2,7 @@
 #include "server/base/ctx.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 /* One share into room on a lower pod that serves; whole, so that parts stay what they are. */
 static bool move_down(struct placement *placement, uint32_t at)
@@ -22,15 +23,33 @@ static bool move_down(struct placement *placement, uint32_t at)
     return true;
 }
 
+/* Its shares on that pod. */
+static bool move_pipeline(struct placement *placement, uint32_t id, const struct class *class,
+                          uint32_t ordinal)
+{
+    const struct pipeline *pipeline = &placement->pipelines[id];
+    bool moved = true;
+    for (uint32_t stage = 0; moved && stage < pipeline->stage_count; stage++) {
+        if (placement->classes[pipeline->stages[stage].class_id] != class)
+            continue;
+        uint32_t share = state_share(placement, &pipeline->stages[stage], ordinal);
+        moved = share == PLACE_NONE || move_down(placement, share);
+    }
+    return moved;
+}
+
 /* All shares of a pod or none. */
 static bool empty_pod(struct placement *placement, struct class *class, uint32_t ordinal)
 {
     const struct pod *pod = &class->pods[ordinal];
     placement->journal_count = 0;
     state_pod(class, ordinal, POD_DRAINING, pod->zone, pod->capacity); /* off the shelf meanwhile */
+    uint32_t count;
+    uint32_t *ids = pods_pipelines(placement, pod, &count);
     bool moved = true;
-    while (moved && pod->shares != PLACE_NONE)
-        moved = move_down(placement, pod->shares);
+    for (uint32_t at = 0; moved && at < count; at++)
+        moved = move_pipeline(placement, ids[at], class, ordinal);
+    free(ids);
     if (!moved)
         state_undo(placement, 0);
     state_pod(class, ordinal, POD_READY, pod->zone, pod->capacity);

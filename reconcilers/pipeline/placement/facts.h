@@ -109,6 +109,9 @@ struct place_view {
     int64_t retry_s;      /* DEGRADED, BROKEN, WAITING */
     int64_t waiting_since_s;
     uint32_t attempts;
+    bool ran;   /* has been PLACED since it was admitted */
+    bool due;   /* there is more room than when it was last tried: the next tick tries it */
+    bool first; /* has waited so long that its equals do not overtake it in that class */
 };
 
 struct place_share {
@@ -122,4 +125,16 @@ struct place_class_view {
     uint32_t replicas;  /* highest ordinal in use or asked for, + 1: what a StatefulSet needs */
     int64_t demand;     /* rates of all pipelines but rejected ones: the metric for autoscalers */
     int64_t used, free; /* free: on pods that serve */
+};
+
+/* A pipeline as it was seen when it was written down: see placement_restore(). */
+struct place_kept_share {
+    uint32_t stage;
+    struct place_share share;
+};
+
+struct place_kept {
+    struct place_view view;
+    uint32_t share_count;
+    const struct place_kept_share *shares;
 };

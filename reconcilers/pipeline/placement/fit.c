@@ -138,20 +138,12 @@ static bool level(struct placement *placement, const struct stage *stage)
     return true;
 }
 
-static bool carries(const struct placement *placement, const struct stage *stage, uint32_t pod)
-{
-    uint32_t at = stage->shares;
-    while (at != PLACE_NONE && placement->shares[at].pod != pod)
-        at = placement->shares[at].stage_next;
-    return at != PLACE_NONE;
-}
-
 uint32_t fit_other_pod(const struct placement *placement, const struct stage *stage, uint32_t mask,
                        int64_t milli)
 {
     const struct class *class = placement->classes[stage->class_id];
     uint32_t at = choose_ceiling(class, mask, milli, 0);
-    while (at != PLACE_NONE && carries(placement, stage, at))
+    while (at != PLACE_NONE && state_share(placement, stage, at) != PLACE_NONE)
         at = choose_ceiling(class, mask, class->nodes[at].room, at + 1);
     return at;
 }

@@ -55,7 +55,13 @@ int placement_class_set(struct ctx *ctx, struct placement *placement, uint32_t c
 struct place_view placement_look(const struct placement *placement, uint32_t id)
 {
     const struct pipeline *pipeline = state_pipeline(placement, id);
-    return pipeline ? pipeline->view : (struct place_view){.stage = PLACE_NONE};
+    if (!pipeline)
+        return (struct place_view){.stage = PLACE_NONE};
+    struct place_view view = pipeline->view;
+    view.due = tick_has_room(placement, pipeline);
+    view.first = view.stage != PLACE_NONE &&
+                 placement->classes[pipeline->stages[view.stage].class_id]->head == id;
+    return view;
 }
 
 uint32_t placement_shares(const struct placement *placement, uint32_t id, uint32_t stage,
@@ -67,10 +73,7 @@ uint32_t placement_shares(const struct placement *placement, uint32_t id, uint32
         pipeline && stage < pipeline->stage_count ? pipeline->stages[stage].shares : PLACE_NONE;
     for (; at != PLACE_NONE; at = placement->shares[at].stage_next, count++) {
         const struct share *share = &placement->shares[at];
-        uint32_t to = count;
-        for (; to > 0 && shares[to - 1].ordinal > share->pod; to--)
-            shares[to] = shares[to - 1];
-        shares[to] = (struct place_share){share->pod, share->milli, share->held};
+        shares[count] = (struct place_share){share->pod, share->milli, share->held};
     }
     return count;
 }

@@ -42,7 +42,7 @@ void phase_admitted(struct placement *placement, uint32_t id, bool admitted)
     if (pipeline->admitted == admitted)
         return;
     pipeline->admitted = admitted;
-    pipeline->was_placed = false;
+    pipeline->view.ran = false;
     quota_charge(placement, pipeline, admitted ? 1 : -1);
 }
 
@@ -103,8 +103,8 @@ static void settle_whole(struct placement *placement, struct pipeline *pipeline,
         view->retry_s = 0;
         return;
     }
-    *view = (struct place_view){.phase = PLACE_PLACED, .reason = PLACE_FITS, .stage = PLACE_NONE};
-    pipeline->was_placed = true;
+    *view = (struct place_view){
+        .phase = PLACE_PLACED, .reason = PLACE_FITS, .stage = PLACE_NONE, .ran = true};
 }
 
 void phase_settle(struct placement *placement, uint32_t id, int64_t now_s)
@@ -113,13 +113,16 @@ void phase_settle(struct placement *placement, uint32_t id, int64_t now_s)
     if (!pipeline->admitted)
         return;
     unsigned state = 0;
-    uint32_t worst = PLACE_NONE;
+    uint32_t lacking = PLACE_NONE, coming = PLACE_NONE;
     for (uint32_t at = 0; at < pipeline->stage_count; at++) {
         unsigned own = stage_state(placement, &pipeline->stages[at]);
-        worst = own && worst == PLACE_NONE ? at : worst;
+        if (own & (STAGE_LACKS | STAGE_DRAINS) && lacking == PLACE_NONE)
+            lacking = at;
+        if (own && coming == PLACE_NONE)
+            coming = at;
         state |= own;
     }
-    pipeline->view.stage = worst;
+    pipeline->view.stage = lacking != PLACE_NONE ? lacking : coming;
     if (state & (STAGE_LACKS | STAGE_DRAINS)) {
         pipeline->view.phase = state & STAGE_DEAD ? PLACE_BROKEN : PLACE_DEGRADED;
         pipeline->view.deadline_s = 0;
@@ -136,6 +139,16 @@ static int64_t pods_for(const struct class *class, int64_t need)
     return (lacks + class->spec.capacity - 1) / class->spec.capacity;
 }
 
+/* Who lacks something else now is not the first in that class any more. */
+static void leave_line(struct placement *placement, uint32_t id)
+{
+    const struct pipeline *pipeline = &placement->pipelines[id];
+    if (pipeline->view.stage == PLACE_NONE)
+        return;
+    struct class *class = placement->classes[pipeline->stages[pipeline->view.stage].class_id];
+    class->head = class->head == id ? PLACE_NONE : class->head;
+}
+
 void phase_wait(struct placement *placement, uint32_t id, uint32_t stage_at,
                 enum place_reason reason, int64_t now_s)
 {
@@ -143,6 +156,8 @@ void phase_wait(struct placement *placement, uint32_t id, uint32_t stage_at,
     const struct stage *stage = &pipeline->stages[stage_at];
     const struct class *class = placement->classes[stage->class_id];
     struct place_view *view = &pipeline->view;
+    if (view->stage != stage_at)
+        leave_line(placement, id);
     bool never = reason == PLACE_TOO_LARGE || reason == PLACE_TOO_LARGE_FOR_QUOTA;
     if (!pipeline->admitted)
         view->phase = never ? PLACE_REJECTED : PLACE_WAITING;

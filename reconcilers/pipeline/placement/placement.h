@@ -110,5 +110,17 @@ struct place_pod placement_pod_look(const struct placement *placement, uint32_t 
  * more. */
 uint32_t placement_next_changed(struct placement *placement);
 
+/*
+ * From a ledger into a placement that has its classes: first the pods that exist (starting, ready
+ * or draining, with what is leaving them), then the pipelines, each with its shares and what was
+ * seen of it. A share on a pod that was not restored is a reservation. Nothing is decided: the
+ * calls that follow decide as they would have in the placement that was written down. -ERR_INVALID
+ * when a ledger says what cannot be; the placement is of no use then.
+ */
+int placement_pod_restore(struct ctx *ctx, struct placement *placement, const struct place_pod *pod,
+                          int64_t leaving);
+int placement_restore(struct ctx *ctx, struct placement *placement,
+                      const struct place_pipeline *spec, const struct place_kept *kept);
+
 /* "WaitingForScale" and the like; never NULL. */
 const char *place_reason_word(enum place_reason reason);

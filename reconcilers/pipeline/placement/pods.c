@@ -31,9 +31,7 @@ static int by_order(const void *a, const void *b, void *placement)
     return quota_is_before(placement, one, other) ? -1 : 1;
 }
 
-/* The pipelines on a pod, those to be served first in front; each once. Freed by the caller. */
-static uint32_t *pipelines_on(struct placement *placement, const struct pod *pod,
-                              uint32_t *ret_count)
+uint32_t *pods_pipelines(struct placement *placement, const struct pod *pod, uint32_t *ret_count)
 {
     uint32_t count = 0, kept = 0;
     for (uint32_t at = pod->shares; at != PLACE_NONE; at = placement->shares[at].pod_next)
@@ -69,7 +67,7 @@ static void pod_lost(struct placement *placement, const struct place_pod *fact, 
     struct class *class = placement->classes[fact->class_id];
     struct pod *pod = &class->pods[fact->ordinal];
     uint32_t count, zone = pod->zone;
-    uint32_t *ids = pipelines_on(placement, pod, &count);
+    uint32_t *ids = pods_pipelines(placement, pod, &count);
     while (pod->shares != PLACE_NONE)
         state_take(placement, pod->shares, placement->shares[pod->shares].milli, false);
     pod->leaving = 0;
@@ -99,7 +97,7 @@ static void settle_on(struct placement *placement, struct class *class, uint32_t
                       int64_t now_s)
 {
     uint32_t count;
-    uint32_t *ids = pipelines_on(placement, &class->pods[ordinal], &count);
+    uint32_t *ids = pods_pipelines(placement, &class->pods[ordinal], &count);
     for (uint32_t at = 0; at < count; at++)
         if (class->pods[ordinal].state == POD_DRAINING && placement->pipelines[ids[at]].admitted)
             admit_try(placement, ids[at], now_s);

@@ -102,8 +102,7 @@ uint32_t state_plan(struct class *class)
     return at;
 }
 
-static uint32_t share_find(const struct placement *placement, const struct stage *stage,
-                           uint32_t pod)
+uint32_t state_share(const struct placement *placement, const struct stage *stage, uint32_t pod)
 {
     uint32_t at = stage->shares;
     while (at != PLACE_NONE && placement->shares[at].pod != pod)
@@ -117,19 +116,21 @@ static uint32_t share_new(struct placement *placement, uint32_t id, uint32_t sta
         memory_grow_shares(placement);
     struct stage *stage = &placement->pipelines[id].stages[stage_at];
     struct pod *carrier = &placement->classes[stage->class_id]->pods[pod];
-    uint32_t at = placement->share_free;
+    uint32_t at = placement->share_free, *link = &stage->shares;
     struct share *share = &placement->shares[at];
     placement->share_free = share->stage_next;
+    while (*link != PLACE_NONE && placement->shares[*link].pod < pod)
+        link = &placement->shares[*link].stage_next;
     *share = (struct share){.pipeline = id,
                             .stage = stage_at,
                             .class_id = stage->class_id,
                             .pod = pod,
                             .pod_next = carrier->shares,
                             .pod_previous = PLACE_NONE,
-                            .stage_next = stage->shares};
+                            .stage_next = *link};
     if (carrier->shares != PLACE_NONE)
         placement->shares[carrier->shares].pod_previous = at;
-    carrier->shares = stage->shares = at;
+    carrier->shares = *link = at;
     return at;
 }
 
@@ -158,7 +159,7 @@ static void shift(struct placement *placement, const struct change *change)
     struct stage *stage = &placement->pipelines[change->pipeline].stages[change->stage];
     struct class *class = placement->classes[stage->class_id];
     struct pod *pod = &class->pods[change->pod];
-    uint32_t at = share_find(placement, stage, change->pod);
+    uint32_t at = state_share(placement, stage, change->pod);
     if (at == PLACE_NONE)
         at = share_new(placement, change->pipeline, change->stage, change->pod);
     placement->shares[at].milli += change->milli;

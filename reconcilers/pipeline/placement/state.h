@@ -26,8 +26,8 @@ struct pod {
 struct share {
     int64_t milli;
     uint32_t pipeline, stage, class_id, pod;
-    uint32_t pod_next, pod_previous, stage_next;
-    int64_t held; /* of milli: not to be served yet */
+    uint32_t pod_next, pod_previous, stage_next; /* a stage's by ordinal, a pod's in no order */
+    int64_t held;                                /* of milli: not to be served yet */
 };
 
 struct class
@@ -54,10 +54,10 @@ struct pipeline {
     struct stage *stages; /* NULL = no such pipeline */
     uint32_t stage_count, tenant;
     int32_t priority;
-    bool admitted, was_placed;
-    uint64_t age, seen; /* seen: changes of the class it lacks when it was last tried */
-    struct place_view view;
-    uint32_t next_changed; /* the next one's id + 1; its own = last; 0 = not listed */
+    bool admitted;
+    uint64_t age, seen;     /* seen: changes of the class it lacks when it was last tried */
+    struct place_view view; /* without `due` and `first`, which placement_look() adds */
+    uint32_t next_changed;  /* the next one's id + 1; its own = last; 0 = not listed */
 };
 
 struct quota {
@@ -92,6 +92,8 @@ struct choice {
 struct pipeline *state_pipeline(const struct placement *placement,
                                 uint32_t id); /* NULL = unknown */
 bool pod_serves(const struct pod *pod);
+/* The stage's share on a pod; PLACE_NONE = none. */
+uint32_t state_share(const struct placement *placement, const struct stage *stage, uint32_t pod);
 /* What may be added; 0 where nothing may. */
 int64_t pod_room(const struct pod *pod);
 /* Puts the pod on the shelf where it belongs, after anything that this depends on. */
@@ -142,8 +144,16 @@ uint32_t fit_other_pod(const struct placement *placement, const struct stage *st
 /* A share elsewhere, off its pod; what served there leaves when the new one serves. */
 bool fit_move(struct placement *placement, uint32_t share);
 
-/* admit.c: the pipeline that waits, or lacks something, once more. */
+/* admit.c: a pipeline without shares, checked; nothing is decided about it yet. */
+int admit_new(struct ctx *ctx, struct placement *placement, const struct place_pipeline *spec);
+/* The pipeline that waits, or lacks something, once more. */
 void admit_try(struct placement *placement, uint32_t id, int64_t now_s);
+/* pods.c: the pipelines on a pod, those to be served first in front; each once. Freed by the
+ * caller.
+ */
+uint32_t *pods_pipelines(struct placement *placement, const struct pod *pod, uint32_t *ret_count);
+/* tick.c: there is more room of the kind it lacks than when it was last tried. */
+bool tick_has_room(const struct placement *placement, const struct pipeline *pipeline);
 /* preempt.c: makes room by taking it from pipelines of lower priority; false: that does not help.
  */
 bool preempt(struct placement *placement, uint32_t id, int64_t now_s);

@@ -18,7 +18,7 @@ static uint32_t give_back(struct placement *placement, uint32_t id)
             bool stays = serves(placement, share);
             next = share->stage_next;
             loser = stays ? loser : stage;
-            if (stays && pipeline->was_placed)
+            if (stays && pipeline->view.ran)
                 continue;
             placement->classes[share->class_id]->changes++;
             state_take(placement, at, share->milli, true);
@@ -30,10 +30,20 @@ static void expire(struct placement *placement, uint32_t id, int64_t now_s)
 {
     placement->journal_count = 0;
     uint32_t stage = give_back(placement, id);
-    if (!placement->pipelines[id].was_placed)
+    if (!placement->pipelines[id].view.ran)
         phase_admitted(placement, id, false);
     phase_wait(placement, id, stage, PLACE_TIMED_OUT, now_s);
     phase_settle(placement, id, now_s);
+}
+
+bool tick_has_room(const struct placement *placement, const struct pipeline *pipeline)
+{
+    const struct place_view *view = &pipeline->view;
+    if (view->phase == PLACE_PLACED || view->phase == PLACE_SCALING ||
+        view->reason == PLACE_TIMED_OUT)
+        return false;
+    uint32_t class_id = pipeline->stages[view->stage].class_id;
+    return placement->classes[class_id]->changes != pipeline->seen;
 }
 
 /* Its time has come, or, if room is all it lacks, there is more room than when it was last tried.
@@ -42,12 +52,9 @@ static bool is_due(const struct placement *placement, const struct pipeline *pip
                    int64_t now_s)
 {
     const struct place_view *view = &pipeline->view;
-    if (view->phase == PLACE_PLACED || view->phase == PLACE_SCALING)
-        return false;
-    const struct class *class = placement->classes[pipeline->stages[view->stage].class_id];
-    if (view->phase != PLACE_REJECTED && view->retry_s <= now_s)
-        return true;
-    return view->reason != PLACE_TIMED_OUT && class->changes != pipeline->seen;
+    bool waits = view->phase == PLACE_DEGRADED || view->phase == PLACE_BROKEN ||
+                 view->phase == PLACE_WAITING;
+    return (waits && view->retry_s <= now_s) || tick_has_room(placement, pipeline);
 }
 
 /* The one that has waited long enough to be first in the class it lacks. */

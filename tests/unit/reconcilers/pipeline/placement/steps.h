@@ -12,6 +12,8 @@ static inline void op_admit(struct world *world, const struct op *op)
     struct place_stage stages[STAGES];
     pipeline->stage_count = 1 + op->kind % STAGES;
     pipeline->priority = (int32_t)(op->c % 3);
+    pipeline->tenant = op->c % 2;
+    pipeline->age = world->age++;
     for (uint32_t at = 0; at < pipeline->stage_count; at++) {
         stages[at] =
             (struct place_stage){(op->b + at * op->c) % CLASSES, (op->b >> 8) % (at ? 16 : 25)};
@@ -19,7 +21,7 @@ static inline void op_admit(struct world *world, const struct op *op)
         pipeline->stages[at].rate = stages[at].rate;
     }
     struct place_pipeline spec = {
-        id, op->c % 2, pipeline->priority, world->age++, pipeline->stage_count, stages};
+        id, pipeline->tenant, pipeline->priority, pipeline->age, pipeline->stage_count, stages};
     assert_int_equal(placement_admit(world->ctx, world->placement, &spec, world->seen.now_s), 0);
 }
 

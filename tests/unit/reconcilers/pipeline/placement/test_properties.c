@@ -244,8 +244,11 @@ static const struct {
     {"P11 by priority", by_priority, plant_inverted},
     {"P12 the metric is the demand", scales, plant_demand},
 };
-enum { PLANT_NONE = -1, DIVERGES = ARRAY_SIZE(properties), HOLDS };
-static const char *const beyond[] = {"P8, P9, P13 a copy decides the same", "holds"};
+enum { PLANT_NONE = -1, PLANT_FORGETFUL = -2 };
+enum { DIVERGES = ARRAY_SIZE(properties), FORGETS, HOLDS };
+static const char *const beyond[] = {"P8, P13 a copy decides the same",
+                                     "P9 restored from the ledger it decides the same", "holds"};
+enum { LIFE = 8 }; /* steps after which the process dies */
 
 static struct op random_op(uint64_t *state)
 {
@@ -257,7 +260,7 @@ static struct op random_op(uint64_t *state)
                        (uint32_t)(y >> 32)};
 }
 
-/* P8, P9, P13: the step on a copy leads to what the step itself leads to, and changes nothing else.
+/* P8, P13: the step on a copy leads to what the step itself leads to, and changes nothing else.
  */
 static bool copy_agrees(const struct world *before, const struct world *after, const struct op *op)
 {
@@ -267,12 +270,33 @@ static bool copy_agrees(const struct world *before, const struct world *after, c
     return memcmp(&copy.seen, &after->seen, sizeof copy.seen) == 0;
 }
 
+/*
+ * P9: the process dies after each LIFE steps, at any point of the log; what is made of the ledger
+ * then lives beside the one that never died. `forgetful`: a fault planted in the ledger.
+ */
+static bool lives_on(struct world *twin, const struct world *world, const struct op *op, bool dies,
+                     bool forgetful)
+{
+    world_do(twin, op);
+    bool same = memcmp(&twin->seen, &world->seen, sizeof twin->seen) == 0;
+    if (dies) {
+        struct world ledger = *world;
+        for (uint32_t id = 0; forgetful && id < PIPELINES; id++)
+            ledger.seen.pipelines[id].view.due = false;
+        placement_free(twin->placement);
+        *twin = world_restored(&ledger);
+        twin->seen = world->seen;
+    }
+    return same;
+}
+
 /* Walks; returns the row that broke. `plant`: that row's fault is planted in what each step shows.
  */
 static size_t walk(struct ctx *ctx, const struct op *ops, size_t count, uint32_t zones, int plant)
 {
-    static struct world world, before;
+    static struct world world, before, twin;
     world = world_new(ctx, zones);
+    twin = world_new(ctx, zones);
     size_t broken = HOLDS;
     for (size_t at = 0; at < count && broken == HOLDS; at++) {
         bool copies = at % 16 == 15;
@@ -285,12 +309,16 @@ static size_t walk(struct ctx *ctx, const struct op *ops, size_t count, uint32_t
             properties[plant].plant(&now);
         struct step step = {&world, &before.seen, &now, &ops[at]};
         for (size_t row = 0; row < ARRAY_SIZE(properties) && broken == HOLDS; row++)
-            if ((plant < 0 || plant == (int)row) && !properties[row].holds(&step))
+            if ((plant == PLANT_NONE || plant == (int)row) && !properties[row].holds(&step))
                 broken = row;
         if (copies && !copy_agrees(&before, &world, &ops[at]) && broken == HOLDS)
             broken = DIVERGES;
+        if (!lives_on(&twin, &world, &ops[at], at % LIFE == 0, plant == PLANT_FORGETFUL) &&
+            broken == HOLDS)
+            broken = FORGETS;
     }
     placement_free(world.placement);
+    placement_free(twin.placement);
     return broken;
 }
 
@@ -338,8 +366,8 @@ static void test_properties__hold_on_random_walks(void **state)
                  (unsigned long long)(done / WALK),
                  broken < DIVERGES ? properties[broken].name : beyond[broken - DIVERGES]);
     }
-    printf("%llu steps, %zu properties and the copy: all hold (seed %llu)\n",
-           (unsigned long long)steps, ARRAY_SIZE(properties), (unsigned long long)seed);
+    printf("%llu steps, %zu properties, the copy, a life after each %d: all hold (seed %llu)\n",
+           (unsigned long long)steps, ARRAY_SIZE(properties), LIFE, (unsigned long long)seed);
 }
 
 static void test_properties__catch_a_planted_fault(void **state)
@@ -350,6 +378,7 @@ static void test_properties__catch_a_planted_fault(void **state)
         ops[at] = random_op(&random);
     for (size_t row = 0; row < ARRAY_SIZE(properties); row++)
         assert_int_equal(walk(*state, ops, WALK, 1, (int)row), row);
+    assert_int_equal(walk(*state, ops, WALK, 1, PLANT_FORGETFUL), FORGETS);
 }
 
 int main(void)

@@ -37,7 +37,9 @@ struct seen_stage {
 
 struct seen_pipeline {
     struct place_view view;
+    uint32_t tenant;
     int32_t priority;
+    uint64_t age;
     uint32_t stage_count;
     struct seen_stage stages[STAGES];
 };
@@ -77,18 +79,27 @@ static inline void pod_is(struct world *world, uint32_t class_id, uint32_t ordin
     assert_int_equal(placement_pod_set(world->ctx, world->placement, &pod, world->seen.now_s), 0);
 }
 
-/* Class 0 weighted, 1 equal, 2 whole; half of their pods run. */
-static inline struct world world_new(struct ctx *ctx, uint32_t zones)
+/* Class 0 weighted, 1 equal, 2 whole. */
+static inline struct placement *placement_with_classes(struct ctx *ctx, uint32_t zones)
 {
-    struct world world = {.ctx = ctx, .placement = placement_new(), .zones = zones};
+    struct placement *placement = placement_new();
     for (uint32_t id = 0; id < CLASSES; id++) {
         struct place_class spec = {
             CAPACITY, PODS, SPLIT, id == 2 ? 1 : zones, 100, (enum place_mode)id, PLACE_PACK};
-        assert_int_equal(placement_class_set(ctx, world.placement, id, &spec), 0);
+        assert_int_equal(placement_class_set(ctx, placement, id, &spec), 0);
+    }
+    assert_int_equal(placement_quota_set(ctx, placement, 1, 0, 40), 0);
+    return placement;
+}
+
+/* Half of the pods run. */
+static inline struct world world_new(struct ctx *ctx, uint32_t zones)
+{
+    struct world world = {
+        .ctx = ctx, .placement = placement_with_classes(ctx, zones), .zones = zones};
+    for (uint32_t id = 0; id < CLASSES; id++)
         for (uint32_t pod = 0; pod < PODS / 2; pod++)
             pod_is(&world, id, pod, POD_READY);
-    }
-    assert_int_equal(placement_quota_set(ctx, world.placement, 1, 0, 40), 0);
     return world;
 }
 
@@ -123,4 +134,47 @@ static inline void world_see(struct world *world)
                 placement_pod_look(world->placement, class_id, pod, &seen->pods[class_id][pod].used,
                                    &seen->pods[class_id][pod].leaving);
     }
+}
+
+static inline void restore_pods(const struct world *world, struct placement *placement)
+{
+    for (uint32_t at = 0; at < CLASSES * PODS; at++) {
+        const struct place_pod *pod = &world->seen.pods[at / PODS][at % PODS].pod;
+        if (pod->state >= POD_STARTING)
+            assert_int_equal(placement_pod_restore(world->ctx, placement, pod,
+                                                   world->seen.pods[at / PODS][at % PODS].leaving),
+                             0);
+    }
+}
+
+static inline void restore_pipeline(const struct world *world, struct placement *placement,
+                                    uint32_t id)
+{
+    const struct seen_pipeline *seen = &world->seen.pipelines[id];
+    struct place_stage stages[STAGES];
+    struct place_kept_share shares[STAGES * PODS];
+    struct place_kept kept = {.view = seen->view, .shares = shares};
+    for (uint32_t stage = 0; stage < seen->stage_count; stage++) {
+        const struct seen_stage *from = &seen->stages[stage];
+        stages[stage] = (struct place_stage){from->class_id, from->rate};
+        for (uint32_t pod = PODS; pod-- > 0;) /* in whichever order */
+            if (from->on[pod])
+                shares[kept.share_count++] =
+                    (struct place_kept_share){stage, {pod, from->on[pod], from->held[pod]}};
+    }
+    struct place_pipeline spec = {id,        seen->tenant,      seen->priority,
+                                  seen->age, seen->stage_count, stages};
+    assert_int_equal(placement_restore(world->ctx, placement, &spec, &kept), 0);
+}
+
+/* Another placement made of nothing but what is seen of this one: what a ledger keeps. */
+static inline struct world world_restored(const struct world *world)
+{
+    struct world made = *world;
+    made.placement = placement_with_classes(world->ctx, world->zones);
+    restore_pods(world, made.placement);
+    for (uint32_t id = 0; id < PIPELINES; id++)
+        if (world->seen.pipelines[id].view.phase != PLACE_UNKNOWN)
+            restore_pipeline(world, made.placement, id);
+    return made;
 }
