@@ -8,7 +8,7 @@ import copy
 import os
 import time
 
-from . import crash, crash_life, fault_cases
+from . import crash, crash_cases, crash_life, fault_cases
 from .fault_lives import NginxLife
 from .faultproxy import Faultproxy
 from .wait import eventually
@@ -16,6 +16,8 @@ from .wait import eventually
 ROLES = ("fleet", "operate")
 STAGES = (fault_cases.START, *crash_life.STAGES)
 QUIET_S = 1.5
+# Who is refused at his start ends and is started again, as by a supervisor.
+REFUSED_AT_START = crash_cases.Case("", "", "after", "error")
 LEASES = ("leases", "events")
 NOT_MET = "was not met again"  # an undisturbed run happened to ask for it then
 
@@ -121,7 +123,7 @@ class Proof(Runner, crash.Proof):
         if "serve" not in self.keepers:
             self.keep("serve")
         for role in ROLES:
-            self.keep(role)
+            self.keep(role, cases=[REFUSED_AT_START])
         for keeper in self.keepers.values():
             keeper.wait_ready()
 
