@@ -1,0 +1,54 @@
+/*
+ * board: one decision at work, shared by decide.c (what happens) and ledger.c (read and written).
+ * Classes and pipelines have their place in an array as the engine's id.
+ */
+#pragma once
+
+#include "reconcilers/pipeline/decide.h"
+#include "reconcilers/pipeline/placement/placement.h"
+
+struct board_class {
+    const char *name;
+    const struct workers *workers; /* NULL = the WorkerClass is gone */
+    const json_t *kept;            /* its entry of the ledger; NULL = new */
+    const char *kept_pods;         /* a letter for each ordinal; "" when new */
+};
+
+struct board_stage {
+    const char *name;
+    uint32_t class_id;
+    int64_t rate;
+};
+
+struct board_pipeline {
+    const char *name, *uid;
+    uint64_t age;
+    int32_t priority;
+    uint32_t stage_count;
+    struct board_stage stages[PLACE_STAGES_MAX];
+    const struct pipeline_wish *wish; /* NULL = gone, or no longer valid */
+    bool refused, taken_out;
+    struct place_view refusal;
+};
+
+struct board {
+    struct ctx *ctx;
+    const struct world *world;
+    struct placement *placement;
+    uint32_t class_count, pipeline_count;
+    struct board_class *classes;
+    struct board_pipeline *pipelines;
+    uint32_t *class_of_world; /* by class of the world: its place here */
+    bool *stays;              /* by pipeline of the world: it is here already */
+    uint64_t next_age;
+    bool settled; /* what has left for long enough is told to the engine as drained */
+};
+
+/* ledger.c: the board as a ledger left it; its classes and pipelines are in the engine. */
+int ledger_read(struct board *board, const json_t *ledger);
+/* The entry of what is leaving a pod, and whether its time has come. */
+bool ledger_has_left(const struct board *board, const json_t *leaving);
+/* The board as a ledger, in the arena, but for `decision` and `time`. */
+json_t *ledger_write(struct board *board);
+/* Of a new class, or one that changed: tells the engine. */
+int board_class_set(struct board *board, uint32_t class_id);

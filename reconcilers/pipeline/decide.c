@@ -1,0 +1,357 @@
+/* One decision, from top to bottom: what the ledger says, what has changed since, what follows. */
+#include "reconcilers/pipeline/board.h"
+
+#include "server/base/ctx.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PIPELINE_BYTES = 220, STAGE_BYTES = 120 }; /* of an entry of the ledger, generously */
+
+/* ---- what left its pods ---- */
+
+/* What has left for long enough, and whose routes are gone, is free again. */
+static int settle_leaving(struct board *board, uint32_t class_id)
+{
+    const struct board_class *class = &board->classes[class_id];
+    size_t at;
+    json_t *item;
+    json_array_foreach(json_at(class->kept, "leaving"), at, item)
+        if (ledger_has_left(board, item))
+            TRY(placement_drained(board->ctx, board->placement, class_id,
+                                  (uint32_t)json_int_or(item, "pod", 0),
+                                  json_int_or(item, "milli", 0), board->world->now_s));
+    return 0;
+}
+
+/* ---- pipelines that are there already ---- */
+
+static int by_uid(const void *uid, const void *wish)
+{
+    return strcmp(uid, (*(const struct pipeline_wish *const *)wish)->uid);
+}
+
+static int uid_order(const void *a, const void *b)
+{
+    return by_uid((*(const struct pipeline_wish *const *)a)->uid, b);
+}
+
+/* Pointers to the world's pipelines, by uid. */
+static const struct pipeline_wish **index_wishes(struct ctx *ctx, const struct world *world)
+{
+    const struct pipeline_wish **index =
+        arena_alloc(ctx->arena, (world->pipeline_count + 1) * sizeof *index);
+    for (uint32_t at = 0; at < world->pipeline_count; at++)
+        index[at] = &world->pipelines[at];
+    qsort(index, world->pipeline_count, sizeof *index, uid_order);
+    return index;
+}
+
+static bool same_stages(const struct board *board, const struct board_pipeline *pipeline,
+                        const struct graph *graph)
+{
+    if (pipeline->stage_count != graph->count)
+        return false;
+    for (uint32_t at = 0; at < graph->count; at++)
+        if (!str_equal(pipeline->stages[at].name, graph->stages[at].name) ||
+            pipeline->stages[at].class_id != board->class_of_world[graph->stages[at].class_at])
+            return false;
+    return true;
+}
+
+static int take_out(struct board *board, uint32_t id)
+{
+    struct board_pipeline *pipeline = &board->pipelines[id];
+    pipeline->taken_out = true;
+    pipeline->wish = NULL;
+    return placement_remove(board->ctx, board->placement, id);
+}
+
+/* Gone, no longer valid, or with other stages: out, so that what it had can be had. */
+static int look_who_stays(struct board *board, uint32_t id, const struct pipeline_wish **index)
+{
+    struct board_pipeline *pipeline = &board->pipelines[id];
+    const struct pipeline_wish *const *found =
+        bsearch(pipeline->uid, index, board->world->pipeline_count, sizeof *index, by_uid);
+    const struct pipeline_wish *wish = found ? *found : NULL;
+    if (!wish || wish->graph.reason || !same_stages(board, pipeline, &wish->graph) ||
+        wish->priority != pipeline->priority)
+        return take_out(board, id);
+    pipeline->wish = wish;
+    board->stays[wish - board->world->pipelines] = true;
+    return 0;
+}
+
+static int change_rates(struct board *board, uint32_t id)
+{
+    struct board_pipeline *pipeline = &board->pipelines[id];
+    int64_t rates[PLACE_STAGES_MAX];
+    bool differ = false, done = true;
+    for (uint32_t at = 0; at < pipeline->stage_count; at++) {
+        rates[at] = pipeline->wish->graph.stages[at].rate;
+        differ |= rates[at] != pipeline->stages[at].rate;
+    }
+    if (!differ)
+        return 0;
+    TRY(placement_rates_set(board->ctx, board->placement, id, rates, board->world->now_s,
+                            &pipeline->refusal, &done));
+    pipeline->refused = !done;
+    for (uint32_t at = 0; done && at < pipeline->stage_count; at++)
+        pipeline->stages[at].rate = rates[at];
+    return 0;
+}
+
+/* ---- classes and their pods ---- */
+
+static int bring_classes(struct board *board)
+{
+    for (uint32_t at = 0; at < board->world->class_count; at++) {
+        if (board->class_of_world[at] != PLACE_NONE)
+            continue;
+        const struct workers *workers = &board->world->classes[at];
+        uint32_t class_id = board->class_of_world[at] = board->class_count++;
+        board->classes[class_id] =
+            (struct board_class){.name = workers->class.name, .workers = workers, .kept_pods = ""};
+        TRY(board_class_set(board, class_id));
+    }
+    return 0;
+}
+
+/* A class that changed; one that was restored with room for pods that it may no longer have. */
+static int renew_class(struct board *board, uint32_t class_id)
+{
+    const struct board_class *class = &board->classes[class_id];
+    if (!class->kept || !class->workers)
+        return 0;
+    bool same = json_int_or(class->kept, "generation", -1) == class->workers->class.generation &&
+                strlen(class->kept_pods) <= class->workers->class.spec.pods_max;
+    return same ? 0 : board_class_set(board, class_id);
+}
+
+static int tell_pod(struct board *board, struct place_pod pod, enum pod_state state)
+{
+    pod.state = state;
+    return placement_pod_set(board->ctx, board->placement, &pod, board->world->now_s);
+}
+
+/* What a pod is now, to what the engine knows. One that was ready and is not for some time has lost
+ * what it carried; for less, nothing happened. */
+static int bring_pod(struct board *board, uint32_t class_id, uint32_t ordinal)
+{
+    const struct workers *workers = board->classes[class_id].workers;
+    const struct worker worker = world_worker(workers, ordinal);
+    int64_t used, leaving;
+    struct place_pod known =
+        placement_pod_look(board->placement, class_id, ordinal, &used, &leaving);
+    struct place_pod pod = {
+        .class_id = class_id, .ordinal = ordinal, .capacity = workers->class.spec.capacity};
+    bool served = known.state == POD_READY || known.state == POD_DRAINING;
+    if (known.state == worker.state &&
+        (worker.state == POD_ABSENT || known.capacity == pod.capacity))
+        return 0;
+    if (worker.state == POD_ABSENT && known.state == POD_PLANNED)
+        return 0;
+    if (worker.state == POD_STARTING && served) {
+        if (worker.name && board->world->now_s < worker.unready_since_s + FLAP_S)
+            return 0;
+        TRY(tell_pod(board, pod, POD_ABSENT));
+    }
+    return tell_pod(board, pod, worker.state);
+}
+
+static int bring_pods(struct board *board, uint32_t class_id)
+{
+    const struct board_class *class = &board->classes[class_id];
+    if (!class->workers)
+        return 0;
+    uint32_t kept = (uint32_t)strlen(class->kept_pods), count = class->workers->count;
+    uint32_t known =
+        class->workers->class.spec.pods_max > kept ? class->workers->class.spec.pods_max : kept;
+    count = count > kept ? count : kept;
+    for (uint32_t at = 0; at < count && at < known; at++)
+        TRY(bring_pod(board, class_id, at));
+    return 0;
+}
+
+/* ---- new pipelines ---- */
+
+static int admit(struct board *board, const struct pipeline_wish *wish)
+{
+    uint32_t id = board->pipeline_count++;
+    struct board_pipeline *pipeline = &board->pipelines[id];
+    struct place_stage stages[PLACE_STAGES_MAX];
+    *pipeline = (struct board_pipeline){.name = wish->name,
+                                        .uid = wish->uid,
+                                        .age = board->next_age++,
+                                        .priority = wish->priority,
+                                        .stage_count = wish->graph.count,
+                                        .wish = wish};
+    for (uint32_t at = 0; at < wish->graph.count; at++) {
+        const struct graph_stage *stage = &wish->graph.stages[at];
+        pipeline->stages[at] =
+            (struct board_stage){stage->name, board->class_of_world[stage->class_at], stage->rate};
+        stages[at] = (struct place_stage){pipeline->stages[at].class_id, stage->rate};
+    }
+    return placement_admit(board->ctx, board->placement,
+                           &(struct place_pipeline){.id = id,
+                                                    .priority = pipeline->priority,
+                                                    .age = pipeline->age,
+                                                    .stage_count = pipeline->stage_count,
+                                                    .stages = stages},
+                           board->world->now_s);
+}
+
+/* Those of high priority first, then in the order of the world. */
+static int admission_order(const void *a, const void *b)
+{
+    const struct pipeline_wish *one = *(const struct pipeline_wish *const *)a;
+    const struct pipeline_wish *other = *(const struct pipeline_wish *const *)b;
+    if (one->priority != other->priority)
+        return one->priority > other->priority ? -1 : 1;
+    return one < other ? -1 : 1;
+}
+
+/* As many as a batch and the ledger hold. */
+static int admit_new_ones(struct board *board, const json_t *ledger, struct decision *decision)
+{
+    const struct world *world = board->world;
+    uint32_t count = 0, admitted = 0;
+    const struct pipeline_wish **new =
+        arena_alloc(board->ctx->arena, (world->pipeline_count + 1) * sizeof *new);
+    for (uint32_t at = 0; at < world->pipeline_count; at++)
+        if (!board->stays[at] && !world->pipelines[at].graph.reason)
+            new[count++] = &world->pipelines[at];
+    qsort(new, count, sizeof *new, admission_order);
+    size_t bytes = count && ledger ? strlen(json_text(board->ctx->arena, ledger)) : 0;
+    for (uint32_t at = 0; at < count; at++) {
+        bytes += PIPELINE_BYTES + strlen(new[at]->name) + new[at]->graph.count *STAGE_BYTES;
+        if (bytes > LEDGER_BYTES_MAX) {
+            decision->verdicts[new[at] - world->pipelines].full = true;
+            continue;
+        }
+        if (admitted++ == DECIDE_BATCH) {
+            decision->more = true;
+            return 0;
+        }
+        TRY(admit(board, new[at]));
+    }
+    return 0;
+}
+
+/* ---- what came of it ---- */
+
+/* What is past waits for an event: to look again at once would change nothing. */
+static void sooner(const struct board *board, struct decision *decision, int64_t at_s)
+{
+    if (at_s > board->world->now_s && (decision->wake_s == 0 || at_s < decision->wake_s))
+        decision->wake_s = at_s;
+}
+
+static void note_verdicts(struct board *board, struct decision *decision)
+{
+    const json_t *entries = json_at(decision->ledger, "pipelines");
+    size_t entry = 0;
+    for (uint32_t id = 0; id < board->pipeline_count; id++) {
+        const struct board_pipeline *pipeline = &board->pipelines[id];
+        if (pipeline->taken_out)
+            continue;
+        struct verdict *verdict = &decision->verdicts[pipeline->wish - board->world->pipelines];
+        *verdict = (struct verdict){.known = true,
+                                    .refused = pipeline->refused,
+                                    .view = placement_look(board->placement, id),
+                                    .refusal = pipeline->refusal,
+                                    .entry = json_array_get(entries, entry++)};
+        sooner(board, decision, verdict->view.deadline_s);
+        sooner(board, decision, verdict->view.retry_s);
+        if (verdict->refused)
+            sooner(board, decision, verdict->refusal.retry_s);
+    }
+}
+
+/* When what is leaving has left, and when a pod has not been ready for too long. */
+static void note_times(const struct board *board, struct decision *decision)
+{
+    size_t at, index;
+    json_t *class, *leaving;
+    json_array_foreach(json_at(decision->ledger, "classes"), at, class)
+        json_array_foreach(json_at(class, "leaving"), index, leaving)
+            for (int late = 0; late < 2; late++)
+                sooner(board, decision, json_int_or(leaving, "until", 0) + late * UNSETTLED_S_MAX);
+    for (uint32_t class_at = 0; class_at < board->world->class_count; class_at++) {
+        const struct workers *workers = &board->world->classes[class_at];
+        for (uint32_t pod = 0; pod < workers->count; pod++)
+            if (workers->pods[pod].state == POD_STARTING &&
+                board->world->now_s < workers->pods[pod].unready_since_s + FLAP_S)
+                sooner(board, decision, workers->pods[pod].unready_since_s + FLAP_S);
+    }
+}
+
+static int run(struct board *board, const json_t *ledger, struct decision *decision)
+{
+    TRY(ledger_read(board, ledger));
+    const struct pipeline_wish **index = index_wishes(board->ctx, board->world);
+    for (uint32_t id = 0; id < board->pipeline_count; id++)
+        TRY(look_who_stays(board, id, index));
+    uint32_t kept_classes = board->class_count, kept_pipelines = board->pipeline_count;
+    for (uint32_t at = 0; at < kept_classes; at++)
+        TRY(settle_leaving(board, at));
+    TRY(bring_classes(board));
+    for (uint32_t at = 0; at < board->class_count; at++) {
+        TRY(renew_class(board, at));
+        TRY(bring_pods(board, at));
+    }
+    for (uint32_t id = 0; id < kept_pipelines; id++)
+        if (board->pipelines[id].wish)
+            TRY(change_rates(board, id));
+    TRY(admit_new_ones(board, ledger, decision));
+    decision->more |= placement_tick(board->placement, board->world->now_s) == PLACE_WAKE_MAX;
+    return 0;
+}
+
+static bool differs(const json_t *made, const json_t *was)
+{
+    static const char *const fields[] = {"nextAge", "classes", "pipelines"};
+    for (size_t at = 0; at < sizeof fields / sizeof fields[0]; at++) {
+        const json_t *one = json_object_get(made, fields[at]),
+                     *other = json_object_get(was, fields[at]);
+        if (!other ? json_array_size(one) > 0 : !json_equal(one, other))
+            return true;
+    }
+    return false;
+}
+
+static void tell(struct board *board, const json_t *was, struct decision *decision)
+{
+    const struct world *world = board->world;
+    decision->ledger = ledger_write(board);
+    decision->changed = differs(decision->ledger, was);
+    json_put(decision->ledger, "decision",
+             json_integer(json_int_or(was, "decision", 0) + decision->changed));
+    json_put(decision->ledger, "time", json_integer(world->now_s));
+    note_verdicts(board, decision);
+    note_times(board, decision);
+    for (uint32_t at = 0; at < world->class_count; at++)
+        decision->classes[at] = placement_class_look(board->placement, board->class_of_world[at]);
+}
+
+int decide(struct ctx *ctx, const struct world *world, const json_t *ledger, bool settled,
+           struct decision *ret)
+{
+    struct board board = {
+        .ctx = ctx, .world = world, .placement = placement_new(), .settled = settled};
+    *ret = (struct decision){
+        .verdicts = arena_alloc(ctx->arena, (world->pipeline_count + 1) * sizeof *ret->verdicts),
+        .classes = arena_alloc(ctx->arena, (world->class_count + 1) * sizeof *ret->classes)};
+    board.class_of_world =
+        arena_alloc(ctx->arena, (world->class_count + 1) * sizeof *board.class_of_world);
+    board.stays = arena_alloc(ctx->arena, (world->pipeline_count + 1) * sizeof *board.stays);
+    for (uint32_t at = 0; at < world->class_count; at++)
+        board.class_of_world[at] = PLACE_NONE;
+    int rc = run(&board, ledger, ret);
+    if (rc == 0)
+        tell(&board, ledger, ret);
+    placement_free(board.placement);
+    return rc;
+}

@@ -1,0 +1,45 @@
+/*
+ * decide: what a PlacementLedger says next. Pure: the same ledger and the same world give the same
+ * decision, in whatever process. The engine (placement/) is restored from the ledger, told what
+ * changed, and written down again; the caller commits that by one fenced write and replays
+ * everything else from it.
+ */
+#pragma once
+
+#include "reconcilers/pipeline/world.h"
+
+struct ctx;
+
+enum {
+    DECIDE_BATCH = 256,    /* pipelines that one decision admits */
+    UNSETTLED_S_MAX = 300, /* so long a binding that cannot be routed holds up who waits for room */
+    LEDGER_BYTES_MAX = 256 * 1024, /* beyond it no further pipeline is admitted */
+};
+
+/* What became of a Pipeline of the world, in its order. */
+struct verdict {
+    bool known;             /* it is in the ledger; else it is not valid, or has not come in */
+    bool refused;           /* a change of its rate does not fit: `refusal` says why, the old one
+                               goes on */
+    bool full;              /* the ledger has no room for it */
+    struct place_view view; /* when known */
+    struct place_view refusal;
+    const json_t *entry; /* of the ledger, when known */
+};
+
+struct decision {
+    json_t *ledger;                   /* what spec is to be, in ctx->arena */
+    bool changed;                     /* it differs from what it was */
+    bool more;                        /* the batch was full: decide again */
+    int64_t wake_s;                   /* look again then, in the world's time; 0 = nothing is due */
+    struct verdict *verdicts;         /* by pipeline of the world */
+    struct place_class_view *classes; /* by class of the world */
+};
+
+/*
+ * `ledger` is the spec of a PlacementLedger, or NULL. settled: routing is as the ledger says, so
+ * that what has left its pods for long enough counts no more. -ERR_INVALID when the ledger says
+ * what cannot be.
+ */
+int decide(struct ctx *ctx, const struct world *world, const json_t *ledger, bool settled,
+           struct decision *ret);

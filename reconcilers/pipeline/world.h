@@ -1,0 +1,54 @@
+/*
+ * world: what a decision looks at, as plain structs: the WorkerClasses, their pods and the
+ * Pipelines of one namespace, read from the objects. Pure; strings are borrowed from them.
+ */
+#pragma once
+
+#include "reconcilers/pipeline/graph.h"
+
+struct ctx;
+
+/* On pods: the name of their WorkerClass. Their own name ends in "-<ordinal>". */
+#define LABEL_WORKER_CLASS "scheduling.k8s.xxii.io/workerclass"
+
+enum {
+    WORLD_CLASSES_MAX = 128,
+    WORLD_PIPELINES_MAX = 16384,
+    WORLD_PODS_MAX = 1000, /* of one class */
+    FLAP_S = 5,            /* a pod that is not ready for a shorter time is left what it carries */
+};
+
+struct worker {
+    const char *name, *address;
+    enum pod_state state; /* POD_ABSENT = there is none of this ordinal */
+    bool ready;           /* as its condition says: what routing mirrors */
+    int64_t unready_since_s;
+};
+
+struct workers {
+    struct worker_class class;
+    int64_t port;
+    uint32_t count; /* pods by ordinal; NULL when there is none */
+    struct worker *pods;
+};
+
+struct pipeline_wish {
+    const char *name, *uid;
+    int32_t priority;
+    json_t *object;
+    struct graph graph;
+};
+
+struct world {
+    int64_t now_s;
+    uint32_t class_count, pipeline_count;
+    struct workers *classes;         /* by name */
+    struct pipeline_wish *pipelines; /* by creation, then by name */
+};
+
+/* Arrays of objects, each of one namespace. What is being deleted is no wish any more. */
+void world_read(struct ctx *ctx, const json_t *classes, const json_t *pods, const json_t *pipelines,
+                int64_t now_s, struct world *ret);
+
+/* All zero, and so POD_ABSENT, when there is none; workers may be NULL. */
+struct worker world_worker(const struct workers *workers, uint32_t ordinal);

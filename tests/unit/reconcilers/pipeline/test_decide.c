@@ -1,0 +1,457 @@
+/*
+ * Decisions: a ledger and a world give the next ledger, and nothing else does. The world is written
+ * as the objects that people and the API server write.
+ */
+#include "reconcilers/pipeline/decide.h"
+#include "reconcilers/pipeline/placement/placement.h"
+#include "server/base/clock.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+#include "tests/unit/test.h"
+
+#include <string.h>
+
+enum { NOW_S = 1800000000, CLASSES = 3 };
+
+/* The talk's: blue 30, green 15, yellow 200. */
+static const struct {
+    const char *name;
+    int capacity;
+} talk[CLASSES] = {{"blue", 30}, {"green", 15}, {"yellow", 200}};
+
+struct fixture {
+    struct ctx *ctx;
+    json_t *classes, *pods, *pipelines, *ledger;
+    int64_t now_s;
+    struct world world;
+    struct decision decision;
+};
+
+static const char *time_text(struct ctx *ctx, int64_t at_s)
+{
+    char text[CLOCK_RFC3339_BYTES];
+    return arena_strdup(ctx->arena, clock_rfc3339(text, at_s * 1000, 0));
+}
+
+static struct fixture fixture_new(struct ctx *ctx)
+{
+    struct fixture made = {.ctx = ctx, .now_s = NOW_S};
+    made.classes = arena_json(ctx->arena, json_array());
+    made.pods = arena_json(ctx->arena, json_array());
+    made.pipelines = arena_json(ctx->arena, json_array());
+    for (int at = 0; at < CLASSES; at++)
+        json_array_append_new(made.classes,
+                              json_pack("{s:{s:s, s:i}, s:{s:i, s:s}}", "metadata", "name",
+                                        talk[at].name, "generation", 1, "spec", "capacity",
+                                        talk[at].capacity, "mode", "Whole"));
+    return made;
+}
+
+static void put_pod(struct fixture *fixture, const char *class, int ordinal, bool ready)
+{
+    json_array_append_new(
+        fixture->pods,
+        json_pack("{s:{s:o, s:{s:s}}, s:{s:s, s:s, s:[{s:s, s:s, s:s}]}}", "metadata", "name",
+                  json_sprintf("%s-workers-%d", class, ordinal), "labels", LABEL_WORKER_CLASS,
+                  class, "status", "phase", "Running", "podIP", "10.0.0.1", "conditions", "type",
+                  "Ready", "status", ready ? "True" : "False", "lastTransitionTime",
+                  time_text(fixture->ctx, fixture->now_s)));
+}
+
+static json_t *pod_of(struct fixture *fixture, const char *name)
+{
+    size_t at;
+    json_t *pod;
+    json_array_foreach(fixture->pods, at, pod)
+        if (str_equal(json_str(pod, "metadata.name"), name))
+            return pod;
+    fail_msg("no pod %s", name);
+    return NULL;
+}
+
+static void lose_pod(struct fixture *fixture, const char *name)
+{
+    const json_t *pod = pod_of(fixture, name);
+    for (size_t at = 0; at < json_array_size(fixture->pods); at++)
+        if (json_array_get(fixture->pods, at) == pod)
+            json_array_remove(fixture->pods, at);
+}
+
+/* A line of one stage of each class, named after it, as the talk's slides have it. */
+static json_t *put_pipeline(struct fixture *fixture, const char *name, int rate)
+{
+    size_t number = json_array_size(fixture->pipelines);
+    json_t *made =
+        json_pack("{s:{s:s, s:o, s:s}, s:{s:i, s:{s:{s:s, s:[s]}, s:{s:s, s:[s]}, s:{s:s, s:[]}}}}",
+                  "metadata", "name", name, "uid", json_sprintf("uid-%s-%zu", name, number),
+                  "creationTimestamp", time_text(fixture->ctx, NOW_S + (int64_t)number), "spec",
+                  "documentsPerSecond", rate, "workers", "blue", "class", "blue", "next", "green",
+                  "green", "class", "green", "next", "yellow", "yellow", "class", "yellow", "next");
+    json_array_append_new(fixture->pipelines, made);
+    return made;
+}
+
+static const struct decision *decided(struct fixture *fixture)
+{
+    world_read(fixture->ctx, fixture->classes, fixture->pods, fixture->pipelines, fixture->now_s,
+               &fixture->world);
+    if (decide(fixture->ctx, &fixture->world, fixture->ledger, true, &fixture->decision) < 0)
+        fail_msg("%s", fixture->ctx->err.message);
+    fixture->ledger = fixture->decision.ledger;
+    return &fixture->decision;
+}
+
+static const struct verdict *verdict_of(const struct fixture *fixture, const char *name)
+{
+    for (uint32_t at = 0; at < fixture->world.pipeline_count; at++)
+        if (str_equal(fixture->world.pipelines[at].name, name))
+            return &fixture->decision.verdicts[at];
+    fail_msg("no pipeline %s", name);
+    return NULL;
+}
+
+/* "0:10000 2:5000": pods and shares of a stage, from the ledger. */
+static const char *shares_of(const struct fixture *fixture, const char *name, const char *stage)
+{
+    const json_t *entry = json_find(fixture->ledger, "pipelines", "name", name);
+    const json_t *row = json_find(entry, "stages", "name", stage);
+    char *text = arena_strdup(fixture->ctx->arena, "");
+    size_t at;
+    json_t *share;
+    json_array_foreach(json_at(row, "shares"), at, share)
+        text = arena_printf(fixture->ctx->arena, "%s%s%lld:%lld", text, *text ? " " : "",
+                            (long long)json_int_or(share, "pod", -1),
+                            (long long)json_int_or(share, "milli", -1));
+    return text;
+}
+
+static void put_talk_pods(struct fixture *fixture)
+{
+    static const int replicas[CLASSES] = {3, 2, 2};
+    for (int class = 0; class < CLASSES; class ++)
+        for (int pod = 0; pod < replicas[class]; pod++)
+            put_pod(fixture, talk[class].name, pod, true);
+}
+
+static void test_the_talk_s_second_pipeline_shares_what_the_first_leaves(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    put_talk_pods(&fixture);
+    put_pipeline(&fixture, "first", 10);
+    put_pipeline(&fixture, "second", 10);
+    assert_true(decided(&fixture)->changed);
+    assert_string_equal(shares_of(&fixture, "first", "blue"), "0:10000");
+    assert_string_equal(shares_of(&fixture, "second", "blue"), "0:10000");
+    assert_string_equal(shares_of(&fixture, "first", "green"), "0:10000");
+    assert_string_equal(shares_of(&fixture, "second", "green"), "1:10000");
+    assert_string_equal(shares_of(&fixture, "second", "yellow"), "0:10000");
+    assert_true(verdict_of(&fixture, "second")->view.ran);
+    assert_int_equal(fixture.decision.classes[0].demand, 20000);
+}
+
+static void test_a_ledger_that_is_replayed_says_the_same(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    put_talk_pods(&fixture);
+    put_pipeline(&fixture, "first", 10);
+    put_pipeline(&fixture, "second", 10);
+    decided(&fixture);
+    const char *before = json_text(fixture.ctx->arena, fixture.ledger);
+    for (int again = 0; again < 3; again++)
+        assert_false(decided(&fixture)->changed);
+    assert_string_equal(json_text(fixture.ctx->arena, fixture.ledger), before);
+}
+
+static void test_who_waits_has_reason_numbers_and_a_time(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    put_talk_pods(&fixture);
+    put_pipeline(&fixture, "first", 10);
+    put_pipeline(&fixture, "second", 10);
+    put_pipeline(&fixture, "third", 10);
+    decided(&fixture);
+    const struct verdict *third = verdict_of(&fixture, "third");
+    assert_int_equal(third->view.phase, PLACE_SCALING);
+    assert_int_equal(third->view.reason, PLACE_WAITS_FOR_PODS);
+    assert_false(third->view.ran);
+    assert_int_equal(third->view.pods_needed, 1);
+    assert_int_equal(third->view.deadline_s, NOW_S + 600);
+    assert_int_equal(fixture.decision.wake_s, NOW_S + 600);
+    assert_int_equal(fixture.decision.classes[1].replicas, 3);
+    fixture.now_s += 600; /* they did not come */
+    decided(&fixture);
+    third = verdict_of(&fixture, "third");
+    assert_int_equal(third->view.reason, PLACE_TIMED_OUT);
+    assert_true(third->view.retry_s > fixture.now_s);
+    put_pod(&fixture, "green", 2, true); /* and now they do */
+    fixture.now_s = third->view.retry_s;
+    decided(&fixture);
+    assert_true(verdict_of(&fixture, "third")->view.ran);
+    assert_string_equal(shares_of(&fixture, "third", "green"), "2:10000");
+}
+
+static void test_a_lost_pod_moves_only_its_shares(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    put_talk_pods(&fixture);
+    put_pipeline(&fixture, "first", 10);
+    put_pipeline(&fixture, "second", 10);
+    decided(&fixture);
+    lose_pod(&fixture, "yellow-workers-0");
+    assert_true(decided(&fixture)->changed);
+    static const char *const stages[] = {"blue", "green", "yellow"};
+    static const char *const want[2][3] = {{"0:10000", "0:10000", "1:10000"},
+                                           {"0:10000", "1:10000", "1:10000"}};
+    for (int stage = 0; stage < 3; stage++) {
+        assert_string_equal(shares_of(&fixture, "first", stages[stage]), want[0][stage]);
+        assert_string_equal(shares_of(&fixture, "second", stages[stage]), want[1][stage]);
+    }
+    assert_true(verdict_of(&fixture, "first")->view.ran);
+}
+
+static void set_ready(struct fixture *fixture, const char *pod, bool ready)
+{
+    json_t *condition = json_at(pod_of(fixture, pod), "status.conditions.0");
+    json_object_set_new(condition, "status", json_string(ready ? "True" : "False"));
+    json_object_set_new(condition, "lastTransitionTime",
+                        json_string(time_text(fixture->ctx, fixture->now_s)));
+}
+
+static void test_a_pod_that_flaps_keeps_what_it_carries(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    put_talk_pods(&fixture);
+    put_pipeline(&fixture, "first", 10);
+    decided(&fixture);
+    set_ready(&fixture, "blue-workers-0", false);
+    assert_false(decided(&fixture)->changed);
+    assert_int_equal(fixture.decision.wake_s, fixture.now_s + FLAP_S);
+    fixture.now_s += FLAP_S;
+    assert_true(decided(&fixture)->changed);
+    assert_string_equal(shares_of(&fixture, "first", "blue"), "1:10000");
+}
+
+static void test_what_left_counts_until_it_has_drained(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    for (int class = 0; class < CLASSES; class ++) {
+        json_put(json_array_get(fixture.classes, (size_t) class), "spec.maxReplicas",
+                 json_integer(1));
+        put_pod(&fixture, talk[class].name, 0, true);
+    }
+    put_pipeline(&fixture, "first", 10);
+    decided(&fixture);
+    json_array_clear(fixture.pipelines);
+    decided(&fixture);
+    const json_t *green = json_find(fixture.ledger, "classes", "name", "green");
+    assert_int_equal(json_int_or(green, "leaving.0.milli", 0), 10000);
+    put_pipeline(&fixture, "later", 10);
+    fixture.now_s += 1;
+    decided(&fixture);
+    assert_int_not_equal(verdict_of(&fixture, "later")->view.phase, PLACE_PLACED);
+    fixture.now_s += 5;
+    decided(&fixture);
+    assert_int_equal(verdict_of(&fixture, "later")->view.phase, PLACE_PLACED);
+    assert_string_equal(shares_of(&fixture, "later", "green"), "0:10000");
+}
+
+static void test_a_rate_changes_where_it_is_or_not_at_all(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    put_talk_pods(&fixture);
+    json_t *first = put_pipeline(&fixture, "first", 10);
+    decided(&fixture);
+    json_put(first, "spec.documentsPerSecond", json_integer(14));
+    decided(&fixture);
+    assert_string_equal(shares_of(&fixture, "first", "green"), "0:14000");
+    json_put(first, "spec.documentsPerSecond", json_integer(4));
+    decided(&fixture);
+    assert_string_equal(shares_of(&fixture, "first", "green"), "0:4000");
+    json_put(first, "spec.documentsPerSecond", json_integer(0));
+    decided(&fixture);
+    assert_string_equal(shares_of(&fixture, "first", "green"), "");
+    assert_true(verdict_of(&fixture, "first")->view.ran);
+}
+
+static void test_an_invalid_graph_gives_back_what_it_had(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    put_talk_pods(&fixture);
+    json_t *first = put_pipeline(&fixture, "first", 10);
+    decided(&fixture);
+    json_put(first, "spec.workers.green.class", json_string("red"));
+    decided(&fixture);
+    assert_false(verdict_of(&fixture, "first")->known);
+    assert_string_equal(fixture.world.pipelines[0].graph.reason, "UnknownClass");
+    assert_int_equal(json_array_size(json_at(fixture.ledger, "pipelines")), 0);
+    json_put(first, "spec.workers.green.class", json_string("green"));
+    decided(&fixture);
+    assert_true(verdict_of(&fixture, "first")->known);
+}
+
+static void test_a_class_that_goes_takes_its_pipelines_out(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    put_talk_pods(&fixture);
+    put_pipeline(&fixture, "first", 10);
+    decided(&fixture);
+    json_array_remove(fixture.classes, 1);
+    decided(&fixture);
+    assert_string_equal(fixture.world.pipelines[0].graph.stage, "green");
+    assert_null(json_find(fixture.ledger, "classes", "name", "green"));
+    assert_false(decided(&fixture)->changed);
+}
+
+static void test_a_full_ledger_takes_no_more(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    put_talk_pods(&fixture);
+    for (int number = 0; number < 1000; number++)
+        put_pipeline(&fixture, arena_printf(fixture.ctx->arena, "p-%d", number), 0);
+    int rounds = 0;
+    while (decided(&fixture)->more)
+        rounds++;
+    assert_true(rounds > 1);
+    size_t bytes = strlen(json_text(fixture.ctx->arena, fixture.ledger));
+    assert_true(verdict_of(&fixture, "p-999")->full && !verdict_of(&fixture, "p-999")->known);
+    assert_true(verdict_of(&fixture, "p-0")->known);
+    assert_in_range(bytes, LEDGER_BYTES_MAX / 3, LEDGER_BYTES_MAX);
+}
+
+/* Whatever stands there, it is refused or obeyed, and no pod carries more than it can. */
+static void test_a_ledger_that_lies_is_refused(void **state)
+{
+    static const struct {
+        const char *path;
+        json_int_t value;
+    } lies[] = {
+        {"pipelines.0.stages.0.shares.0.milli", 30001},
+        {"pipelines.0.stages.0.shares.0.milli", -1},
+        {"pipelines.0.stages.0.shares.0.pod", 5000},
+        {"pipelines.0.stages.0.shares.0.held", 10001},
+        {"pipelines.0.stages.0.rate", -5},
+        {"pipelines.0.priority", 5000},
+        {"classes.0.capacity", 0},
+        {"classes.0.capacity", INT64_MAX},
+    };
+    for (size_t at = 0; at < sizeof lies / sizeof lies[0]; at++) {
+        struct fixture fixture = fixture_new(*state);
+        put_talk_pods(&fixture);
+        put_pipeline(&fixture, "first", 10);
+        decided(&fixture);
+        json_t *ledger = arena_json(fixture.ctx->arena, json_deep_copy(fixture.ledger));
+        json_t *parent =
+            json_at(ledger, arena_strndup(fixture.ctx->arena, lies[at].path,
+                                          (size_t)(strrchr(lies[at].path, '.') - lies[at].path)));
+        json_object_set_new(parent, strrchr(lies[at].path, '.') + 1, json_integer(lies[at].value));
+        int rc = decide(fixture.ctx, &fixture.world, ledger, true, &fixture.decision);
+        if (rc != -ERR_INVALID)
+            fail_msg("%s = %lld: %d", lies[at].path, (long long)lies[at].value, rc);
+    }
+}
+
+/* ---- at random: any prefix of a history, replayed by another process, goes on the same way ----
+ */
+
+static uint64_t seed = 20261128;
+
+static int draw(int below)
+{
+    seed = seed * UINT64_C(6364136223846793005) + 1;
+    return (int)((seed >> 33) % (uint64_t)below);
+}
+
+static void random_step(struct fixture *fixture, int number)
+{
+    static const char *const names[] = {"blue", "green", "yellow"};
+    size_t count = json_array_size(fixture->pipelines), pods = json_array_size(fixture->pods);
+    fixture->now_s += draw(20);
+    switch (draw(6)) {
+    case 0:
+    case 1:
+        put_pipeline(fixture, arena_printf(fixture->ctx->arena, "p-%d", number), draw(20));
+        break;
+    case 2:
+        if (count)
+            json_array_remove(fixture->pipelines, (size_t)draw((int)count));
+        break;
+    case 3:
+        if (count)
+            json_put(json_array_get(fixture->pipelines, (size_t)draw((int)count)),
+                     "spec.documentsPerSecond", json_integer(draw(20)));
+        break;
+    case 4:
+        if (pods)
+            json_array_remove(fixture->pods, (size_t)draw((int)pods));
+        break;
+    default: {
+        const char *class = names[draw(3)];
+        int ordinal = draw(6);
+        const char *name = arena_printf(fixture->ctx->arena, "%s-workers-%d", class, ordinal);
+        size_t at;
+        json_t *pod;
+        json_array_foreach(fixture->pods, at, pod)
+            if (str_equal(json_str(pod, "metadata.name"), name))
+                return;
+        put_pod(fixture, class, ordinal, draw(4) > 0);
+    }
+    }
+}
+
+static void check_no_pod_is_over(const struct fixture *fixture)
+{
+    int64_t on[CLASSES][WORLD_PODS_MAX] = {{0}};
+    size_t at, row_at, share_at;
+    json_t *entry, *row, *share;
+    json_array_foreach(json_at(fixture->ledger, "pipelines"), at, entry)
+        json_array_foreach(json_at(entry, "stages"), row_at, row)
+            json_array_foreach(json_at(row, "shares"), share_at, share)
+                for (int class = 0; class < CLASSES; class ++)
+                    if (str_equal(json_str(row, "class"), talk[class].name))
+                        on[class][json_int_or(share, "pod", 0)] += json_int_or(share, "milli", 0);
+    for (int class = 0; class < CLASSES; class ++)
+        for (int pod = 0; pod < WORLD_PODS_MAX; pod++)
+            assert_true(on[class][pod] <= talk[class].capacity * 1000);
+}
+
+static void test_a_history_can_be_taken_up_anywhere(void **state)
+{
+    struct ctx *ctx = *state;
+    for (int round = 0; round < 40; round++) {
+        struct fixture fixture = fixture_new(ctx);
+        for (int step = 0; step < 60; step++) {
+            random_step(&fixture, step);
+            decided(&fixture);
+            check_no_pod_is_over(&fixture);
+            const char *text = json_text(ctx->arena, fixture.ledger);
+            struct decision again; /* from its text, as another process reads it */
+            json_t *read;
+            assert_int_equal(json_parse(ctx, text, strlen(text), 1 << 20, &read), 0);
+            if (decide(ctx, &fixture.world, read, true, &again) < 0)
+                fail_msg("%s: %s", ctx->err.message, text);
+            if (again.changed)
+                fail_msg("round %d step %d: %s then %s", round, step, text,
+                         json_text(ctx->arena, again.ledger));
+        }
+        arena_reset(ctx->arena);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_the_talk_s_second_pipeline_shares_what_the_first_leaves),
+        TEST(test_a_ledger_that_is_replayed_says_the_same),
+        TEST(test_who_waits_has_reason_numbers_and_a_time),
+        TEST(test_a_lost_pod_moves_only_its_shares),
+        TEST(test_a_pod_that_flaps_keeps_what_it_carries),
+        TEST(test_what_left_counts_until_it_has_drained),
+        TEST(test_a_rate_changes_where_it_is_or_not_at_all),
+        TEST(test_an_invalid_graph_gives_back_what_it_had),
+        TEST(test_a_class_that_goes_takes_its_pipelines_out),
+        TEST(test_a_full_ledger_takes_no_more),
+        TEST(test_a_ledger_that_lies_is_refused),
+        TEST(test_a_history_can_be_taken_up_anywhere),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
