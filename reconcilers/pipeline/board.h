@@ -12,6 +12,7 @@ struct board_class {
     const struct workers *workers; /* NULL = the WorkerClass is gone */
     const json_t *kept;            /* its entry of the ledger; NULL = new */
     const char *kept_pods;         /* a letter for each ordinal; "" when new */
+    uint32_t kept_count; /* ordinals of which the ledger speaks, planned ones among them */
 };
 
 struct board_stage {

@@ -119,15 +119,13 @@ static int bring_classes(struct board *board)
     return 0;
 }
 
-/* A class that changed; one that was restored with room for pods that it may no longer have. */
 static int renew_class(struct board *board, uint32_t class_id)
 {
     const struct board_class *class = &board->classes[class_id];
-    if (!class->kept || !class->workers)
+    if (!class->kept || !class->workers ||
+        json_int_or(class->kept, "generation", -1) == class->workers->class.generation)
         return 0;
-    bool same = json_int_or(class->kept, "generation", -1) == class->workers->class.generation &&
-                strlen(class->kept_pods) <= class->workers->class.spec.pods_max;
-    return same ? 0 : board_class_set(board, class_id);
+    return board_class_set(board, class_id);
 }
 
 static int tell_pod(struct board *board, struct place_pod pod, enum pod_state state)
@@ -166,10 +164,9 @@ static int bring_pods(struct board *board, uint32_t class_id)
     const struct board_class *class = &board->classes[class_id];
     if (!class->workers)
         return 0;
-    uint32_t kept = (uint32_t)strlen(class->kept_pods), count = class->workers->count;
-    uint32_t known =
-        class->workers->class.spec.pods_max > kept ? class->workers->class.spec.pods_max : kept;
-    count = count > kept ? count : kept;
+    uint32_t count = class->workers->count, known = class->workers->class.spec.pods_max;
+    count = count > class->kept_count ? count : class->kept_count;
+    known = known > class->kept_count ? known : class->kept_count;
     for (uint32_t at = 0; at < count && at < known; at++)
         TRY(bring_pod(board, class_id, at));
     return 0;

@@ -66,7 +66,8 @@ int board_class_set(struct board *board, uint32_t class_id)
     return placement_class_set(board->ctx, board->placement, class_id, &class->workers->class.spec);
 }
 
-/* As it was when the ledger was written: room for all its pods, with what they could carry then. */
+/* As it was when the ledger was written: with what its pods could carry then, and room for all that
+ * the ledger speaks of, even if there may not be so many any more. */
 static int restore_class(struct board *board, uint32_t class_id)
 {
     const struct board_class *class = &board->classes[class_id];
@@ -74,9 +75,11 @@ static int restore_class(struct board *board, uint32_t class_id)
         .pods_max = 1, .split_max = PLACE_SPLIT_MAX, .zones_min = 1, .timeout_s = 1};
     if (class->workers)
         spec = class->workers->class.spec;
-    uint32_t pods = (uint32_t)strlen(class->kept_pods);
+    uint32_t allowed = spec.pods_max;
     spec.capacity = json_int_or(class->kept, "capacity", 0);
-    spec.pods_max = pods > spec.pods_max ? pods : spec.pods_max;
+    spec.pods_max = class->kept_count > allowed ? class->kept_count : allowed;
+    TRY(placement_class_set(board->ctx, board->placement, class_id, &spec));
+    spec.pods_max = allowed;
     return placement_class_set(board->ctx, board->placement, class_id, &spec);
 }
 
@@ -104,18 +107,17 @@ static int restore_pods(struct board *board, uint32_t class_id)
     return 0;
 }
 
-static int read_class(struct board *board, const json_t *kept)
+static void read_class(struct board *board, const json_t *kept)
 {
     uint32_t at, class_id = board->class_count++;
     struct board_class *class = &board->classes[class_id];
     *class = (struct board_class){.name = json_str_or(kept, "name", ""),
                                   .kept = kept,
                                   .kept_pods = json_str_or(kept, "pods", "")};
+    class->kept_count = (uint32_t)strlen(class->kept_pods);
     class->workers = workers_named(board->world, class->name, &at);
     if (class->workers)
         board->class_of_world[at] = class_id;
-    TRY(restore_class(board, class_id));
-    return restore_pods(board, class_id);
 }
 
 static uint32_t class_named(const struct board *board, const char *name)
@@ -124,6 +126,22 @@ static uint32_t class_named(const struct board *board, const char *name)
     while (at < board->class_count && !str_equal(board->classes[at].name, name))
         at++;
     return at;
+}
+
+/* A class may have become smaller than what is reserved in it. */
+static void count_planned(struct board *board, const json_t *pipeline)
+{
+    size_t at, index;
+    json_t *row, *share;
+    json_array_foreach(json_at(pipeline, "stages"), at, row) {
+        uint32_t class_id = class_named(board, json_str(row, "class"));
+        json_array_foreach(json_at(row, "shares"), index, share) {
+            int64_t ordinal = json_int_or(share, "pod", 0);
+            if (class_id < board->class_count && ordinal < WORLD_PODS_MAX &&
+                ordinal >= board->classes[class_id].kept_count)
+                board->classes[class_id].kept_count = (uint32_t)ordinal + 1;
+        }
+    }
 }
 
 static struct place_view read_view(const json_t *kept)
@@ -217,7 +235,13 @@ int ledger_read(struct board *board, const json_t *ledger)
                                    (json_array_size(pipelines) + board->world->pipeline_count + 1) *
                                        sizeof *board->pipelines);
     json_array_foreach(classes, at, kept)
-        TRY(read_class(board, kept));
+        read_class(board, kept);
+    json_array_foreach(pipelines, at, kept)
+        count_planned(board, kept);
+    for (uint32_t class_id = 0; class_id < board->class_count; class_id++) {
+        TRY(restore_class(board, class_id));
+        TRY(restore_pods(board, class_id));
+    }
     json_array_foreach(pipelines, at, kept)
         TRY(read_pipeline(board, kept));
     return 0;

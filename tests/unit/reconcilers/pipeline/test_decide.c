@@ -302,6 +302,29 @@ static void test_a_class_that_goes_takes_its_pipelines_out(void **state)
     assert_false(decided(&fixture)->changed);
 }
 
+/* Room was reserved on a pod that the class may no longer have. */
+static void test_a_class_that_becomes_smaller_is_followed(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    put_talk_pods(&fixture);
+    for (int number = 0; number < 4; number++)
+        put_pipeline(&fixture, arena_printf(fixture.ctx->arena, "p-%d", number), 10);
+    decided(&fixture);
+    assert_string_equal(shares_of(&fixture, "p-3", "green"), "3:10000");
+    json_t *green = json_array_get(fixture.classes, 1);
+    json_put(green, "spec.maxReplicas", json_integer(1));
+    json_put(green, "metadata.generation", json_integer(2));
+    decided(&fixture);
+    assert_int_equal(verdict_of(&fixture, "p-3")->view.phase, PLACE_SCALING);
+    fixture.now_s += 600;
+    decided(&fixture);
+    assert_int_equal(verdict_of(&fixture, "p-3")->view.reason, PLACE_TIMED_OUT);
+    while (decided(&fixture)->changed)
+        ; /* a reservation less may let another one be tried, but it comes to an end */
+    assert_string_equal(shares_of(&fixture, "p-3", "green"), "");
+    assert_string_equal(shares_of(&fixture, "p-0", "green"), "0:10000");
+}
+
 static void test_a_full_ledger_takes_no_more(void **state)
 {
     struct fixture fixture = fixture_new(*state);
@@ -449,6 +472,7 @@ int main(void)
         TEST(test_a_rate_changes_where_it_is_or_not_at_all),
         TEST(test_an_invalid_graph_gives_back_what_it_had),
         TEST(test_a_class_that_goes_takes_its_pipelines_out),
+        TEST(test_a_class_that_becomes_smaller_is_followed),
         TEST(test_a_full_ledger_takes_no_more),
         TEST(test_a_ledger_that_lies_is_refused),
         TEST(test_a_history_can_be_taken_up_anywhere),
