@@ -113,7 +113,10 @@ static bool answers(char *got, const char *text, size_t bytes, int patience_ms, 
     send_all(fd, text, bytes);
     size_t filled = receive(fd, got, patience_ms);
     close(fd);
-    return !filled ? !*start : str_starts(got, *start ? start : "HTTP/1.");
+    bool fits = !filled ? !*start : str_starts(got, *start ? start : "HTTP/1.");
+    if (!fits)
+        fprintf(stderr, "%zu bytes came back: %.200s\n", filled, got);
+    return fits;
 }
 
 void fuzz_one(struct ctx *ctx, const char *text, size_t bytes)
