@@ -1,5 +1,9 @@
 """A hop with two owners: both act as if the registry were theirs alone, and what one of them does too late is refused."""
 
+import contextlib
+import signal
+import threading
+
 import pytest
 from harness.cell import emptied, operators
 from harness.hops import SCHEMAS, databases, dumps, pin, ready, schema, set_schema, state, told, unpin
@@ -9,7 +13,7 @@ from harness.wait import eventually
 
 END_HOLDER = ("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
               " AND (classid::bigint << 32 | objid::bigint) = hashtextextended(%s, 0)")
-HANG_MS = 30000
+HANG_MS, STOPPED_S = 10000, 35  # together less than a pass may take
 
 
 @pytest.fixture
@@ -32,6 +36,19 @@ def registry(cell, env, flotillad):
     return made
 
 
+@contextlib.contextmanager
+def stopped(process):
+    """As on a machine that stands still, but not until the pass has outlived its deadline."""
+    timer = threading.Timer(STOPPED_S, process.process.send_signal, [signal.SIGCONT])
+    process.process.send_signal(signal.SIGSTOP)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        process.process.send_signal(signal.SIGCONT)
+
+
 def refused(process, call):
     return sum(number for labels, number in read(process, "flotilla_stale_writes_refused_total") if labels.get("call") == call)
 
@@ -44,11 +61,12 @@ def test_what_comes_too_late_is_refused(cell, registry, env, flotillad, tmp_path
     slow = operators(flotillad, {**env, "FLOTILLA_FAILPOINT_DIR": marks})(f"{point}=hang({HANG_MS})")
     registry.spec(version="2.15")
     eventually((marks / f"fired.{point}").exists, 90, what="the first owner is in the middle of a step")
-    if lock:
-        assert cell.sql(END_HOLDER, registry.id) == [(True,)]
-    quick = operators(flotillad, env)()
-    told(registry, "Migration", "False", "RolledBack", seconds=120)  # no pod migrates here
-    told_dump = registry.get()["status"]["dump"]
+    with stopped(slow):
+        if lock:
+            assert cell.sql(END_HOLDER, registry.id) == [(True,)]
+        quick = operators(flotillad, env)()
+        told(registry, "Migration", "False", "RolledBack", seconds=120)  # no pod migrates here
+        told_dump = registry.get()["status"]["dump"]
     eventually(lambda: refused(slow, "kube.hop.step") >= 1 or [line for line in slow.logs if "is gone" in line.get("msg", "")],
                HANG_MS // 1000 + 30, what="what the first one wanted was refused")
     told(registry, "Migration", "False", "RolledBack")
