@@ -83,7 +83,9 @@ static json_int_t characters(const json_t *value)
 
 static json_int_t length_of(const json_t *value)
 {
-    return json_is_string(value) ? characters(value) : (json_int_t)json_array_size(value);
+    return json_is_string(value)   ? characters(value)
+           : json_is_object(value) ? (json_int_t)json_object_size(value)
+                                   : (json_int_t)json_array_size(value);
 }
 
 static const char *check_shortest(struct walk *walk, const json_t *want, const json_t *value)
@@ -120,9 +122,16 @@ static const struct {
     const char *keyword;
     const char *(*check)(struct walk *walk, const json_t *want, const json_t *value);
 } keywords[] = {
-    {"enum", check_enum},          {"pattern", check_pattern},   {"format", check_format},
-    {"minLength", check_shortest}, {"maxLength", check_longest}, {"maxItems", check_longest},
-    {"minimum", check_least},      {"maximum", check_most},
+    {"enum", check_enum},
+    {"pattern", check_pattern},
+    {"format", check_format},
+    {"minLength", check_shortest},
+    {"maxLength", check_longest},
+    {"maxItems", check_longest},
+    {"minimum", check_least},
+    {"maximum", check_most},
+    {"minProperties", check_shortest},
+    {"maxProperties", check_longest},
 };
 
 /* ---- structure ---- */
@@ -173,6 +182,16 @@ static void check_members(struct walk *walk, const json_t *schema, const json_t 
     }
 }
 
+/* A map of which only the values have a schema. */
+static void check_values(struct walk *walk, const json_t *schema, const json_t *value,
+                         const char *pointer)
+{
+    const char *name;
+    json_t *member;
+    json_object_foreach((json_t *)(uintptr_t)value, name, member)
+        check(walk, schema, member, arena_printf(walk->ctx->arena, "%s/%.63s", pointer, name));
+}
+
 /* A list-map has each key once. */
 static bool repeated(const json_t *schema, const json_t *list, size_t until)
 {
@@ -200,6 +219,8 @@ static void check(struct walk *walk, const json_t *schema, const json_t *value, 
     }
     if (json_is_object(value) && json_object_get(schema, "properties"))
         check_members(walk, schema, value, pointer);
+    else if (json_is_object(value) && json_object_get(schema, "additionalProperties"))
+        check_values(walk, json_object_get(schema, "additionalProperties"), value, pointer);
     size_t at;
     json_t *item;
     json_array_foreach((json_t *)(uintptr_t)value, at, item) {

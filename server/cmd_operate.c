@@ -1,6 +1,7 @@
 /* flotillad operate: the operators of one cell. */
 #include "reconcilers/engine/engine.h"
 #include "reconcilers/nginx/nginx.h"
+#include "reconcilers/pipeline/pipeline.h"
 #include "reconcilers/registry/registry.h"
 #include "server/commands.h"
 #include "server/config.h"
@@ -51,11 +52,17 @@ static int operate(struct ctx *ctx, const struct config *config, const struct ce
         engine_add(engine, registry_reconcilers[at], home);
 
     struct nginx_operator *nginx = NULL;
+    struct pipeline_operator *pipelines = NULL;
     struct process_health *health = NULL;
     const struct health_check checks[] = {{"engine", engine_is_ready, engine}, {NULL, NULL, NULL}};
     int rc = nginx_operator_new(ctx, &nginx);
     if (rc == 0) {
         engine_add(engine, &nginx_reconciler, nginx);
+        rc = pipeline_operator_new(ctx, &pipelines);
+    }
+    if (rc == 0) {
+        for (int at = 0; at < PIPELINE_RECONCILERS; at++)
+            engine_add(engine, pipeline_reconcilers[at], pipelines);
         rc = process_health_start(ctx, config, checks, &health);
     }
     if (rc == 0)
@@ -64,6 +71,7 @@ static int operate(struct ctx *ctx, const struct config *config, const struct ce
         process_run(ctx, checks);
     process_health_stop(health);
     engine_stop(engine);
+    pipeline_operator_free(pipelines);
     nginx_operator_free(nginx);
     registry_operator_free(home);
     return rc;

@@ -157,6 +157,10 @@ int pass_patch(struct ctx *ctx, struct pass *pass, enum call call, const json_t 
  */
 int pass_delete(struct ctx *ctx, struct pass *pass, enum call call, const json_t *object);
 
+/* The status of another object that was read in this pass; sends nothing when nothing differs. */
+int pass_put_status(struct ctx *ctx, struct pass *pass, enum call call, const json_t *object,
+                    const json_t *status);
+
 bool pass_has_finalizer(const struct pass *pass, const char *finalizer);
 int pass_add_finalizer(struct ctx *ctx, struct pass *pass, const char *finalizer);
 int pass_remove_finalizer(struct ctx *ctx, struct pass *pass, const char *finalizer);

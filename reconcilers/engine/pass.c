@@ -294,14 +294,20 @@ static json_t *merge_patch(const json_t *from, const json_t *to)
     return patch;
 }
 
-int pass_write_status(struct ctx *ctx, struct pass *pass)
+int pass_put_status(struct ctx *ctx, struct pass *pass, enum call call, const json_t *object,
+                    const json_t *status)
 {
-    const json_t *live = json_object_get(pass->root, "status");
-    if (live ? json_equal(live, pass->status) : json_object_size(pass->status) == 0)
+    const json_t *live = json_object_get(object, "status");
+    if (live ? json_equal(live, status) : json_object_size(status) == 0)
         return 0;
     json_t *patch = arena_json(ctx->arena, json_object());
-    json_put(patch, "status", merge_patch(live, pass->status));
-    return pass_patch(ctx, pass, CALL_KUBE_STATUS_WRITE, pass->root, "status", patch, NULL);
+    json_put(patch, "status", merge_patch(live, status));
+    return pass_patch(ctx, pass, call, object, "status", patch, NULL);
+}
+
+int pass_write_status(struct ctx *ctx, struct pass *pass)
+{
+    return pass_put_status(ctx, pass, CALL_KUBE_STATUS_WRITE, pass->root, pass->status);
 }
 
 /* ---- life ---- */

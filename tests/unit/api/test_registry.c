@@ -137,14 +137,19 @@ static void schema__has_only_keywords_that_are_checked(void **state)
                                         "maxItems",
                                         "minimum",
                                         "maximum",
+                                        "minProperties",
+                                        "maxProperties",
+                                        "additionalProperties",
                                         "description",
                                         "default",
                                         "x-kubernetes-validations",
                                         "x-kubernetes-list-type",
                                         "x-kubernetes-list-map-keys",
                                         NULL};
-    static const char *const files[] = {"crds/registries.yaml", "crds/backendpools.yaml",
-                                        "crds/backendclaims.yaml", "crds/registryidentities.yaml"};
+    static const char *const files[] = {"crds/registries.yaml",    "crds/backendpools.yaml",
+                                        "crds/backendclaims.yaml", "crds/registryidentities.yaml",
+                                        "crds/pipelines.yaml",     "crds/pipelinebindings.yaml",
+                                        "crds/workerclasses.yaml", "crds/placementledgers.yaml"};
     struct ctx *ctx = *state;
     json_t *todo = arena_json(ctx->arena, json_array());
     for (size_t at = 0; at < sizeof files / sizeof *files; at++)
@@ -163,9 +168,10 @@ static void schema__has_only_keywords_that_are_checked(void **state)
         }
         json_object_foreach(json_object_get(json_array_get(todo, at), "properties"), key, value)
             json_array_append(todo, value);
-        json_t *items = json_object_get(json_array_get(todo, at), "items");
-        if (items)
-            json_array_append(todo, items);
+        static const char *const below[] = {"items", "additionalProperties"};
+        for (size_t kind = 0; kind < sizeof below / sizeof *below; kind++)
+            if (json_object_get(json_array_get(todo, at), below[kind]))
+                json_array_append(todo, json_object_get(json_array_get(todo, at), below[kind]));
     }
     assert_true(json_array_size(todo) > 60);
 }

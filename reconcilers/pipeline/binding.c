@@ -1,0 +1,130 @@
+/*
+ * The reconciler `pipelinebinding`: one stage of one pipeline becomes a Service without a selector
+ * and an EndpointSlice of our own, in which each pod's readiness is mirrored: a Service cannot
+ * select pods by their names.
+ */
+#include "reconcilers/pipeline/scope.h"
+
+#include "reconcilers/engine/bundle.h"
+#include "reconcilers/engine/conditions.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+#include <string.h>
+
+struct binding_scope {
+    struct bundle_result stack;
+};
+
+static bool is_going(const struct pass *pass)
+{
+    return json_at(pass->root, "metadata.deletionTimestamp") != NULL;
+}
+
+static json_t *endpoints_of(const json_t *binding)
+{
+    json_t *list = json_array(), *share;
+    size_t at;
+    json_array_foreach(json_at(binding, "spec.shares"), at, share) {
+        bool ready = json_bool_or(share, "ready", false);
+        json_array_append_new(list,
+                              json_pack("{s:[s], s:{s:b, s:b}, s:{s:s, s:s, s:s}}", "addresses",
+                                        json_str_or(share, "address", ""), "conditions", "ready",
+                                        ready, "serving", ready, "targetRef", "kind", "Pod", "name",
+                                        json_str_or(share, "pod", ""), "namespace",
+                                        json_str_or(binding, "metadata.namespace", "")));
+    }
+    return list;
+}
+
+/* A slice is of one family for ever; the pods of a class are of one. */
+static bool is_ipv6(const json_t *binding)
+{
+    return strchr(json_str_or(binding, "spec.shares.0.address", ""), ':');
+}
+
+json_t *binding_facts(struct ctx *ctx, const json_t *binding)
+{
+    bool ipv6 = is_ipv6(binding);
+    return arena_json(
+        ctx->arena,
+        json_pack("{s:s, s:s, s:s, s:o, s:O}", "name", json_str_or(binding, "metadata.name", ""),
+                  "family", ipv6 ? "ipv6" : "ipv4", "address", ipv6 ? "IPv6" : "IPv4", "endpoints",
+                  endpoints_of(binding), "spec", json_at(binding, "spec")));
+}
+
+static int route(struct ctx *ctx, struct pass *pass)
+{
+    const struct pipeline_operator *home = pass->home;
+    struct binding_scope *scope = pass->scope;
+    struct bundle_plan plan;
+    if (is_going(pass))
+        return 0; /* what goes must not be made again */
+    TRY(bundle_render(ctx, home->bundle, binding_facts(ctx, pass->root), &plan));
+    return bundle_apply(ctx, pass, &plan, &scope->stack);
+}
+
+struct telling {
+    const char *phase, *ready, *reason, *message;
+};
+
+static struct telling telling_of(const struct pass *pass)
+{
+    const struct binding_scope *scope = pass->scope;
+    bool served = str_has_word("Ready DeadEnd", json_str_or(pass->root, "status.phase", ""));
+    int64_t wanted = json_int_or(pass->root, "spec.milliDocumentsPerSecond", 0), serves = 0;
+    size_t at;
+    json_t *share;
+    json_array_foreach(json_at(pass->root, "spec.shares"), at, share)
+        if (json_bool_or(share, "ready", false))
+            serves += json_int_or(share, "milliDocumentsPerSecond", 0);
+    if (pass->failure)
+        return (struct telling){"Pending", "False", pass->failure->reason, pass->failure->message};
+    if (wanted == 0)
+        return (struct telling){"Unset", "False", "Unset", "the stage is not to run"};
+    if (serves == 0)
+        return served || at == 0 ? (struct telling){"DeadEnd", "False", "DeadEnd",
+                                                    "no worker of the stage serves"}
+                                 : (struct telling){"Pending", "False", "WorkersStarting",
+                                                    "no worker of the stage is ready yet"};
+    if (!scope->stack.ready)
+        return (struct telling){"Pending", "False", "Progressing", scope->stack.message};
+    if (serves < wanted)
+        return (struct telling){"Ready", "True", "Degraded", "some of its workers do not serve"};
+    return (struct telling){"Ready", "True", "Routed", "its Service leads to its workers"};
+}
+
+static int observe(struct ctx *ctx, struct pass *pass)
+{
+    if (is_going(pass))
+        return 0;
+    const struct telling telling = telling_of(pass);
+    int64_t generation = json_int_or(pass->root, "metadata.generation", 0);
+    if (!pass->failure) /* routing is as this generation says */
+        json_put(pass->status, "observedGeneration", json_integer(generation));
+    json_put(pass->status, "phase", json_string(telling.phase));
+    condition_set(ctx, pass->status, "Ready", telling.ready, telling.reason, generation, "%s",
+                  telling.message);
+    return 0;
+}
+
+static const struct phase phases[] = {
+    {"route", route, 0, "Service and EndpointSlice lead where the binding says"},
+    {"observe", observe, PHASE_ALWAYS, "say in the status what came of it"},
+    {0},
+};
+
+const struct reconciler binding_reconciler = {
+    .name = "pipelinebinding",
+    .kind = KIND_PIPELINE_BINDING,
+    .shard = SHARD_BY_ROOT,
+    .scope_bytes = sizeof(struct binding_scope),
+    .sources =
+        {
+            {.kind = KIND_SERVICE, .label_selector = LABEL_MANAGED_BY "=flotilla"},
+            {.kind = KIND_ENDPOINT_SLICE, .label_selector = LABEL_MANAGED_BY "=flotilla"},
+        },
+    .source_count = 2,
+    .phases = phases,
+    .resync_ms = INT64_C(10) * 3600 * 1000,
+};

@@ -1,0 +1,81 @@
+/*
+ * The operator of pipelines, and its smallest reconciler. A Pipeline is placed by the ledger of its
+ * namespace (placer.c, read first), and routed by its bindings (binding.c).
+ */
+#include "reconcilers/pipeline/scope.h"
+
+#include "reconcilers/engine/bundle.h"
+#include "reconcilers/engine/conditions.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+#include <stdlib.h>
+
+int pipeline_operator_new(struct ctx *ctx, struct pipeline_operator **ret)
+{
+    struct pipeline_operator *home = calloc(1, sizeof *home);
+    if (!home)
+        abort();
+    int rc = bundle_load(ctx, "reconcilers/pipeline/manifests", NULL, &home->bundle);
+    if (rc < 0) {
+        free(home);
+        return rc;
+    }
+    *ret = home;
+    return 0;
+}
+
+void pipeline_operator_free(struct pipeline_operator *home)
+{
+    if (!home)
+        return;
+    bundle_free(home->bundle);
+    free(home);
+}
+
+/* Who acquires a shard looks at roots that are there: a ledger that is not cannot be among them. */
+static int see_to_ledger(struct ctx *ctx, struct pass *pass)
+{
+    return json_at(pass->root, "metadata.deletionTimestamp") ? 0 : ledger_make(ctx, pass);
+}
+
+/* What the placement said last; nothing new is not sent again. */
+static int tell_event(struct ctx *ctx, struct pass *pass)
+{
+    const json_t *ready = condition_get(json_at(pass->root, "status"), "Ready");
+    bool well = str_equal(json_str(ready, "status"), "True");
+    if (ready)
+        pass_event(ctx, pass, well ? "Normal" : "Warning", json_str_or(ready, "reason", ""),
+                   "Place", "%s", json_str_or(ready, "message", ""));
+    return 0;
+}
+
+static bool wakes_nobody(const json_t *object, struct key *ret)
+{
+    (void)object;
+    (void)ret;
+    return false;
+}
+
+static const struct phase phases[] = {
+    {"ledger", see_to_ledger, 0, "its namespace has a ledger, by which it is placed"},
+    {"event", tell_event, 0, "people see in `kubectl describe` what became of it"},
+    {0},
+};
+
+static const struct reconciler pipeline_reconciler = {
+    .name = "pipeline",
+    .kind = KIND_PIPELINE,
+    .shard = SHARD_BY_ROOT,
+    .scope_bytes = 1,
+    .sources = {{.kind = KIND_PLACEMENT_LEDGER, .map = wakes_nobody}},
+    .source_count = 1,
+    .phases = phases,
+    .resync_ms = INT64_C(10) * 3600 * 1000,
+};
+
+const struct reconciler *const pipeline_reconcilers[PIPELINE_RECONCILERS] = {
+    &pipeline_reconciler,
+    &placement_reconciler,
+    &binding_reconciler,
+};

@@ -1,0 +1,219 @@
+/*
+ * The reconciler `placement`: all pipelines of a namespace at once. Its root is the namespace's
+ * PlacementLedger, so that the shard of a decision is that of the namespace. A pass: look, decide,
+ * commit by one fenced write, then bring PipelineBindings and statuses to what was committed. Who
+ * dies behind the commit is followed by a pass that finds the same ledger and does the rest; who
+ * was too late is refused by the ledger's resourceVersion and decides anew.
+ */
+#include "reconcilers/pipeline/scope.h"
+
+#include "reconcilers/engine/conditions.h"
+#include "server/base/clock.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+#include "server/net/metrics.h"
+
+#include <stdio.h>
+
+enum { BATCH_MS = 100, MILLI = 1000, RESYNC_MS = 600000 };
+
+/* ---- the ledger ---- */
+
+int ledger_make(struct ctx *ctx, struct pass *pass)
+{
+    const struct kube_kind_row *kind = kube_kind_row(KIND_PLACEMENT_LEDGER);
+    if (pass_get(ctx, pass, KIND_PLACEMENT_LEDGER, pass->key.namespace, LEDGER_NAME))
+        return 0;
+    json_t *ledger =
+        arena_json(ctx->arena, json_pack("{s:s, s:s, s:{s:s, s:s}, s:{}}", "apiVersion",
+                                         kind->api_version, "kind", kind->kind, "metadata", "name",
+                                         LEDGER_NAME, "namespace", pass->key.namespace, "spec"));
+    int rc = pass_create(ctx, pass, CALL_KUBE_PIPELINE_LEDGER, ledger, NULL);
+    if (rc != -ERR_ALREADY_EXISTS)
+        return rc;
+    err_clear(ctx);
+    return 0;
+}
+
+static bool any_wish(const json_t *pipelines)
+{
+    size_t at;
+    json_t *pipeline;
+    json_array_foreach(pipelines, at, pipeline)
+        if (!json_at(pipeline, "metadata.deletionTimestamp"))
+            return true;
+    return false;
+}
+
+/* Somebody removed it, or the first pipelines came: all are placed anew. */
+static int begin(struct ctx *ctx, struct pass *pass)
+{
+    if (pass->root ||
+        !any_wish(pass_list(ctx, pass, KIND_PIPELINE, pass->key.namespace, NULL, NULL)))
+        return 0;
+    return ledger_make(ctx, pass);
+}
+
+/* ---- looking ---- */
+
+/* Each binding of ours is routed as it says. While one of a pipeline that went is still there, it
+ * may lead somewhere. */
+static bool is_settled(const struct world *world, const json_t *bindings)
+{
+    size_t at;
+    json_t *binding;
+    json_array_foreach(bindings, at, binding) {
+        const char *owner = json_str(kube_controller(binding), "uid");
+        bool wanted = !owner; /* somebody else's */
+        for (uint32_t wish = 0; wish < world->pipeline_count && !wanted; wish++)
+            wanted = str_equal(world->pipelines[wish].uid, owner);
+        if (!wanted || (owner && json_int_or(binding, "status.observedGeneration", 0) !=
+                                     json_int_or(binding, "metadata.generation", -1)))
+            return false;
+    }
+    return true;
+}
+
+static int gather(struct ctx *ctx, struct pass *pass)
+{
+    struct placer_scope *scope = pass->scope;
+    const char *namespace = pass->key.namespace;
+    int64_t now_s = clock_wall_ms() / 1000, last_s = json_int_or(pass->root, "spec.time", 0);
+    world_read(ctx, pass_list(ctx, pass, KIND_WORKER_CLASS, namespace, NULL, NULL),
+               pass_list(ctx, pass, KIND_POD, namespace, NULL, NULL),
+               pass_list(ctx, pass, KIND_PIPELINE, namespace, NULL, NULL),
+               now_s > last_s ? now_s : last_s, &scope->world);
+    scope->bindings = pass_list(ctx, pass, KIND_PIPELINE_BINDING, namespace, NULL, NULL);
+    scope->settled = is_settled(&scope->world, scope->bindings);
+    scope->taken = arena_alloc(ctx->arena, scope->world.pipeline_count + 1);
+    return 0;
+}
+
+/* ---- deciding ---- */
+
+static int decide_all(struct ctx *ctx, struct pass *pass)
+{
+    struct placer_scope *scope = pass->scope;
+    TRY(decide(ctx, &scope->world, json_at(pass->root, "spec"), scope->settled, &scope->decision));
+    if (scope->decision.more)
+        pass_requeue(pass, BATCH_MS);
+    if (scope->decision.wake_s)
+        pass_requeue(pass, (scope->decision.wake_s - scope->world.now_s) * 1000);
+    return 0;
+}
+
+static int commit(struct ctx *ctx, struct pass *pass)
+{
+    const struct placer_scope *scope = pass->scope;
+    if (!scope->decision.changed)
+        return 0;
+    json_t *patch = arena_json(ctx->arena, json_pack("{s:O}", "spec", scope->decision.ledger));
+    TRY(pass_patch(ctx, pass, CALL_KUBE_PIPELINE_COMMIT, pass->root, NULL, patch, NULL));
+    metric_add(METRIC_PIPELINE_DECISIONS, 1);
+    return 0;
+}
+
+static int bind(struct ctx *ctx, struct pass *pass)
+{
+    return bindings_apply(ctx, pass);
+}
+
+/* ---- telling ---- */
+
+static void note_reason(struct ctx *ctx, const char *name, const json_t *before,
+                        const json_t *after)
+{
+    const json_t *was = condition_get(before, "Ready"), *is = condition_get(after, "Ready");
+    const char *reason = json_str(is, "reason");
+    if (str_equal(json_str(was, "reason"), reason))
+        return;
+    metric_add(METRIC_PIPELINE_REASONS, 1, reason);
+    log_info(ctx, "pipeline %s: %s: %s", name, reason, json_str_or(is, "message", ""));
+}
+
+static int tell_pipelines(struct ctx *ctx, struct pass *pass)
+{
+    const struct placer_scope *scope = pass->scope;
+    for (uint32_t at = 0; at < scope->world.pipeline_count; at++) {
+        const struct pipeline_wish *wish = &scope->world.pipelines[at];
+        json_t *live = json_object_get(wish->object, "status");
+        json_t *status = arena_json(ctx->arena, live ? json_deep_copy(live) : json_object());
+        pipeline_status(ctx, &scope->world, at, scope, status);
+        TRY(pass_put_status(ctx, pass, CALL_KUBE_PIPELINE_STATUS, wish->object, status));
+        note_reason(ctx, wish->name, live, status);
+    }
+    return 0;
+}
+
+static int tell_classes(struct ctx *ctx, struct pass *pass)
+{
+    const struct placer_scope *scope = pass->scope;
+    for (uint32_t at = 0; at < scope->world.class_count; at++) {
+        const struct workers *workers = &scope->world.classes[at];
+        const json_t *object =
+            pass_get(ctx, pass, KIND_WORKER_CLASS, pass->key.namespace, workers->class.name);
+        json_t *live = json_object_get(object, "status");
+        json_t *status = arena_json(ctx->arena, live ? json_deep_copy(live) : json_object());
+        class_status(workers, &scope->decision.classes[at], status);
+        TRY(pass_put_status(ctx, pass, CALL_KUBE_PIPELINE_STATUS, object, status));
+        metric_set(METRIC_WORKERCLASS_REQUEST, (double)scope->decision.classes[at].demand / MILLI,
+                   workers->class.name, pass->key.namespace);
+    }
+    return 0;
+}
+
+static int tell(struct ctx *ctx, struct pass *pass)
+{
+    TRY(tell_pipelines(ctx, pass));
+    return tell_classes(ctx, pass);
+}
+
+/* Without a generation: a ledger that tells of each decision would be written twice for each. */
+static int observe(struct ctx *ctx, struct pass *pass)
+{
+    if (pass->failure)
+        condition_set(ctx, pass->status, "Ready", "False", pass->failure->reason, 0, "%s",
+                      pass->failure->message);
+    else
+        condition_set(ctx, pass->status, "Ready", "True", "Replayed", 0,
+                      "bindings and statuses are as the ledger says");
+    return 0;
+}
+
+/* ---- the reconciler ---- */
+
+static const struct phase phases[] = {
+    {"ledger", begin, PHASE_GONE, "a namespace with pipelines has a ledger"},
+    {"gather", gather, 0, "classes, pods, pipelines and bindings, from the caches"},
+    {"decide", decide_all, 0, "pure: the ledger and the world to the next ledger"},
+    {"commit", commit, 0, "one fenced write: from here on it is decided"},
+    {"bind", bind, 0, "PipelineBindings as the ledger says"},
+    {"tell", tell, 0, "statuses of pipelines and classes"},
+    {"observe", observe, PHASE_ALWAYS, "whether the ledger could be followed"},
+    {0},
+};
+
+static bool to_ledger(const json_t *object, struct key *ret)
+{
+    snprintf(ret->namespace, sizeof ret->namespace, "%s",
+             json_str_or(object, "metadata.namespace", ""));
+    snprintf(ret->name, sizeof ret->name, "%s", LEDGER_NAME);
+    return true;
+}
+
+const struct reconciler placement_reconciler = {
+    .name = "placement",
+    .kind = KIND_PLACEMENT_LEDGER,
+    .shard = SHARD_BY_ROOT,
+    .scope_bytes = sizeof(struct placer_scope),
+    .sources =
+        {
+            {.kind = KIND_PIPELINE, .map = to_ledger, .wake_after_ms = BATCH_MS},
+            {.kind = KIND_WORKER_CLASS, .map = to_ledger, .wake_after_ms = BATCH_MS},
+            {.kind = KIND_PIPELINE_BINDING, .map = to_ledger, .wake_after_ms = BATCH_MS},
+            {.kind = KIND_POD, .label_selector = LABEL_WORKER_CLASS, .map = to_ledger},
+        },
+    .source_count = 4,
+    .phases = phases,
+    .resync_ms = RESYNC_MS,
+};

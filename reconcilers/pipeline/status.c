@@ -1,0 +1,193 @@
+/* What people read: phases in the talk's words, and in Ready a finer reason, with numbers. */
+#include "reconcilers/engine/conditions.h"
+#include "reconcilers/pipeline/placement/placement.h"
+#include "reconcilers/pipeline/scope.h"
+
+#include "server/base/clock.h"
+#include "server/base/ctx.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+#include <inttypes.h>
+
+enum { MILLI = 1000 };
+
+struct telling {
+    const char *phase, *ready, *reason, *message;
+};
+
+static int64_t documents(int64_t milli)
+{
+    return (milli + MILLI - 1) / MILLI;
+}
+
+static const char *time_text(struct ctx *ctx, int64_t at_s)
+{
+    char text[CLOCK_RFC3339_BYTES];
+    return arena_strdup(ctx->arena, clock_rfc3339(text, at_s * 1000, 0));
+}
+
+/* ---- who does not run ---- */
+
+/* When that changes: each state that waits has a time. */
+static const char *until(struct ctx *ctx, const struct place_view *view)
+{
+    if (view->deadline_s)
+        return arena_printf(ctx->arena, "room is reserved until %s",
+                            time_text(ctx, view->deadline_s));
+    if (view->retry_s)
+        return arena_printf(ctx->arena, "tried again at %s, or when there is more room",
+                            time_text(ctx, view->retry_s));
+    return "it must ask for less, or its class be given more";
+}
+
+static const char *need_text(struct ctx *ctx, const struct graph *graph, const struct world *world,
+                             const struct place_view *view)
+{
+    if (view->stage >= graph->count)
+        return "";
+    const struct graph_stage *stage = &graph->stages[view->stage];
+    return arena_printf(
+        ctx->arena,
+        "stage '%s' needs %" PRId64 " documents/s of class '%s', whose pods have %" PRId64
+        " free; more pods needed: %" PRIu32 "; %s",
+        stage->name, documents(view->need), world->classes[stage->class_at].class.name,
+        view->free / MILLI, view->pods_needed, until(ctx, view));
+}
+
+static void put_time(struct ctx *ctx, json_t *waiting, const char *name, int64_t at_s)
+{
+    if (at_s)
+        json_object_set_new(waiting, name, json_string(time_text(ctx, at_s)));
+}
+
+static void put_waiting(struct ctx *ctx, const struct graph *graph, const struct verdict *verdict,
+                        json_t *status)
+{
+    const struct place_view *view = &verdict->view;
+    json_object_del(status, "waiting");
+    if (!verdict->known || graph->reason || view->phase == PLACE_PLACED ||
+        view->stage >= graph->count)
+        return;
+    json_t *waiting =
+        json_pack("{s:s, s:I, s:I, s:I, s:I}", "stage", graph->stages[view->stage].name, "need",
+                  (json_int_t)documents(view->need), "free", (json_int_t)(view->free / MILLI),
+                  "pods", (json_int_t)view->pods_needed, "attempts", (json_int_t)view->attempts);
+    put_time(ctx, waiting, "deadline", view->deadline_s);
+    put_time(ctx, waiting, "retry", view->retry_s);
+    json_object_set_new(status, "waiting", waiting);
+}
+
+static struct telling tell_waiting(struct ctx *ctx, const struct world *world,
+                                   const struct pipeline_wish *wish, const struct verdict *verdict)
+{
+    if (wish->graph.reason)
+        return (struct telling){"Pending", "False", wish->graph.reason, wish->graph.message};
+    if (verdict->full)
+        return (struct telling){"Pending", "False", "NamespaceFull",
+                                "the ledger of the namespace has no room for a further pipeline; "
+                                "it is looked at again when another one goes"};
+    if (!verdict->known)
+        return (struct telling){"Pending", "False", "InNextBatch",
+                                "many pipelines came at once; it is decided about in a moment"};
+    return (struct telling){"Pending", "False", place_reason_word(verdict->view.reason),
+                            need_text(ctx, &wish->graph, world, &verdict->view)};
+}
+
+/* ---- who runs ---- */
+
+/* Of the bindings of a pipeline: how many are in a phase, and one of them. */
+struct count {
+    uint32_t bindings, ready, dead, unset;
+    const char *dead_stage, *pending_stage;
+};
+
+static struct count count_bindings(const struct placer_scope *scope,
+                                   const struct pipeline_wish *wish)
+{
+    struct count count = {0};
+    size_t at;
+    json_t *binding;
+    json_array_foreach(scope->bindings, at, binding) {
+        if (!str_equal(json_str(kube_controller(binding), "uid"), wish->uid))
+            continue;
+        const char *phase = json_str_or(binding, "status.phase", "Pending");
+        const char *stage = json_str_or(binding, "spec.stage", "");
+        count.bindings++;
+        count.ready += str_equal(phase, "Ready");
+        count.unset += str_equal(phase, "Unset");
+        if (str_equal(phase, "DeadEnd")) {
+            count.dead++;
+            count.dead_stage = stage;
+        } else if (str_equal(phase, "Pending")) {
+            count.pending_stage = stage;
+        }
+    }
+    return count;
+}
+
+static struct telling tell_running(struct ctx *ctx, const struct world *world,
+                                   const struct pipeline_wish *wish, const struct verdict *verdict,
+                                   const struct count *count)
+{
+    const struct graph *graph = &wish->graph;
+    if (count->dead)
+        return (struct telling){"Broken", "False", "DeadEnd",
+                                arena_printf(ctx->arena, "no worker of stage '%s' serves; %s",
+                                             count->dead_stage,
+                                             need_text(ctx, graph, world, &verdict->view))};
+    if (count->ready + count->unset < graph->count)
+        return (struct telling){
+            "Plotted", "False", "BindingsPending",
+            arena_printf(ctx->arena, "every stage is placed; %" PRIu32 " of %" PRIu32 " are routed",
+                         count->ready + count->unset, graph->count)};
+    if (verdict->view.phase != PLACE_PLACED)
+        return (struct telling){"Ready", "True", "Degraded",
+                                need_text(ctx, graph, world, &verdict->view)};
+    if (verdict->refused)
+        return (struct telling){"Ready", "True", "RateRefused",
+                                arena_printf(ctx->arena, "it runs on as before (%s): %s",
+                                             place_reason_word(verdict->refusal.reason),
+                                             need_text(ctx, graph, world, &verdict->refusal))};
+    if (count->unset == graph->count)
+        return (struct telling){"Ready", "True", "NoLoad", "it asks for no documents"};
+    return (struct telling){"Ready", "True", "Routed",
+                            "every stage is placed and its workers serve"};
+}
+
+void pipeline_status(struct ctx *ctx, const struct world *world, uint32_t at,
+                     const struct placer_scope *scope, json_t *status)
+{
+    const struct pipeline_wish *wish = &world->pipelines[at];
+    const struct verdict *verdict = &scope->decision.verdicts[at];
+    const struct count count = count_bindings(scope, wish);
+    struct telling telling =
+        scope->taken[at]
+            ? (struct telling){"Plotted", "False", "ObjectTaken",
+                               "a PipelineBinding of the name of one of its stages is there and "
+                               "is not its own; it is left alone"}
+        : verdict->view.ran ? tell_running(ctx, world, wish, verdict, &count)
+                            : tell_waiting(ctx, world, wish, verdict);
+    int64_t generation = json_int_or(wish->object, "metadata.generation", 0);
+    json_object_set_new(status, "observedGeneration", json_integer(generation));
+    json_object_set_new(status, "phase", json_string(telling.phase));
+    put_waiting(ctx, &wish->graph, verdict, status);
+    condition_set(ctx, status, "Ready", telling.ready, telling.reason, generation, "%s",
+                  telling.message);
+}
+
+void class_status(const struct workers *workers, const struct place_class_view *view,
+                  json_t *status)
+{
+    const struct {
+        const char *name;
+        int64_t value;
+    } rows[] = {{"observedGeneration", workers->class.generation},
+                {"readyReplicas", view->ready},
+                {"wantedReplicas", view->replicas},
+                {"request", documents(view->demand)},
+                {"used", documents(view->used)},
+                {"free", view->free / MILLI}};
+    for (size_t at = 0; at < sizeof rows / sizeof rows[0]; at++)
+        json_object_set_new(status, rows[at].name, json_integer(rows[at].value));
+}
