@@ -134,6 +134,15 @@ static int tell_pod(struct board *board, struct place_pod pod, enum pod_state st
     return placement_pod_set(board->ctx, board->placement, &pod, board->world->now_s);
 }
 
+/* Would what the pod carries find room on others that serve? If not, it is left there while it
+ * serves: where one of its name comes back, as a StatefulSet's does, nothing else need start. */
+static bool fits_elsewhere(const struct board *board, const struct place_pod *pod, int64_t used,
+                           int64_t leaving)
+{
+    int64_t own = pod->capacity - used - leaving;
+    return placement_class_look(board->placement, pod->class_id).free - own >= used;
+}
+
 /* What a pod is now, to what the engine knows. One that was ready and is not for some time has lost
  * what it carried; for less, nothing happened. */
 static int bring_pod(struct board *board, uint32_t class_id, uint32_t ordinal)
@@ -150,6 +159,9 @@ static int bring_pod(struct board *board, uint32_t class_id, uint32_t ordinal)
         (worker.state == POD_ABSENT || known.capacity == pod.capacity))
         return 0;
     if (worker.state == POD_ABSENT && known.state == POD_PLANNED)
+        return 0;
+    if (worker.state == POD_DRAINING && known.state == POD_READY &&
+        !fits_elsewhere(board, &known, used, leaving))
         return 0;
     if (worker.state == POD_STARTING && served) {
         if (worker.name && board->world->now_s < worker.unready_since_s + FLAP_S)

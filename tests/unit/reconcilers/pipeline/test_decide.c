@@ -231,6 +231,33 @@ static void test_a_pod_that_flaps_keeps_what_it_carries(void **state)
     assert_string_equal(shares_of(&fixture, "first", "blue"), "1:10000");
 }
 
+static void let_go(struct fixture *fixture, const char *pod)
+{
+    json_put(pod_of(fixture, pod), "metadata.deletionTimestamp", json_string("now"));
+}
+
+static void test_a_pod_that_goes_is_emptied_where_there_is_room(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    put_pod(&fixture, "blue", 0, true);
+    put_pod(&fixture, "green", 0, true);
+    put_pod(&fixture, "green", 1, true);
+    put_pod(&fixture, "yellow", 0, true);
+    put_pipeline(&fixture, "first", 10);
+    decided(&fixture);
+    let_go(&fixture, "green-workers-0");
+    let_go(&fixture, "blue-workers-0");
+    decided(&fixture);
+    assert_string_equal(shares_of(&fixture, "first", "green"), "1:10000");
+    assert_string_equal(shares_of(&fixture, "first", "blue"), "0:10000"); /* it serves on */
+    lose_pod(&fixture, "blue-workers-0");
+    decided(&fixture);
+    assert_int_equal(verdict_of(&fixture, "first")->view.phase, PLACE_SCALING);
+    put_pod(&fixture, "blue", 0, true);
+    decided(&fixture);
+    assert_int_equal(verdict_of(&fixture, "first")->view.phase, PLACE_PLACED);
+}
+
 static void test_what_left_counts_until_it_has_drained(void **state)
 {
     struct fixture fixture = fixture_new(*state);
@@ -468,6 +495,7 @@ int main(void)
         TEST(test_who_waits_has_reason_numbers_and_a_time),
         TEST(test_a_lost_pod_moves_only_its_shares),
         TEST(test_a_pod_that_flaps_keeps_what_it_carries),
+        TEST(test_a_pod_that_goes_is_emptied_where_there_is_room),
         TEST(test_what_left_counts_until_it_has_drained),
         TEST(test_a_rate_changes_where_it_is_or_not_at_all),
         TEST(test_an_invalid_graph_gives_back_what_it_had),
