@@ -13,3 +13,11 @@ def operate_env(stack, tmp_path_factory):
 def cell(stack, operate_env, tmp_path_factory):
     with running(stack, operate_env, tmp_path_factory.mktemp("operate")) as made:
         yield made
+
+
+@pytest.fixture
+def alone(cell):
+    """What a test made does not live beside the next one's: each second, all are logged in to, by one worker per pool."""
+    yield
+    for registry in cell.cluster.list("registries"):
+        cell.cluster.delete("registries", registry["metadata"]["name"], registry["metadata"]["namespace"])

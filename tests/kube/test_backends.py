@@ -11,6 +11,8 @@ from harness.cell import PINNED, POOLS, pool_of
 from harness.pools import Refused
 from harness.wait import eventually
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 PAST, FUTURE = "2020-01-01T00:00:00Z", "2090-01-01T00:00:00Z"
 STRANGER = "aaaabbbbccccdddd"
 

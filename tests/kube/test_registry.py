@@ -8,6 +8,8 @@ import pytest
 from harness.cell import PINNED, POOL, POOLS, VERIFY_MS, Registry, pool_of, read_row
 from harness.wait import eventually
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 PAST, FUTURE = "2020-01-01T00:00:00Z", "2090-01-01T00:00:00Z"
 
 
