@@ -9,7 +9,7 @@ import threading
 
 AGENT = "flotillad-operate/naive"  # the rows of the table speak of the operator
 ROOTS = "/apis/tutorials.ovhcloud.com/v1/ovhnginxes"
-TIMEOUT_S = 1  # who is slower is taken as having done it
+TIMEOUT_S = 3  # who is slower is taken as having done it
 MERGE = "application/merge-patch+json"
 
 
