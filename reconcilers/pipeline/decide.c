@@ -235,7 +235,7 @@ static int admit_new_ones(struct board *board, const json_t *ledger, struct deci
     qsort(new, count, sizeof *new, admission_order);
     size_t bytes = count && ledger ? strlen(json_text(board->ctx->arena, ledger)) : 0;
     for (uint32_t at = 0; at < count; at++) {
-        bytes += PIPELINE_BYTES + strlen(new[at]->name) + new[at]->graph.count *STAGE_BYTES;
+        bytes += PIPELINE_BYTES + strlen(new[at]->name) + new[at]->graph.count *(size_t)STAGE_BYTES;
         if (bytes > LEDGER_BYTES_MAX) {
             decision->verdicts[new[at] - world->pipelines].full = true;
             continue;
@@ -287,7 +287,8 @@ static void note_times(const struct board *board, struct decision *decision)
     json_array_foreach(json_at(decision->ledger, "classes"), at, class)
         json_array_foreach(json_at(class, "leaving"), index, leaving)
             for (int late = 0; late < 2; late++)
-                sooner(board, decision, json_int_or(leaving, "until", 0) + late * UNSETTLED_S_MAX);
+                sooner(board, decision,
+                       json_int_or(leaving, "until", 0) + late * (int64_t)UNSETTLED_S_MAX);
     for (uint32_t class_at = 0; class_at < board->world->class_count; class_at++) {
         const struct workers *workers = &board->world->classes[class_at];
         for (uint32_t pod = 0; pod < workers->count; pod++)

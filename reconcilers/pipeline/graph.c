@@ -161,14 +161,17 @@ static void check_cycle(struct look *look)
 /* The stage without predecessor that reaches most; the graph has no cycle, so there is one. */
 static uint32_t entrance_of(const struct look *look)
 {
-    uint32_t behind = 0, best = PLACE_NONE;
+    uint32_t behind = 0, best = 0;
+    int most = -1;
     for (uint32_t at = 0; at < look->graph->count; at++)
         behind |= look->next[at];
-    for (uint32_t at = 0; at < look->graph->count; at++)
-        if (!(behind & bit(at)) &&
-            (best == PLACE_NONE ||
-             __builtin_popcount(look->reached[at]) > __builtin_popcount(look->reached[best])))
-            best = at;
+    for (uint32_t at = 0; at < look->graph->count; at++) {
+        int reaches = __builtin_popcount(look->reached[at]);
+        if (behind & bit(at) || reaches <= most)
+            continue;
+        most = reaches;
+        best = at;
+    }
     return best;
 }
 
