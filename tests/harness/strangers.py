@@ -67,19 +67,18 @@ class Strangers:
         return self._run("redis-cli", "-p", self.redis_port, *command)
 
     def look(self):
-        """Processes, databases, roles, settings, rows and writes; ACL, settings, keys and commands that wrote."""
+        """Processes, databases, roles, settings, rows; ACL, settings, keys."""
         return {
             "processes": [(child.pid, child.poll(), started_at(child.pid)) for child in self.running],
-            "databases": self.sql("SELECT datname, datdba, datacl, tup_inserted, tup_updated, tup_deleted FROM pg_database"
-                                  " JOIN pg_stat_database USING (datname) ORDER BY 1"),
+            "databases": self.sql("SELECT oid, datname, datdba, datacl FROM pg_database ORDER BY 1"),
+            "tables": self.sql("SELECT count(*), max(oid) FROM pg_class"),
             "roles": self.sql("SELECT rolname, rolsuper, rolcanlogin FROM pg_roles ORDER BY 1"),
             "settings": self.sql("SELECT name, setting FROM pg_settings ORDER BY 1"),
             "rows": self.sql("SELECT count(*), sum(row) FROM kept"),
             "users": self.redis("ACL", "LIST"),
             "redis settings": self.redis("CONFIG", "GET", "*"),
             "keys": self.redis("KEYS", "*"),
-            "changes": [line for line in self.redis("INFO", "persistence").splitlines()
-                        if line.startswith("rdb_changes_since_last_save")],
+            "value": self.redis("GET", "kept"),
         }
 
     def down(self):
