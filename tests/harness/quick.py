@@ -60,12 +60,13 @@ class Quick:
         return {int(path.read_text()): path.name for path in self.home.glob("dev/**/ports/*") if path.suffix != ".new"}
 
     def processes(self):
-        """Command lines that name the home or run in it."""
-        found = []
+        """Command lines of those that name the home, run in it or were told of it: children inherit what `up` was told."""
+        found, told = [], f"FLOTILLA_HOME={self.home}\0".encode()
         for path in pathlib.Path("/proc").glob("[0-9]*"):
             try:
                 command = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-                if str(self.home) in command or os.readlink(path / "cwd").startswith(str(self.home)):
+                named = str(self.home) in command or os.readlink(path / "cwd").startswith(str(self.home))
+                if named or told in (path / "environ").read_bytes():
                     found.append(command)
             except OSError:  # it has just ended
                 pass

@@ -339,9 +339,7 @@ void proxy_stop(struct proxy *proxy)
 {
     if (!proxy)
         return;
-    pthread_mutex_lock(&proxy->lock);
     proxy->stopping = true;
-    pthread_mutex_unlock(&proxy->lock);
     if (proxy->daemon)
         MHD_stop_daemon(proxy->daemon);
     http_io_free(proxy->streams);

@@ -9,6 +9,7 @@
 
 #include <microhttpd.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct proxy_options {
     int port; /* on loopback; 0 = a free one */
@@ -22,10 +23,10 @@ struct proxy {
     struct http_pool *calls;
     struct http_io *streams;
     bool own_credentials;
+    atomic_bool stopping;
     pthread_mutex_t lock; /* guards what follows */
     struct faults *faults;
     struct memory *memory;
-    bool stopping;
 };
 
 /* One request. */
