@@ -24,8 +24,9 @@ CONFIGURATION = ("/etc/apt/sources.list", "/etc/apt/sources.list.d", "/etc/apt/a
 SETTINGS = re.compile(r"(https?_proxy|no_proxy|SSL_CERT_\w+|CURL_CA_BUNDLE|REQUESTS_CA_BUNDLE|PIP_(CERT|INDEX_URL|EXTRA_INDEX_URL"
                       r"|DEFAULT_TIMEOUT)|GO(PROXY|SUMDB|NOSUMDB|NOSUMCHECK|PRIVATE|INSECURE))", re.IGNORECASE)
 
-# What each package manager fetches lands here, whatever happens to it later.
-DOWNLOADS = {"apt": ("var/cache/fetched", "var/lib/apt/lists"), "pip": ("root/.cache/pip",), "go": ("root/go/pkg/mod/cache/download",)}
+# What each package manager fetches lands here, whatever happens to it later. pip may keep nothing: Go counts as unpacked.
+DOWNLOADS = {"apt": ("var/cache/fetched", "var/lib/apt/lists"), "pip, unpacked": ("root/.cache/flotilla/go",),
+             "go": ("root/go/pkg/mod/cache/download",)}  # fmt: skip
 
 INSIDE = """
 mount -t proc proc "$1/proc"; mount --rbind /sys "$1/sys"; mount --rbind /dev "$1/dev"; echo ready
@@ -146,4 +147,4 @@ class Fetching:
     def lines(self):
         for who in self.first:
             count = self.bytes[who] - self.before[who]
-            yield f"{who:4} {count / 1e6:7.1f} MB fetched between {self.first[who]:5.1f} and {self.last[who]:5.1f} s"
+            yield f"{who:13} {count / 1e6:7.1f} MB fetched between {self.first[who]:5.1f} and {self.last[who]:5.1f} s"
