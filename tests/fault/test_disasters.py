@@ -1,4 +1,4 @@
-"""What may happen to a cell's API server and to its etcd (harness.disasters)."""
+"""What may happen to a cell's API server (harness.disasters)."""
 
 import pytest
 from harness import disasters
@@ -15,7 +15,3 @@ def fleet(stack, tmp_path):
 
 def test_an_api_server_that_restarts(fleet):
     disasters.api_server_restarts(fleet)
-
-
-def test_etcd_from_an_older_snapshot(fleet, tmp_path):
-    disasters.etcd_from_an_older_snapshot(fleet, tmp_path)

@@ -330,7 +330,7 @@ class Scenario:
 
     def _await_stable(self, stage):
         def reached():
-            return not self.world.db.query("SELECT FROM outbox") and all(
+            return not self.world.db.query("SELECT 1 FROM outbox") and all(
                 life.reached(stage) for life in self.lives.values())
 
         eventually(reached, 90, what=f"stage {stage}")
