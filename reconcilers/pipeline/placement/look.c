@@ -91,6 +91,12 @@ static int64_t demand(const struct placement *placement, uint32_t class_id)
     return sum;
 }
 
+int64_t placement_room(const struct placement *placement, uint32_t class_id)
+{
+    const struct class *class = class_id < PLACE_CLASSES_MAX ? placement->classes[class_id] : NULL;
+    return class ? class->free : 0;
+}
+
 struct place_class_view placement_class_look(const struct placement *placement, uint32_t class_id)
 {
     const struct class *class = class_id < PLACE_CLASSES_MAX ? placement->classes[class_id] : NULL;

@@ -166,12 +166,16 @@ void phase_wait(struct placement *placement, uint32_t id, uint32_t stage_at,
     view->need = stage->rate - stage->placed;
     view->free = class->free;
     view->pods_needed = (uint32_t)pods_for(class, view->need);
+    /* A try that other's room brought is none of its own: the next one stays when it was to be. */
+    bool by_time = view->attempts == 0 || (view->retry_s <= now_s && !never);
     int64_t pause = (int64_t)PLACE_BACKOFF_S << (view->attempts < 6 ? view->attempts : 6);
-    view->retry_s = never ? 0 : now_s + (pause < PLACE_BACKOFF_S_MAX ? pause : PLACE_BACKOFF_S_MAX);
+    pause = pause < PLACE_BACKOFF_S_MAX ? pause : PLACE_BACKOFF_S_MAX;
+    if (never || by_time)
+        view->retry_s = never ? 0 : now_s + pause;
     view->deadline_s = 0;
     if (view->attempts == 0)
         view->waiting_since_s = now_s;
-    view->attempts += view->attempts < UINT32_MAX;
+    view->attempts += by_time && view->attempts < UINT32_MAX;
     pipeline->seen = class->changes;
     phase_changed(placement, id);
 }

@@ -101,7 +101,9 @@ struct place_view placement_look(const struct placement *placement, uint32_t id)
 /* Up to PLACE_SPLIT_MAX shares of a stage by ordinal; returns how many. */
 uint32_t placement_shares(const struct placement *placement, uint32_t id, uint32_t stage,
                           struct place_share shares[PLACE_SPLIT_MAX]);
-/* O(pipelines + pods): for a scrape, not for each decision. */
+/* What is free, in milli, on pods of the class that serve. */
+int64_t placement_room(const struct placement *placement, uint32_t class_id);
+/* O(pipelines + pods): once for each class at the end of a decision, not for each pod. */
 struct place_class_view placement_class_look(const struct placement *placement, uint32_t class_id);
 /* State, zone, capacity; `*ret_used` shares, `*ret_leaving` what has not drained yet. */
 struct place_pod placement_pod_look(const struct placement *placement, uint32_t class_id,

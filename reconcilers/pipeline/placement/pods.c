@@ -106,14 +106,21 @@ static void settle_on(struct placement *placement, struct class *class, uint32_t
     free(ids);
 }
 
+/* Is it news to others than who loses what it carried? Not that it only becomes smaller. */
+static bool is_more(const struct pod *pod, const struct place_pod *fact)
+{
+    return fact->state != pod->state || fact->capacity > pod->capacity || fact->zone != pod->zone;
+}
+
 int placement_pod_set(struct ctx *ctx, struct placement *placement, const struct place_pod *pod,
                       int64_t now_s)
 {
     TRY(check_pod(ctx, placement, pod));
     struct class *class = placement->classes[pod->class_id];
     struct place_pod fact = *pod;
+    bool more = is_more(&class->pods[fact.ordinal], &fact);
     placement->journal_count = 0;
-    class->changes++;
+    class->changes += more;
     if (fact.state == POD_ABSENT) {
         fact.zone = 0;
         fact.capacity = 0;
@@ -124,7 +131,8 @@ int placement_pod_set(struct ctx *ctx, struct placement *placement, const struct
         pod_lost(placement, &fact, now_s);
     } else {
         state_pod(class, fact.ordinal, fact.state, fact.zone, fact.capacity);
-        settle_on(placement, class, fact.ordinal, now_s);
+        if (more)
+            settle_on(placement, class, fact.ordinal, now_s);
     }
     return 0;
 }

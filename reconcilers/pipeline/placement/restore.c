@@ -11,7 +11,7 @@ int placement_pod_restore(struct ctx *ctx, struct placement *placement, const st
         pod->class_id < PLACE_CLASSES_MAX ? placement->classes[pod->class_id] : NULL;
     if (!class || pod->state < POD_STARTING || pod->ordinal >= class->pods_size ||
         pod->zone >= PLACE_ZONES_MAX || pod->capacity < 1 || pod->capacity > PLACE_MILLI_MAX ||
-        leaving < 0 || leaving > pod->capacity)
+        leaving < 0 || leaving > PLACE_MILLI_MAX)
         return err_set(ctx, ERR_INVALID, NULL, "pod %" PRIu32 " of class %" PRIu32 " cannot be so",
                        pod->ordinal, pod->class_id);
     class->pods[pod->ordinal].leaving = leaving;
