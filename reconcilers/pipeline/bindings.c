@@ -6,6 +6,7 @@
 #include "server/base/json.h"
 #include "server/base/str.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { SERVICE_NAME_MAX = 63, HASH_LENGTH = 8 };
@@ -21,13 +22,110 @@ const char *binding_name(struct arena *arena, const char *pipeline, const char *
     return arena_printf(arena, "%.*s-%s", SERVICE_NAME_MAX - HASH_LENGTH - 1, plain, hash);
 }
 
-static const struct workers *workers_named(const struct world *world, const char *name)
+/* ---- by owner ---- */
+
+static int row_order(const void *a, const void *b)
 {
-    for (uint32_t at = 0; at < world->class_count; at++)
-        if (str_equal(world->classes[at].class.name, name))
-            return &world->classes[at];
-    return NULL;
+    const struct binding_row *one = a, *other = b;
+    int order = strcmp(one->uid, other->uid);
+    return order ? order
+                 : strcmp(json_str_or(one->object, "metadata.name", ""),
+                          json_str_or(other->object, "metadata.name", ""));
 }
+
+void bindings_index(struct arena *arena, const json_t *list, struct bindings *ret)
+{
+    size_t at;
+    json_t *binding;
+    *ret = (struct bindings){
+        .rows = arena_alloc(arena, (json_array_size(list) + 1) * sizeof *ret->rows)};
+    json_array_foreach(list, at, binding) {
+        const json_t *owner = kube_controller(binding);
+        const char *uid = json_str(owner, "uid");
+        if (uid && str_equal(json_str(owner, "kind"), kube_kind_row(KIND_PIPELINE)->kind))
+            ret->rows[ret->count++] = (struct binding_row){.uid = uid, .object = binding};
+    }
+    qsort(ret->rows, ret->count, sizeof *ret->rows, row_order);
+}
+
+/* The place of the first row whose uid is not before it. */
+static uint32_t first_of(const struct bindings *bindings, const char *uid)
+{
+    uint32_t low = 0, high = bindings->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (strcmp(bindings->rows[middle].uid, uid) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct binding_row *bindings_of(const struct bindings *bindings, const char *uid,
+                                uint32_t *ret_count)
+{
+    uint32_t first = first_of(bindings, uid), end = first;
+    while (end < bindings->count && str_equal(bindings->rows[end].uid, uid))
+        end++;
+    *ret_count = end - first;
+    return &bindings->rows[first];
+}
+
+/* ---- are they as the ledger says? ---- */
+
+/* What the ledger lets the pod of a share serve of the stage. */
+static int64_t milli_of(const json_t *row, const char *pod)
+{
+    uint32_t ordinal;
+    size_t at;
+    json_t *share;
+    if (!world_ordinal(pod, &ordinal))
+        return 0;
+    json_array_foreach(json_at(row, "shares"), at, share)
+        if (json_int_or(share, "pod", -1) == ordinal)
+            return json_int_or(share, "milli", 0) - json_int_or(share, "held", 0);
+    return 0;
+}
+
+/* Routed as it says, and to no pod more than the ledger does. `entry` NULL = it is not in it. */
+static bool is_settled(const json_t *binding, const json_t *entry)
+{
+    const json_t *spec = json_object_get(binding, "spec");
+    const json_t *row = json_find(entry, "stages", "name", json_str_or(spec, "stage", ""));
+    size_t at;
+    json_t *share;
+    if (json_int_or(binding, "status.observedGeneration", 0) !=
+        json_int_or(binding, "metadata.generation", -1))
+        return false;
+    if (!str_equal(json_str(row, "class"), json_str_or(spec, "class", "")))
+        row = NULL;
+    json_array_foreach(json_object_get(spec, "shares"), at, share)
+        if (json_int_or(share, "milliDocumentsPerSecond", 0) >
+            milli_of(row, json_str_or(share, "pod", "")))
+            return false;
+    return true;
+}
+
+bool bindings_settled(struct bindings *bindings, const json_t *ledger)
+{
+    size_t at;
+    json_t *entry;
+    bool settled = true;
+    uint32_t count;
+    for (uint32_t row = 0; row < bindings->count; row++)
+        bindings->rows[row].entry = NULL;
+    json_array_foreach(json_at(ledger, "pipelines"), at, entry) {
+        struct binding_row *rows = bindings_of(bindings, json_str_or(entry, "uid", ""), &count);
+        for (uint32_t row = 0; row < count; row++)
+            rows[row].entry = entry;
+    }
+    for (uint32_t row = 0; row < bindings->count && settled; row++)
+        settled = is_settled(bindings->rows[row].object, bindings->rows[row].entry);
+    return settled;
+}
+
+/* ---- what they are to be ---- */
 
 /* What is held must not be served yet, and a pod without an address cannot be. */
 static json_t *shares_of(const struct workers *workers, const json_t *row)
@@ -46,17 +144,18 @@ static json_t *shares_of(const struct workers *workers, const json_t *row)
     return list;
 }
 
-static json_t *object_of(struct arena *arena, const struct pipeline_wish *wish, const char *stage,
-                         json_t *spec)
+/* `like`: the Pipeline, or one of its bindings: it has the namespace. */
+static json_t *object_of(struct arena *arena, const json_t *like, const char *pipeline,
+                         const char *uid, json_t *spec)
 {
     const struct kube_kind_row *owner = kube_kind_row(KIND_PIPELINE);
     const struct kube_kind_row *kind = kube_kind_row(KIND_PIPELINE_BINDING);
-    json_t *metadata = json_pack("{s:s, s:s, s:{s:s}, s:[{s:s, s:s, s:s, s:s, s:b, s:b}]}", "name",
-                                 binding_name(arena, wish->name, stage), "namespace",
-                                 json_str(wish->object, "metadata.namespace"), "labels",
-                                 LABEL_MANAGED_BY, "flotilla", "ownerReferences", "apiVersion",
-                                 owner->api_version, "kind", owner->kind, "name", wish->name, "uid",
-                                 wish->uid, "controller", true, "blockOwnerDeletion", true);
+    json_t *metadata =
+        json_pack("{s:s, s:s, s:{s:s}, s:[{s:s, s:s, s:s, s:s, s:b, s:b}]}", "name",
+                  binding_name(arena, pipeline, json_str_or(spec, "stage", "")), "namespace",
+                  json_str(like, "metadata.namespace"), "labels", LABEL_MANAGED_BY, "flotilla",
+                  "ownerReferences", "apiVersion", owner->api_version, "kind", owner->kind, "name",
+                  pipeline, "uid", uid, "controller", true, "blockOwnerDeletion", true);
     return arena_json(arena, json_pack("{s:s, s:s, s:o, s:o}", "apiVersion", kind->api_version,
                                        "kind", kind->kind, "metadata", metadata, "spec", spec));
 }
@@ -65,8 +164,9 @@ json_t *binding_wanted(struct arena *arena, const struct world *world,
                        const struct pipeline_wish *wish, const json_t *row)
 {
     const char *stage = json_str(row, "name"), *class = json_str(row, "class");
-    const struct workers *workers = workers_named(world, class);
-    return object_of(arena, wish, stage,
+    uint32_t at;
+    const struct workers *workers = world_class(world, class, &at);
+    return object_of(arena, wish->object, wish->name, wish->uid,
                      json_pack("{s:s, s:s, s:s, s:I, s:I, s:o}", "pipeline", wish->name, "stage",
                                stage, "class", class, "milliDocumentsPerSecond",
                                (json_int_t)json_int_or(row, "rate", 0), "port",
@@ -75,67 +175,118 @@ json_t *binding_wanted(struct arena *arena, const struct world *world,
 
 /* ---- bringing them there ---- */
 
-static bool is_of(const json_t *binding, const struct pipeline_wish *wish)
+static bool is_going(const json_t *binding)
 {
-    return str_equal(json_str(kube_controller(binding), "uid"), wish->uid);
+    return json_at(binding, "metadata.deletionTimestamp") != NULL;
 }
 
-static int bring(struct ctx *ctx, struct pass *pass, const struct pipeline_wish *wish,
-                 json_t *wanted, bool *ret_taken)
+static bool is_of(const json_t *binding, const char *uid)
+{
+    return str_equal(json_str(kube_controller(binding), "uid"), uid);
+}
+
+static int bring(struct ctx *ctx, struct pass *pass, const char *uid, json_t *wanted,
+                 bool *ret_taken)
 {
     const json_t *live = pass_get(ctx, pass, KIND_PIPELINE_BINDING, pass->key.namespace,
                                   json_str(wanted, "metadata.name"));
-    *ret_taken |= live && !is_of(live, wish);
-    if (live && (!is_of(live, wish) || json_at(live, "metadata.deletionTimestamp") ||
+    *ret_taken |= live && !is_of(live, uid);
+    if (live && (!is_of(live, uid) || is_going(live) ||
                  json_equal(json_object_get(live, "spec"), json_object_get(wanted, "spec"))))
         return 0;
     return pass_apply(ctx, pass, CALL_KUBE_PIPELINE_BIND, wanted, NULL);
 }
 
-/* It is not to run: kept, as the talk's are, but it leads nowhere. */
-static int unset(struct ctx *ctx, struct pass *pass, const struct pipeline_wish *wish,
-                 const json_t *binding)
+/* A binding of ours with other shares, which are taken. */
+static int bring_shares(struct ctx *ctx, struct pass *pass, const json_t *binding, int64_t milli,
+                        json_t *shares)
 {
+    const json_t *owner = kube_controller(binding);
     json_t *spec = json_deep_copy(json_object_get(binding, "spec"));
-    json_object_set_new(spec, "milliDocumentsPerSecond", json_integer(0));
-    json_object_set_new(spec, "shares", json_array());
+    json_object_set_new(spec, "milliDocumentsPerSecond", json_integer(milli));
+    json_object_set_new(spec, "shares", shares);
+    const char *uid = json_str_or(owner, "uid", "");
+    json_t *wanted = object_of(ctx->arena, binding, json_str_or(owner, "name", ""), uid, spec);
+    json_put(wanted, "metadata.name", json_string(json_str_or(binding, "metadata.name", "")));
     bool taken = false;
-    return bring(ctx, pass, wish, object_of(ctx->arena, wish, json_str(spec, "stage"), spec),
-                 &taken);
+    return bring(ctx, pass, uid, wanted, &taken);
 }
 
-/* The bindings of a pipeline that are there: those that run no more, and those of stages that it no
- * longer has. */
-static int sweep(struct ctx *ctx, struct pass *pass, const struct pipeline_wish *wish, bool ran)
+/* The bindings of a pipeline that are there. Those of stages that it no longer has go, and all of
+ * one that is not drawn well, or for which there is no room in the ledger: what counts there is
+ * every one that the namespace has. Who only does not run keeps them, as the talk's do, but they
+ * lead nowhere. */
+static int sweep(struct ctx *ctx, struct pass *pass, const struct pipeline_wish *wish,
+                 const struct verdict *verdict, const json_t *binding)
 {
-    const struct placer_scope *scope = pass->scope;
-    size_t at;
-    json_t *binding;
-    json_array_foreach(scope->bindings, at, binding) {
-        if (!is_of(binding, wish) || json_at(binding, "metadata.deletionTimestamp"))
-            continue;
-        const json_t *workers = json_at(wish->object, "spec.workers");
-        bool drawn = json_object_get(workers, json_str_or(binding, "spec.stage", ""));
-        if (!drawn)
-            TRY(pass_delete(ctx, pass, CALL_KUBE_PIPELINE_UNBIND, binding));
-        else if (!ran)
-            TRY(unset(ctx, pass, wish, binding));
-    }
-    return 0;
+    const json_t *workers = json_at(wish->object, "spec.workers");
+    bool drawn = !wish->graph.reason && !verdict->full &&
+                 json_object_get(workers, json_str_or(binding, "spec.stage", ""));
+    if (is_going(binding))
+        return 0;
+    if (!drawn)
+        return pass_delete(ctx, pass, CALL_KUBE_PIPELINE_UNBIND, binding);
+    return verdict->view.ran ? 0 : bring_shares(ctx, pass, binding, 0, json_array());
 }
 
 int bindings_apply(struct ctx *ctx, struct pass *pass)
 {
     struct placer_scope *scope = pass->scope;
+    struct refusals refusals = {0};
     for (uint32_t at = 0; at < scope->world.pipeline_count; at++) {
         const struct pipeline_wish *wish = &scope->world.pipelines[at];
         const struct verdict *verdict = &scope->decision.verdicts[at];
+        uint32_t count;
+        const struct binding_row *rows = bindings_of(&scope->bindings, wish->uid, &count);
+        for (uint32_t row = 0; row < count; row++)
+            TRY(refusals_note(ctx, &refusals, sweep(ctx, pass, wish, verdict, rows[row].object)));
         size_t stage;
         json_t *row;
-        TRY(sweep(ctx, pass, wish, verdict->view.ran));
         json_array_foreach(verdict->view.ran ? json_at(verdict->entry, "stages") : NULL, stage, row)
-            TRY(bring(ctx, pass, wish, binding_wanted(ctx->arena, &scope->world, wish, row),
-                      &scope->taken[at]));
+            TRY(refusals_note(ctx, &refusals,
+                              bring(ctx, pass, wish->uid,
+                                    binding_wanted(ctx->arena, &scope->world, wish, row),
+                                    &scope->taken[at])));
     }
-    return 0;
+    return refusals_end(ctx, &refusals);
+}
+
+/* ---- where nothing was decided ---- */
+
+/* A share as its pod is now; NULL = the pod is gone, and its address another's soon. */
+static json_t *share_now(const struct workers *workers, json_t *share)
+{
+    const char *name = json_str_or(share, "pod", "");
+    uint32_t ordinal;
+    if (!world_ordinal(name, &ordinal))
+        return NULL;
+    const struct worker worker = world_worker(workers, ordinal);
+    if (!worker.name || !worker.address || !str_equal(worker.name, name))
+        return NULL;
+    json_t *made = json_copy(share);
+    json_object_set_new(made, "address", json_string(worker.address));
+    json_object_set_new(made, "ready", json_boolean(worker.ready));
+    return made;
+}
+
+int bindings_follow_pods(struct ctx *ctx, struct pass *pass)
+{
+    struct placer_scope *scope = pass->scope;
+    struct refusals refusals = {0};
+    for (uint32_t row = 0; row < scope->bindings.count; row++) {
+        const json_t *binding = scope->bindings.rows[row].object;
+        uint32_t class_at;
+        size_t at;
+        json_t *share, *shares = json_array();
+        const struct workers *workers =
+            world_class(&scope->world, json_str_or(binding, "spec.class", ""), &class_at);
+        json_array_foreach(json_at(binding, "spec.shares"), at, share) {
+            json_t *now = share_now(workers, share);
+            if (now)
+                json_array_append_new(shares, now);
+        }
+        int64_t milli = json_int_or(binding, "spec.milliDocumentsPerSecond", 0);
+        TRY(refusals_note(ctx, &refusals, bring_shares(ctx, pass, binding, milli, shares)));
+    }
+    return refusals_end(ctx, &refusals);
 }

@@ -42,13 +42,14 @@ struct board {
     uint32_t *class_of_world; /* by class of the world: its place here */
     bool *stays;              /* by pipeline of the world: it is here already */
     uint64_t next_age;
-    bool settled; /* what has left for long enough is told to the engine as drained */
+    bool settled; /* routing is as the ledger was: what leaves has as long as it takes to drain */
 };
 
 /* ledger.c: the board as a ledger left it; its classes and pipelines are in the engine. */
 int ledger_read(struct board *board, const json_t *ledger);
-/* The entry of what is leaving a pod, and whether its time has come. */
-bool ledger_has_left(const struct board *board, const json_t *leaving);
+/* When what is leaving a pod has left, in the world's time: it drains from when the board is
+ * settled for the first time, which UNSETTLED_S_MAX bounds. `leaving` is its entry. */
+int64_t ledger_until(const struct board *board, uint32_t class_id, const json_t *leaving);
 /* The board as a ledger, in the arena, but for `decision` and `time`. */
 json_t *ledger_write(struct board *board);
 /* Of a new class, or one that changed: tells the engine. */

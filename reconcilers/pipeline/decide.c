@@ -8,18 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PIPELINE_BYTES = 220, STAGE_BYTES = 120 }; /* of an entry of the ledger, generously */
+enum { PIPELINE_BYTES = 340, STAGE_BYTES = 120, SHARE_BYTES = 56 }; /* in a ledger, at most */
 
 /* ---- what left its pods ---- */
 
-/* What has left for long enough, and whose routes are gone, is free again. */
+/* What has left for long enough is free again. */
 static int settle_leaving(struct board *board, uint32_t class_id)
 {
     const struct board_class *class = &board->classes[class_id];
     size_t at;
     json_t *item;
     json_array_foreach(json_at(class->kept, "leaving"), at, item)
-        if (ledger_has_left(board, item))
+        if (ledger_until(board, class_id, item) <= board->world->now_s)
             TRY(placement_drained(board->ctx, board->placement, class_id,
                                   (uint32_t)json_int_or(item, "pod", 0),
                                   json_int_or(item, "milli", 0), board->world->now_s));
@@ -134,17 +134,32 @@ static int tell_pod(struct board *board, struct place_pod pod, enum pod_state st
     return placement_pod_set(board->ctx, board->placement, &pod, board->world->now_s);
 }
 
-/* Would what the pod carries find room on others that serve? If not, it is left there while it
- * serves: where one of its name comes back, as a StatefulSet's does, nothing else need start. */
-static bool fits_elsewhere(const struct board *board, const struct place_pod *pod, int64_t used,
-                           int64_t leaving)
+/* A pod that goes gets nothing new: to the engine it is as large as what it carries, or it drains.
+ */
+static int close_pod(struct board *board, uint32_t class_id, uint32_t ordinal)
 {
-    int64_t own = pod->capacity - used - leaving;
-    return placement_class_look(board->placement, pod->class_id).free - own >= used;
+    const struct workers *workers = board->classes[class_id].workers;
+    int64_t used, leaving;
+    struct place_pod pod = placement_pod_look(board->placement, class_id, ordinal, &used, &leaving);
+    if (pod.state != POD_READY || world_worker(workers, ordinal).state != POD_DRAINING)
+        return 0;
+    pod.capacity = workers->class.spec.capacity;
+    if (used + leaving == 0 || used + leaving > pod.capacity)
+        return tell_pod(board, pod, POD_DRAINING);
+    pod.capacity = used + leaving;
+    return tell_pod(board, pod, POD_READY);
+}
+
+/* What a pod that is yet to come was to carry, where such a pod can carry something else now. */
+static int plan_anew(struct board *board, struct place_pod pod)
+{
+    TRY(tell_pod(board, pod, POD_STARTING));
+    return tell_pod(board, pod, POD_ABSENT);
 }
 
 /* What a pod is now, to what the engine knows. One that was ready and is not for some time has lost
- * what it carried; for less, nothing happened. */
+ * what it carried; for less, nothing happened. Each can do what its class says now: the ledger
+ * keeps that once for all of them. */
 static int bring_pod(struct board *board, uint32_t class_id, uint32_t ordinal)
 {
     const struct workers *workers = board->classes[class_id].workers;
@@ -155,23 +170,38 @@ static int bring_pod(struct board *board, uint32_t class_id, uint32_t ordinal)
     struct place_pod pod = {
         .class_id = class_id, .ordinal = ordinal, .capacity = workers->class.spec.capacity};
     bool served = known.state == POD_READY || known.state == POD_DRAINING;
-    if (known.state == worker.state &&
-        (worker.state == POD_ABSENT || known.capacity == pod.capacity))
+    bool resized = known.state != POD_ABSENT && known.capacity != pod.capacity;
+    if (known.state == worker.state && !resized)
         return 0;
     if (worker.state == POD_ABSENT && known.state == POD_PLANNED)
-        return 0;
-    if (worker.state == POD_DRAINING && known.state == POD_READY &&
-        !fits_elsewhere(board, &known, used, leaving))
-        return 0;
+        return resized ? plan_anew(board, pod) : 0;
+    if (worker.state == POD_DRAINING && known.state == POD_READY)
+        return 0; /* closed; empty_pod() sees to it */
     if (worker.state == POD_STARTING && served) {
         if (worker.name && board->world->now_s < worker.unready_since_s + FLAP_S)
-            return 0;
+            return resized ? tell_pod(board, pod, known.state) : 0;
         TRY(tell_pod(board, pod, POD_ABSENT));
     }
     return tell_pod(board, pod, worker.state);
 }
 
-static int bring_pods(struct board *board, uint32_t class_id)
+/* What a closed pod carries moves if others that serve have room for it. Else it is left there:
+ * where one of its name comes back, as a StatefulSet's does, nothing else need start. */
+static int empty_pod(struct board *board, uint32_t class_id, uint32_t ordinal)
+{
+    const struct workers *workers = board->classes[class_id].workers;
+    int64_t used, leaving;
+    struct place_pod pod = placement_pod_look(board->placement, class_id, ordinal, &used, &leaving);
+    if (pod.state != POD_READY || world_worker(workers, ordinal).state != POD_DRAINING ||
+        used == 0 || placement_room(board->placement, class_id) < used)
+        return 0;
+    pod.capacity = workers->class.spec.capacity;
+    return tell_pod(board, pod, POD_DRAINING);
+}
+
+/* For each pod of the class that is there, or of which the ledger speaks. */
+static int each_pod(struct board *board, uint32_t class_id,
+                    int (*tell)(struct board *, uint32_t class_id, uint32_t ordinal))
 {
     const struct board_class *class = &board->classes[class_id];
     if (!class->workers)
@@ -180,7 +210,7 @@ static int bring_pods(struct board *board, uint32_t class_id)
     count = count > class->kept_count ? count : class->kept_count;
     known = known > class->kept_count ? known : class->kept_count;
     for (uint32_t at = 0; at < count && at < known; at++)
-        TRY(bring_pod(board, class_id, at));
+        TRY(tell(board, class_id, at));
     return 0;
 }
 
@@ -222,21 +252,43 @@ static int admission_order(const void *a, const void *b)
     return one < other ? -1 : 1;
 }
 
-/* As many as a batch and the ledger hold. */
-static int admit_new_ones(struct board *board, const json_t *ledger, struct decision *decision)
+/* What pipelines take of a namespace, however they are placed. */
+struct load {
+    size_t bytes, stages;
+};
+
+static struct load load_with(struct load load, const struct world *world,
+                             const struct pipeline_wish *wish)
+{
+    load.bytes += PIPELINE_BYTES + strlen(wish->name);
+    load.stages += wish->graph.count;
+    for (uint32_t at = 0; at < wish->graph.count; at++) {
+        const struct place_class *spec =
+            &world->classes[wish->graph.stages[at].class_at].class.spec;
+        uint32_t split = spec->mode == PLACE_WHOLE ? 1 : spec->split_max;
+        split = split < spec->pods_max ? split : spec->pods_max;
+        load.bytes += STAGE_BYTES + split * (size_t)SHARE_BYTES;
+    }
+    return load;
+}
+
+/* As many as a batch and the namespace hold. */
+static int admit_new_ones(struct board *board, struct decision *decision)
 {
     const struct world *world = board->world;
     uint32_t count = 0, admitted = 0;
+    struct load load = {0};
     const struct pipeline_wish **new =
         arena_alloc(board->ctx->arena, (world->pipeline_count + 1) * sizeof *new);
     for (uint32_t at = 0; at < world->pipeline_count; at++)
-        if (!board->stays[at] && !world->pipelines[at].graph.reason)
+        if (board->stays[at])
+            load = load_with(load, world, &world->pipelines[at]);
+        else if (!world->pipelines[at].graph.reason)
             new[count++] = &world->pipelines[at];
     qsort(new, count, sizeof *new, admission_order);
-    size_t bytes = count && ledger ? strlen(json_text(board->ctx->arena, ledger)) : 0;
     for (uint32_t at = 0; at < count; at++) {
-        bytes += PIPELINE_BYTES + strlen(new[at]->name) + new[at]->graph.count *(size_t)STAGE_BYTES;
-        if (bytes > LEDGER_BYTES_MAX) {
+        const struct load with = load_with(load, world, new[at]);
+        if (with.bytes > LEDGER_BYTES_MAX || with.stages > LEDGER_STAGES_MAX) {
             decision->verdicts[new[at] - world->pipelines].full = true;
             continue;
         }
@@ -244,6 +296,7 @@ static int admit_new_ones(struct board *board, const json_t *ledger, struct deci
             decision->more = true;
             return 0;
         }
+        load = with;
         TRY(admit(board, new[at]));
     }
     return 0;
@@ -286,9 +339,7 @@ static void note_times(const struct board *board, struct decision *decision)
     json_t *class, *leaving;
     json_array_foreach(json_at(decision->ledger, "classes"), at, class)
         json_array_foreach(json_at(class, "leaving"), index, leaving)
-            for (int late = 0; late < 2; late++)
-                sooner(board, decision,
-                       json_int_or(leaving, "until", 0) + late * (int64_t)UNSETTLED_S_MAX);
+            sooner(board, decision, json_int_or(leaving, "until", 0));
     for (uint32_t class_at = 0; class_at < board->world->class_count; class_at++) {
         const struct workers *workers = &board->world->classes[class_at];
         for (uint32_t pod = 0; pod < workers->count; pod++)
@@ -310,12 +361,16 @@ static int run(struct board *board, const json_t *ledger, struct decision *decis
     TRY(bring_classes(board));
     for (uint32_t at = 0; at < board->class_count; at++) {
         TRY(renew_class(board, at));
-        TRY(bring_pods(board, at));
+        TRY(each_pod(board, at, close_pod));
     }
+    for (uint32_t at = 0; at < board->class_count; at++)
+        TRY(each_pod(board, at, bring_pod));
+    for (uint32_t at = 0; at < board->class_count; at++)
+        TRY(each_pod(board, at, empty_pod));
     for (uint32_t id = 0; id < kept_pipelines; id++)
         if (board->pipelines[id].wish)
             TRY(change_rates(board, id));
-    TRY(admit_new_ones(board, ledger, decision));
+    TRY(admit_new_ones(board, decision));
     decision->more |= placement_tick(board->placement, board->world->now_s) == PLACE_WAKE_MAX;
     return 0;
 }

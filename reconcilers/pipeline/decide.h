@@ -13,7 +13,11 @@ struct ctx;
 enum {
     DECIDE_BATCH = 256,    /* pipelines that one decision admits */
     UNSETTLED_S_MAX = 300, /* so long a binding that cannot be routed holds up who waits for room */
-    LEDGER_BYTES_MAX = 256 * 1024, /* beyond it no further pipeline is admitted */
+    /* Beyond these no further pipeline is admitted. The bytes are those of the ledger when each of
+     * its stages has as many shares as its class allows: what leaves pods doubles them at most, and
+     * etcd takes 1.5 MiB. Each stage has a Service, and so an address of the cluster. */
+    LEDGER_BYTES_MAX = 640 * 1024,
+    LEDGER_STAGES_MAX = 1024,
 };
 
 /* What became of a Pipeline of the world, in its order. */
@@ -21,7 +25,7 @@ struct verdict {
     bool known;             /* it is in the ledger; else it is not valid, or has not come in */
     bool refused;           /* a change of its rate does not fit: `refusal` says why, the old one
                                goes on */
-    bool full;              /* the ledger has no room for it */
+    bool full;              /* the namespace has no room for it */
     struct place_view view; /* when known */
     struct place_view refusal;
     const json_t *entry; /* of the ledger, when known */
@@ -38,7 +42,7 @@ struct decision {
 
 /*
  * `ledger` is the spec of a PlacementLedger, or NULL. settled: routing is as the ledger says, so
- * that what has left its pods for long enough counts no more. -ERR_INVALID when the ledger says
+ * that what leaves its pods drains. -ERR_INVALID when the ledger says
  * what cannot be.
  */
 int decide(struct ctx *ctx, const struct world *world, const json_t *ledger, bool settled,

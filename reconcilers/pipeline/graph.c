@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAMES_BYTES = 700, MILLI = 1000 };
+enum { NAMES_BYTES = 700 };
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyz"
 /* More than any class gives: sums stop here instead of overflowing. */

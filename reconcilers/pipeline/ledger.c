@@ -255,27 +255,32 @@ static void put_number(json_t *object, const char *name, int64_t value)
         json_object_set_new(object, name, json_integer(value));
 }
 
-bool ledger_has_left(const struct board *board, const json_t *leaving)
+static int64_t drained_at(const struct board *board, uint32_t class_id)
 {
-    int64_t until = json_int_or(leaving, "until", 0);
-    return (board->settled ? until : until + UNSETTLED_S_MAX) <= board->world->now_s;
+    const struct workers *workers = board->classes[class_id].workers;
+    return board->world->now_s + (workers ? workers->class.drain_s : 0);
 }
 
-/* What is leaving each pod, and until when at least; more than before begins its time anew. */
+int64_t ledger_until(const struct board *board, uint32_t class_id, const json_t *leaving)
+{
+    int64_t until = json_int_or(leaving, "until", 0), drained = drained_at(board, class_id);
+    return board->settled && drained < until ? drained : until;
+}
+
+/* What is leaving each pod, and until when at most; more than before begins its time anew. */
 static json_t *write_leaving(const struct board *board, uint32_t class_id, uint32_t pods)
 {
     const struct board_class *class = &board->classes[class_id];
-    int32_t drain_s = class->workers ? class->workers->class.drain_s : 0;
     json_t *list = json_array();
     for (uint32_t at = 0; at < pods; at++) {
-        int64_t used, leaving, until = board->world->now_s + drain_s;
+        int64_t used, leaving, until = drained_at(board, class_id) + UNSETTLED_S_MAX;
         placement_pod_look(board->placement, class_id, at, &used, &leaving);
         size_t index;
         json_t *was;
         json_array_foreach(json_at(class->kept, "leaving"), index, was)
             if (json_int_or(was, "pod", -1) == at && json_int_or(was, "milli", 0) >= leaving &&
-                !ledger_has_left(board, was))
-                until = json_int_or(was, "until", until);
+                ledger_until(board, class_id, was) > board->world->now_s)
+                until = ledger_until(board, class_id, was);
         if (leaving > 0)
             json_array_append_new(list, json_pack("{s:I, s:I, s:I}", "pod", (json_int_t)at, "milli",
                                                   (json_int_t)leaving, "until", (json_int_t)until));

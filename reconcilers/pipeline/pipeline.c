@@ -36,17 +36,29 @@ void pipeline_operator_free(struct pipeline_operator *home)
 /* Who acquires a shard looks at roots that are there: a ledger that is not cannot be among them. */
 static int see_to_ledger(struct ctx *ctx, struct pass *pass)
 {
-    return json_at(pass->root, "metadata.deletionTimestamp") ? 0 : ledger_make(ctx, pass);
+    return json_at(pass->root, "metadata.deletionTimestamp") ? 0 : placer_ledger_make(ctx, pass);
+}
+
+/* Without numbers and times, which change with each other pipeline of the namespace: an event of
+ * the same words is not sent again. */
+static const char *event_note(struct ctx *ctx, const json_t *status, const json_t *ready)
+{
+    const char *stage = json_str(status, "waiting.stage");
+    if (stage)
+        return arena_printf(ctx->arena, "stage '%s': status.waiting tells what it lacks", stage);
+    if (str_has_word("BindingsPending RateRefused DeadEnd", json_str_or(ready, "reason", "")))
+        return "the condition Ready tells more";
+    return json_str_or(ready, "message", "");
 }
 
 /* What the placement said last; nothing new is not sent again. */
 static int tell_event(struct ctx *ctx, struct pass *pass)
 {
-    const json_t *ready = condition_get(json_at(pass->root, "status"), "Ready");
+    const json_t *status = json_at(pass->root, "status"), *ready = condition_get(status, "Ready");
     bool well = str_equal(json_str(ready, "status"), "True");
     if (ready)
         pass_event(ctx, pass, well ? "Normal" : "Warning", json_str_or(ready, "reason", ""),
-                   "Place", "%s", json_str_or(ready, "message", ""));
+                   "Place", "%s", event_note(ctx, status, ready));
     return 0;
 }
 

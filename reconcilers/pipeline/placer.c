@@ -8,18 +8,21 @@
 #include "reconcilers/pipeline/scope.h"
 
 #include "reconcilers/engine/conditions.h"
+#include "server/base/cleanup.h"
 #include "server/base/clock.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
 #include "server/net/metrics.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-enum { BATCH_MS = 100, MILLI = 1000, RESYNC_MS = 600000 };
+enum { BATCH_MS = 100, RESYNC_MS = 600000 };
 
 /* ---- the ledger ---- */
 
-int ledger_make(struct ctx *ctx, struct pass *pass)
+int placer_ledger_make(struct ctx *ctx, struct pass *pass)
 {
     const struct kube_kind_row *kind = kube_kind_row(KIND_PLACEMENT_LEDGER);
     if (pass_get(ctx, pass, KIND_PLACEMENT_LEDGER, pass->key.namespace, LEDGER_NAME))
@@ -34,6 +37,39 @@ int ledger_make(struct ctx *ctx, struct pass *pass)
     err_clear(ctx);
     return 0;
 }
+
+/* ---- many writes ---- */
+
+/* The server has spoken, of this object alone. */
+static bool is_of_one(int rc)
+{
+    static const enum err_code codes[] = {ERR_INVALID,        ERR_FORBIDDEN, ERR_NOT_FOUND,
+                                          ERR_CONFLICT,       ERR_TOO_LARGE, ERR_TAKEN,
+                                          ERR_ALREADY_EXISTS, ERR_DENIED,    ERR_REFUSED};
+    for (size_t at = 0; at < ARRAY_SIZE(codes); at++)
+        if (rc == -(int)codes[at])
+            return true;
+    return false;
+}
+
+int refusals_note(struct ctx *ctx, struct refusals *refusals, int rc)
+{
+    if (rc >= 0 || !is_of_one(rc))
+        return rc;
+    if (refusals->rc == 0)
+        *refusals = (struct refusals){.rc = rc, .err = ctx->err};
+    err_clear(ctx);
+    return 0;
+}
+
+int refusals_end(struct ctx *ctx, const struct refusals *refusals)
+{
+    if (refusals->rc < 0)
+        ctx->err = refusals->err;
+    return refusals->rc;
+}
+
+/* ---- looking ---- */
 
 static bool any_wish(const json_t *pipelines)
 {
@@ -51,27 +87,43 @@ static int begin(struct ctx *ctx, struct pass *pass)
     if (pass->root ||
         !any_wish(pass_list(ctx, pass, KIND_PIPELINE, pass->key.namespace, NULL, NULL)))
         return 0;
-    return ledger_make(ctx, pass);
+    return placer_ledger_make(ctx, pass);
 }
 
-/* ---- looking ---- */
-
-/* Each binding of ours is routed as it says. While one of a pipeline that went is still there, it
- * may lead somewhere. */
-static bool is_settled(const struct world *world, const json_t *bindings)
+static int by_uid(const void *uid, const void *item)
 {
-    size_t at;
-    json_t *binding;
-    json_array_foreach(bindings, at, binding) {
-        const char *owner = json_str(kube_controller(binding), "uid");
-        bool wanted = !owner; /* somebody else's */
-        for (uint32_t wish = 0; wish < world->pipeline_count && !wanted; wish++)
-            wanted = str_equal(world->pipelines[wish].uid, owner);
-        if (!wanted || (owner && json_int_or(binding, "status.observedGeneration", 0) !=
-                                     json_int_or(binding, "metadata.generation", -1)))
-            return false;
+    return strcmp(uid, *(const char *const *)item);
+}
+
+static int uid_order(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The fence is around the ledger, not around what is read beside it: one that another owner has let
+ * in may be missing in our cache, and who is taken for gone loses its place. */
+static int add_unseen(struct ctx *ctx, struct pass *pass, json_t *pipelines)
+{
+    size_t at, count = json_array_size(pipelines);
+    json_t *item, *live;
+    const char **uids = arena_alloc(ctx->arena, (count + 1) * sizeof *uids);
+    json_array_foreach(pipelines, at, item)
+        uids[at] = json_str_or(item, "metadata.uid", "");
+    qsort(uids, count, sizeof *uids, uid_order);
+    json_array_foreach(json_at(pass->root, "spec.pipelines"), at, item) {
+        const char *uid = json_str_or(item, "uid", "");
+        if (bsearch(uid, uids, count, sizeof *uids, by_uid))
+            continue;
+        int rc = pass_get_live(ctx, pass, CALL_KUBE_OBJECT_READ, KIND_PIPELINE, pass->key.namespace,
+                               json_str_or(item, "name", ""), &live);
+        if (rc < 0 && rc != -ERR_NOT_FOUND)
+            return rc;
+        if (rc < 0)
+            err_clear(ctx);
+        else if (str_equal(json_str(live, "metadata.uid"), uid))
+            json_array_append(pipelines, live);
     }
-    return true;
+    return 0;
 }
 
 static int gather(struct ctx *ctx, struct pass *pass)
@@ -79,12 +131,13 @@ static int gather(struct ctx *ctx, struct pass *pass)
     struct placer_scope *scope = pass->scope;
     const char *namespace = pass->key.namespace;
     int64_t now_s = clock_wall_ms() / 1000, last_s = json_int_or(pass->root, "spec.time", 0);
+    json_t *pipelines = pass_list(ctx, pass, KIND_PIPELINE, namespace, NULL, NULL);
+    TRY(add_unseen(ctx, pass, pipelines));
     world_read(ctx, pass_list(ctx, pass, KIND_WORKER_CLASS, namespace, NULL, NULL),
-               pass_list(ctx, pass, KIND_POD, namespace, NULL, NULL),
-               pass_list(ctx, pass, KIND_PIPELINE, namespace, NULL, NULL),
+               pass_list(ctx, pass, KIND_POD, namespace, NULL, NULL), pipelines,
                now_s > last_s ? now_s : last_s, &scope->world);
-    scope->bindings = pass_list(ctx, pass, KIND_PIPELINE_BINDING, namespace, NULL, NULL);
-    scope->settled = is_settled(&scope->world, scope->bindings);
+    bindings_index(ctx->arena, pass_list(ctx, pass, KIND_PIPELINE_BINDING, namespace, NULL, NULL),
+                   &scope->bindings);
     scope->taken = arena_alloc(ctx->arena, scope->world.pipeline_count + 1);
     return 0;
 }
@@ -94,7 +147,9 @@ static int gather(struct ctx *ctx, struct pass *pass)
 static int decide_all(struct ctx *ctx, struct pass *pass)
 {
     struct placer_scope *scope = pass->scope;
-    TRY(decide(ctx, &scope->world, json_at(pass->root, "spec"), scope->settled, &scope->decision));
+    const json_t *ledger = json_at(pass->root, "spec");
+    bool settled = bindings_settled(&scope->bindings, ledger);
+    TRY(decide(ctx, &scope->world, ledger, settled, &scope->decision));
     if (scope->decision.more)
         pass_requeue(pass, BATCH_MS);
     if (scope->decision.wake_s)
@@ -104,18 +159,22 @@ static int decide_all(struct ctx *ctx, struct pass *pass)
 
 static int commit(struct ctx *ctx, struct pass *pass)
 {
-    const struct placer_scope *scope = pass->scope;
-    if (!scope->decision.changed)
+    struct placer_scope *scope = pass->scope;
+    scope->committed = !scope->decision.changed;
+    if (scope->committed)
         return 0;
     json_t *patch = arena_json(ctx->arena, json_pack("{s:O}", "spec", scope->decision.ledger));
     TRY(pass_patch(ctx, pass, CALL_KUBE_PIPELINE_COMMIT, pass->root, NULL, patch, NULL));
+    scope->committed = true;
     metric_add(METRIC_PIPELINE_DECISIONS, 1);
     return 0;
 }
 
-static int bind(struct ctx *ctx, struct pass *pass)
+/* Pods go all the same, and their addresses are given to others. */
+static int follow_pods(struct ctx *ctx, struct pass *pass)
 {
-    return bindings_apply(ctx, pass);
+    const struct placer_scope *scope = pass->scope;
+    return scope->committed ? 0 : bindings_follow_pods(ctx, pass);
 }
 
 /* ---- telling ---- */
@@ -134,38 +193,45 @@ static void note_reason(struct ctx *ctx, const char *name, const json_t *before,
 static int tell_pipelines(struct ctx *ctx, struct pass *pass)
 {
     const struct placer_scope *scope = pass->scope;
+    struct refusals refusals = {0};
     for (uint32_t at = 0; at < scope->world.pipeline_count; at++) {
         const struct pipeline_wish *wish = &scope->world.pipelines[at];
         json_t *live = json_object_get(wish->object, "status");
         json_t *status = arena_json(ctx->arena, live ? json_deep_copy(live) : json_object());
         pipeline_status(ctx, &scope->world, at, scope, status);
-        TRY(pass_put_status(ctx, pass, CALL_KUBE_PIPELINE_STATUS, wish->object, status));
+        TRY(refusals_note(
+            ctx, &refusals,
+            pass_put_status(ctx, pass, CALL_KUBE_PIPELINE_STATUS, wish->object, status)));
         note_reason(ctx, wish->name, live, status);
     }
-    return 0;
+    return refusals_end(ctx, &refusals);
 }
 
 static int tell_classes(struct ctx *ctx, struct pass *pass)
 {
     const struct placer_scope *scope = pass->scope;
+    struct refusals refusals = {0};
     for (uint32_t at = 0; at < scope->world.class_count; at++) {
         const struct workers *workers = &scope->world.classes[at];
         const json_t *object =
             pass_get(ctx, pass, KIND_WORKER_CLASS, pass->key.namespace, workers->class.name);
         json_t *live = json_object_get(object, "status");
         json_t *status = arena_json(ctx->arena, live ? json_deep_copy(live) : json_object());
-        class_status(workers, &scope->decision.classes[at], status);
-        TRY(pass_put_status(ctx, pass, CALL_KUBE_PIPELINE_STATUS, object, status));
+        class_status(ctx, workers, &scope->decision.classes[at], status);
+        TRY(refusals_note(ctx, &refusals,
+                          pass_put_status(ctx, pass, CALL_KUBE_PIPELINE_STATUS, object, status)));
         metric_set(METRIC_WORKERCLASS_REQUEST, (double)scope->decision.classes[at].demand / MILLI,
                    workers->class.name, pass->key.namespace);
     }
-    return 0;
+    return refusals_end(ctx, &refusals);
 }
 
 static int tell(struct ctx *ctx, struct pass *pass)
 {
-    TRY(tell_pipelines(ctx, pass));
-    return tell_classes(ctx, pass);
+    struct refusals refusals = {0};
+    TRY(refusals_note(ctx, &refusals, tell_pipelines(ctx, pass)));
+    TRY(refusals_note(ctx, &refusals, tell_classes(ctx, pass)));
+    return refusals_end(ctx, &refusals);
 }
 
 /* Without a generation: a ledger that tells of each decision would be written twice for each. */
@@ -187,7 +253,9 @@ static const struct phase phases[] = {
     {"gather", gather, 0, "classes, pods, pipelines and bindings, from the caches"},
     {"decide", decide_all, 0, "pure: the ledger and the world to the next ledger"},
     {"commit", commit, 0, "one fenced write: from here on it is decided"},
-    {"bind", bind, 0, "PipelineBindings as the ledger says"},
+    {"bind", bindings_apply, 0, "PipelineBindings as the ledger says"},
+    {"follow", follow_pods, PHASE_ALWAYS,
+     "without a decision: at least no route to a pod that went"},
     {"tell", tell, 0, "statuses of pipelines and classes"},
     {"observe", observe, PHASE_ALWAYS, "whether the ledger could be followed"},
     {0},

@@ -12,13 +12,24 @@ struct pipeline_operator {
     struct bundle *bundle; /* of a PipelineBinding */
 };
 
+/* Bindings that Pipelines own, by the owner's uid and then by name. */
+struct binding_row {
+    const char *uid;
+    const json_t *object, *entry; /* entry: of its pipeline in a ledger; NULL = none */
+};
+
+struct bindings {
+    uint32_t count;
+    struct binding_row *rows;
+};
+
 /* What one pass of `placement` keeps. */
 struct placer_scope {
     struct world world;
-    json_t *bindings; /* of the namespace */
-    bool settled;     /* routing is as the ledger says */
+    struct bindings bindings; /* of the namespace */
     struct decision decision;
-    bool *taken; /* by pipeline of the world: an object of a binding's name is not ours */
+    bool committed; /* the decision, and so what everything else is to be */
+    bool *taken;    /* by pipeline of the world: an object of a binding's name is not ours */
 };
 
 extern const struct reconciler placement_reconciler, binding_reconciler;
@@ -27,9 +38,29 @@ extern const struct reconciler placement_reconciler, binding_reconciler;
 json_t *binding_facts(struct ctx *ctx, const json_t *binding);
 
 /* The ledger of the pass's namespace, if there is none yet. */
-int ledger_make(struct ctx *ctx, struct pass *pass);
+int placer_ledger_make(struct ctx *ctx, struct pass *pass);
 
-/* ---- bindings (bindings.c), pure but for the last ---- */
+/* Of many writes the first that was refused: those behind it are made all the same. */
+struct refusals {
+    int rc;
+    struct err err;
+};
+
+/* 0 also for what the server refuses one object; what would meet all the others is returned. */
+int refusals_note(struct ctx *ctx, struct refusals *refusals, int rc);
+/* The first refusal, or 0. */
+int refusals_end(struct ctx *ctx, const struct refusals *refusals);
+
+/* ---- bindings (bindings.c), pure but for the last two ---- */
+
+/* `list`: an array of PipelineBindings. */
+void bindings_index(struct arena *arena, const json_t *list, struct bindings *ret);
+/* Those of one owner. */
+struct binding_row *bindings_of(const struct bindings *bindings, const char *uid,
+                                uint32_t *ret_count);
+/* Each is routed as it says, and none gives a pod more than the ledger does. One of a pipeline that
+ * went leads somewhere as long as it is there. */
+bool bindings_settled(struct bindings *bindings, const json_t *ledger);
 
 /* "<pipeline>-<stage>", or where that is too long or could be another's, its beginning and a hash.
  */
@@ -39,11 +70,13 @@ json_t *binding_wanted(struct arena *arena, const struct world *world,
                        const struct pipeline_wish *wish, const json_t *row);
 /* Brings the PipelineBindings of the namespace to the decision. */
 int bindings_apply(struct ctx *ctx, struct pass *pass);
+/* Nothing could be decided: they show what their pods are, and lose those that are gone. */
+int bindings_follow_pods(struct ctx *ctx, struct pass *pass);
 
 /* ---- statuses (status.c), pure ---- */
 
 /* The conditions and the phase of a Pipeline, in its status, which is changed in place. */
 void pipeline_status(struct ctx *ctx, const struct world *world, uint32_t at,
                      const struct placer_scope *scope, json_t *status);
-void class_status(const struct workers *workers, const struct place_class_view *view,
-                  json_t *status);
+void class_status(struct ctx *ctx, const struct workers *workers,
+                  const struct place_class_view *view, json_t *status);

@@ -10,8 +10,6 @@
 
 #include <inttypes.h>
 
-enum { MILLI = 1000 };
-
 struct telling {
     const char *phase, *ready, *reason, *message;
 };
@@ -85,8 +83,8 @@ static struct telling tell_waiting(struct ctx *ctx, const struct world *world,
         return (struct telling){"Pending", "False", wish->graph.reason, wish->graph.message};
     if (verdict->full)
         return (struct telling){"Pending", "False", "NamespaceFull",
-                                "the ledger of the namespace has no room for a further pipeline; "
-                                "it is looked at again when another one goes"};
+                                "the namespace has no room for a further pipeline of so many "
+                                "stages; it is looked at again when another one goes"};
     if (!verdict->known)
         return (struct telling){"Pending", "False", "InNextBatch",
                                 "many pipelines came at once; it is decided about in a moment"};
@@ -98,29 +96,25 @@ static struct telling tell_waiting(struct ctx *ctx, const struct world *world,
 
 /* Of the bindings of a pipeline: how many are in a phase, and one of them. */
 struct count {
-    uint32_t bindings, ready, dead, unset;
-    const char *dead_stage, *pending_stage;
+    uint32_t ready, dead, unset;
+    const char *dead_stage;
 };
 
 static struct count count_bindings(const struct placer_scope *scope,
                                    const struct pipeline_wish *wish)
 {
     struct count count = {0};
-    size_t at;
-    json_t *binding;
-    json_array_foreach(scope->bindings, at, binding) {
-        if (!str_equal(json_str(kube_controller(binding), "uid"), wish->uid))
-            continue;
+    uint32_t rows;
+    const struct binding_row *row = bindings_of(&scope->bindings, wish->uid, &rows);
+    for (const struct binding_row *end = row + rows; row < end; row++) {
+        const json_t *binding = row->object;
         const char *phase = json_str_or(binding, "status.phase", "Pending");
         const char *stage = json_str_or(binding, "spec.stage", "");
-        count.bindings++;
         count.ready += str_equal(phase, "Ready");
         count.unset += str_equal(phase, "Unset");
         if (str_equal(phase, "DeadEnd")) {
             count.dead++;
             count.dead_stage = stage;
-        } else if (str_equal(phase, "Pending")) {
-            count.pending_stage = stage;
         }
     }
     return count;
@@ -176,8 +170,21 @@ void pipeline_status(struct ctx *ctx, const struct world *world, uint32_t at,
                   telling.message);
 }
 
-void class_status(const struct workers *workers, const struct place_class_view *view,
-                  json_t *status)
+/* Of two pods of one ordinal only one is seen. */
+static void tell_twin(struct ctx *ctx, const struct workers *workers, json_t *status)
+{
+    if (workers->twin)
+        condition_set(ctx, status, "PodsCounted", "False", "DuplicateOrdinal",
+                      workers->class.generation,
+                      "pod '%s' is left out: another one of the class ends in the same number",
+                      workers->twin);
+    else
+        condition_set(ctx, status, "PodsCounted", "True", "Distinct", workers->class.generation,
+                      "each of its pods counts");
+}
+
+void class_status(struct ctx *ctx, const struct workers *workers,
+                  const struct place_class_view *view, json_t *status)
 {
     const struct {
         const char *name;
@@ -190,4 +197,5 @@ void class_status(const struct workers *workers, const struct place_class_view *
                 {"free", view->free / MILLI}};
     for (size_t at = 0; at < sizeof rows / sizeof rows[0]; at++)
         json_object_set_new(status, rows[at].name, json_integer(rows[at].value));
+    tell_twin(ctx, workers, status);
 }

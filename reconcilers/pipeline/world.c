@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MILLI = 1000, CAPACITY_MAX = 100000000 };
+enum { CAPACITY_MAX = 100000000 };
 
 /* ---- classes ---- */
 
@@ -79,11 +79,14 @@ static void read_classes(struct ctx *ctx, const json_t *list, struct world *worl
 
 /* ---- pods ---- */
 
-/* The number behind the last dash; false when there is none. */
-static bool ordinal_of(const char *name, int64_t *ret)
+bool world_ordinal(const char *name, uint32_t *ret)
 {
     const char *dash = strrchr(name, '-');
-    return dash && str_to_int(dash + 1, 0, WORLD_PODS_MAX - 1, ret);
+    int64_t ordinal;
+    if (!dash || !str_to_int(dash + 1, 0, WORLD_PODS_MAX - 1, &ordinal))
+        return false;
+    *ret = (uint32_t)ordinal;
+    return true;
 }
 
 static int64_t time_s(const json_t *object, const char *path)
@@ -110,37 +113,66 @@ static struct worker worker_of(const json_t *pod)
     return worker;
 }
 
-static struct workers *class_named(const struct world *world, const char *name)
+const struct workers *world_class(const struct world *world, const char *name, uint32_t *ret_at)
 {
-    for (uint32_t at = 0; name && at < world->class_count; at++)
-        if (str_equal(world->classes[at].class.name, name))
-            return &world->classes[at];
+    for (uint32_t at = 0; name && at < world->class_count; at++) {
+        if (!str_equal(world->classes[at].class.name, name))
+            continue;
+        *ret_at = at;
+        return &world->classes[at];
+    }
     return NULL;
+}
+
+/* Two workloads may make pods of one class and ordinal. The one that serves counts, then the lower
+ * name, in whatever order they are listed. */
+static bool is_before(const struct worker *one, const struct worker *other)
+{
+    if ((one->state == POD_READY) != (other->state == POD_READY))
+        return one->state == POD_READY;
+    return strcmp(one->name, other->name) < 0;
+}
+
+static void put_worker(struct workers *workers, uint32_t ordinal, struct worker worker)
+{
+    struct worker *there = &workers->pods[ordinal];
+    if (worker.state == POD_ABSENT && there->state != POD_ABSENT)
+        return;
+    if (there->state != POD_ABSENT && worker.state != POD_ABSENT) {
+        bool first = is_before(&worker, there);
+        const char *twin = first ? there->name : worker.name;
+        if (!workers->twin || strcmp(twin, workers->twin) < 0)
+            workers->twin = twin;
+        if (!first)
+            return;
+    }
+    *there = worker;
 }
 
 static struct workers *class_of_pod(const struct world *world, const json_t *pod)
 {
-    return class_named(world, json_string_value(json_object_get(json_at(pod, "metadata.labels"),
-                                                                LABEL_WORKER_CLASS)));
+    uint32_t at;
+    const json_t *label = json_object_get(json_at(pod, "metadata.labels"), LABEL_WORKER_CLASS);
+    return world_class(world, json_string_value(label), &at) ? &world->classes[at] : NULL;
 }
 
 static void read_pods(struct ctx *ctx, const json_t *list, struct world *world)
 {
     size_t at;
     json_t *pod;
-    int64_t ordinal;
+    uint32_t ordinal;
     json_array_foreach(list, at, pod) {
         struct workers *workers = class_of_pod(world, pod);
-        if (!workers || !ordinal_of(json_str_or(pod, "metadata.name", ""), &ordinal))
+        if (!workers || !world_ordinal(json_str_or(pod, "metadata.name", ""), &ordinal))
             continue;
         if (!workers->pods)
             workers->pods = arena_alloc(ctx->arena, WORLD_PODS_MAX * sizeof *workers->pods);
         struct worker worker = worker_of(pod);
         if (worker.state == POD_READY && ordinal >= workers->class.spec.pods_max)
             worker.state = POD_DRAINING; /* one too many: it is emptied */
-        workers->pods[ordinal] = worker;
+        put_worker(workers, ordinal, worker);
         if (ordinal >= workers->count)
-            workers->count = (uint32_t)ordinal + 1;
+            workers->count = ordinal + 1;
     }
 }
 

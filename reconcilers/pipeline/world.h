@@ -30,6 +30,7 @@ struct workers {
     int64_t port;
     uint32_t count; /* pods by ordinal; NULL when there is none */
     struct worker *pods;
+    const char *twin; /* a pod that is left out: another one has its ordinal; NULL = none */
 };
 
 struct pipeline_wish {
@@ -50,5 +51,9 @@ struct world {
 void world_read(struct ctx *ctx, const json_t *classes, const json_t *pods, const json_t *pipelines,
                 int64_t now_s, struct world *ret);
 
+/* By its name, and its place; NULL when there is none. */
+const struct workers *world_class(const struct world *world, const char *name, uint32_t *ret_at);
+/* The number behind the last dash of a pod's name; false when there is none. */
+bool world_ordinal(const char *name, uint32_t *ret);
 /* All zero, and so POD_ABSENT, when there is none; workers may be NULL. */
 struct worker world_worker(const struct workers *workers, uint32_t ordinal);

@@ -24,6 +24,7 @@ enum {
     PLACE_HOLD_S =
         300, /* who has waited so long is not overtaken by its equals in the classes it lacks */
 };
+enum { MILLI = 1000 }; /* of a document per second, in which rates and capacities are counted */
 #define PLACE_MILLI_MAX INT64_C(100000000000) /* 10^8 documents per second */
 #define PLACE_NONE UINT32_MAX
 

@@ -1,137 +1,5 @@
-/*
- * Decisions: a ledger and a world give the next ledger, and nothing else does. The world is written
- * as the objects that people and the API server write.
- */
-#include "reconcilers/pipeline/decide.h"
-#include "reconcilers/pipeline/placement/placement.h"
-#include "server/base/clock.h"
-#include "server/base/json.h"
-#include "server/base/str.h"
-#include "tests/unit/test.h"
-
-#include <string.h>
-
-enum { NOW_S = 1800000000, CLASSES = 3 };
-
-/* The talk's: blue 30, green 15, yellow 200. */
-static const struct {
-    const char *name;
-    int capacity;
-} talk[CLASSES] = {{"blue", 30}, {"green", 15}, {"yellow", 200}};
-
-struct fixture {
-    struct ctx *ctx;
-    json_t *classes, *pods, *pipelines, *ledger;
-    int64_t now_s;
-    struct world world;
-    struct decision decision;
-};
-
-static const char *time_text(struct ctx *ctx, int64_t at_s)
-{
-    char text[CLOCK_RFC3339_BYTES];
-    return arena_strdup(ctx->arena, clock_rfc3339(text, at_s * 1000, 0));
-}
-
-static struct fixture fixture_new(struct ctx *ctx)
-{
-    struct fixture made = {.ctx = ctx, .now_s = NOW_S};
-    made.classes = arena_json(ctx->arena, json_array());
-    made.pods = arena_json(ctx->arena, json_array());
-    made.pipelines = arena_json(ctx->arena, json_array());
-    for (int at = 0; at < CLASSES; at++)
-        json_array_append_new(made.classes,
-                              json_pack("{s:{s:s, s:i}, s:{s:i, s:s}}", "metadata", "name",
-                                        talk[at].name, "generation", 1, "spec", "capacity",
-                                        talk[at].capacity, "mode", "Whole"));
-    return made;
-}
-
-static void put_pod(struct fixture *fixture, const char *class, int ordinal, bool ready)
-{
-    json_array_append_new(
-        fixture->pods,
-        json_pack("{s:{s:o, s:{s:s}}, s:{s:s, s:s, s:[{s:s, s:s, s:s}]}}", "metadata", "name",
-                  json_sprintf("%s-workers-%d", class, ordinal), "labels", LABEL_WORKER_CLASS,
-                  class, "status", "phase", "Running", "podIP", "10.0.0.1", "conditions", "type",
-                  "Ready", "status", ready ? "True" : "False", "lastTransitionTime",
-                  time_text(fixture->ctx, fixture->now_s)));
-}
-
-static json_t *pod_of(struct fixture *fixture, const char *name)
-{
-    size_t at;
-    json_t *pod;
-    json_array_foreach(fixture->pods, at, pod)
-        if (str_equal(json_str(pod, "metadata.name"), name))
-            return pod;
-    fail_msg("no pod %s", name);
-    return NULL;
-}
-
-static void lose_pod(struct fixture *fixture, const char *name)
-{
-    const json_t *pod = pod_of(fixture, name);
-    for (size_t at = 0; at < json_array_size(fixture->pods); at++)
-        if (json_array_get(fixture->pods, at) == pod)
-            json_array_remove(fixture->pods, at);
-}
-
-/* A line of one stage of each class, named after it, as the talk's slides have it. */
-static json_t *put_pipeline(struct fixture *fixture, const char *name, int rate)
-{
-    size_t number = json_array_size(fixture->pipelines);
-    json_t *made =
-        json_pack("{s:{s:s, s:o, s:s}, s:{s:i, s:{s:{s:s, s:[s]}, s:{s:s, s:[s]}, s:{s:s, s:[]}}}}",
-                  "metadata", "name", name, "uid", json_sprintf("uid-%s-%zu", name, number),
-                  "creationTimestamp", time_text(fixture->ctx, NOW_S + (int64_t)number), "spec",
-                  "documentsPerSecond", rate, "workers", "blue", "class", "blue", "next", "green",
-                  "green", "class", "green", "next", "yellow", "yellow", "class", "yellow", "next");
-    json_array_append_new(fixture->pipelines, made);
-    return made;
-}
-
-static const struct decision *decided(struct fixture *fixture)
-{
-    world_read(fixture->ctx, fixture->classes, fixture->pods, fixture->pipelines, fixture->now_s,
-               &fixture->world);
-    if (decide(fixture->ctx, &fixture->world, fixture->ledger, true, &fixture->decision) < 0)
-        fail_msg("%s", fixture->ctx->err.message);
-    fixture->ledger = fixture->decision.ledger;
-    return &fixture->decision;
-}
-
-static const struct verdict *verdict_of(const struct fixture *fixture, const char *name)
-{
-    for (uint32_t at = 0; at < fixture->world.pipeline_count; at++)
-        if (str_equal(fixture->world.pipelines[at].name, name))
-            return &fixture->decision.verdicts[at];
-    fail_msg("no pipeline %s", name);
-    return NULL;
-}
-
-/* "0:10000 2:5000": pods and shares of a stage, from the ledger. */
-static const char *shares_of(const struct fixture *fixture, const char *name, const char *stage)
-{
-    const json_t *entry = json_find(fixture->ledger, "pipelines", "name", name);
-    const json_t *row = json_find(entry, "stages", "name", stage);
-    char *text = arena_strdup(fixture->ctx->arena, "");
-    size_t at;
-    json_t *share;
-    json_array_foreach(json_at(row, "shares"), at, share)
-        text = arena_printf(fixture->ctx->arena, "%s%s%lld:%lld", text, *text ? " " : "",
-                            (long long)json_int_or(share, "pod", -1),
-                            (long long)json_int_or(share, "milli", -1));
-    return text;
-}
-
-static void put_talk_pods(struct fixture *fixture)
-{
-    static const int replicas[CLASSES] = {3, 2, 2};
-    for (int class = 0; class < CLASSES; class ++)
-        for (int pod = 0; pod < replicas[class]; pod++)
-            put_pod(fixture, talk[class].name, pod, true);
-}
+/* Decisions: a ledger and a world give the next ledger, and nothing else does. */
+#include "tests/unit/reconcilers/pipeline/talk.h"
 
 static void test_the_talk_s_second_pipeline_shares_what_the_first_leaves(void **state)
 {
@@ -209,14 +77,6 @@ static void test_a_lost_pod_moves_only_its_shares(void **state)
     assert_true(verdict_of(&fixture, "first")->view.ran);
 }
 
-static void set_ready(struct fixture *fixture, const char *pod, bool ready)
-{
-    json_t *condition = json_at(pod_of(fixture, pod), "status.conditions.0");
-    json_object_set_new(condition, "status", json_string(ready ? "True" : "False"));
-    json_object_set_new(condition, "lastTransitionTime",
-                        json_string(time_text(fixture->ctx, fixture->now_s)));
-}
-
 static void test_a_pod_that_flaps_keeps_what_it_carries(void **state)
 {
     struct fixture fixture = fixture_new(*state);
@@ -229,11 +89,6 @@ static void test_a_pod_that_flaps_keeps_what_it_carries(void **state)
     fixture.now_s += FLAP_S;
     assert_true(decided(&fixture)->changed);
     assert_string_equal(shares_of(&fixture, "first", "blue"), "1:10000");
-}
-
-static void let_go(struct fixture *fixture, const char *pod)
-{
-    json_put(pod_of(fixture, pod), "metadata.deletionTimestamp", json_string("now"));
 }
 
 static void test_a_pod_that_goes_is_emptied_where_there_is_room(void **state)
@@ -326,7 +181,7 @@ static void test_a_class_that_goes_takes_its_pipelines_out(void **state)
     decided(&fixture);
     assert_string_equal(fixture.world.pipelines[0].graph.stage, "green");
     assert_null(json_find(fixture.ledger, "classes", "name", "green"));
-    assert_false(decided(&fixture)->changed);
+    assert_false(decided_when(&fixture, false)->changed);
 }
 
 /* Room was reserved on a pod that the class may no longer have. */
@@ -352,20 +207,47 @@ static void test_a_class_that_becomes_smaller_is_followed(void **state)
     assert_string_equal(shares_of(&fixture, "p-0", "green"), "0:10000");
 }
 
+/* However its stages are laid on pods; and who asks for too much is in nobody's way. */
 static void test_a_full_ledger_takes_no_more(void **state)
 {
     struct fixture fixture = fixture_new(*state);
+    size_t at;
+    json_t *class;
+    json_array_foreach(fixture.classes, at, class) {
+        json_put(class, "spec.mode", json_string(at < 2 ? "Equal" : "Whole"));
+        json_put(class, "spec.policy", json_string("Spread"));
+        json_put(class, "spec.maxSplit", json_integer(64));
+        json_put(class, "spec.maxReplicas", json_integer(64));
+        json_put(class, "spec.capacity", json_integer(10000));
+        for (int pod = 0; pod < 64; pod++)
+            put_pod(&fixture, talk[at].name, pod, true);
+    }
+    for (int number = 0; number < 100; number++)
+        put_pipeline(&fixture, arena_printf(fixture.ctx->arena, "p-%d", number), 64);
+    static const char *const stages[] = {"blue", "green"};
+    json_t *last = put_pipeline(&fixture, "small", 1);
+    for (int stage = 0; stage < 2; stage++)
+        json_object_del(json_at(last, "spec.workers"), stages[stage]);
+    while (decided(&fixture)->more)
+        ;
+    assert_true(verdict_of(&fixture, "p-99")->full && !verdict_of(&fixture, "p-99")->known);
+    assert_true(verdict_of(&fixture, "p-0")->known);
+    assert_true(verdict_of(&fixture, "small")->view.ran);
+    size_t bytes = strlen(json_text(fixture.ctx->arena, fixture.ledger));
+    assert_in_range(bytes, LEDGER_BYTES_MAX / 3, LEDGER_BYTES_MAX);
+}
+
+static void test_a_batch_is_followed_by_the_next(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
     put_talk_pods(&fixture);
-    for (int number = 0; number < 1000; number++)
+    for (int number = 0; number < 300; number++)
         put_pipeline(&fixture, arena_printf(fixture.ctx->arena, "p-%d", number), 0);
     int rounds = 0;
     while (decided(&fixture)->more)
         rounds++;
-    assert_true(rounds > 1);
-    size_t bytes = strlen(json_text(fixture.ctx->arena, fixture.ledger));
-    assert_true(verdict_of(&fixture, "p-999")->full && !verdict_of(&fixture, "p-999")->known);
-    assert_true(verdict_of(&fixture, "p-0")->known);
-    assert_in_range(bytes, LEDGER_BYTES_MAX / 3, LEDGER_BYTES_MAX);
+    assert_int_equal(rounds, 1);
+    assert_true(verdict_of(&fixture, "p-299")->known);
 }
 
 /* Whatever stands there, it is refused or obeyed, and no pod carries more than it can. */
@@ -416,7 +298,7 @@ static void random_step(struct fixture *fixture, int number)
     static const char *const names[] = {"blue", "green", "yellow"};
     size_t count = json_array_size(fixture->pipelines), pods = json_array_size(fixture->pods);
     fixture->now_s += draw(20);
-    switch (draw(6)) {
+    switch (draw(8)) {
     case 0:
     case 1:
         put_pipeline(fixture, arena_printf(fixture->ctx->arena, "p-%d", number), draw(20));
@@ -434,6 +316,18 @@ static void random_step(struct fixture *fixture, int number)
         if (pods)
             json_array_remove(fixture->pods, (size_t)draw((int)pods));
         break;
+    case 5:
+        if (pods)
+            json_put(json_array_get(fixture->pods, (size_t)draw((int)pods)),
+                     "metadata.deletionTimestamp", json_string("now"));
+        break;
+    case 6: {
+        int at = draw(3);
+        json_t *class = json_array_get(fixture->classes, (size_t)at);
+        json_put(class, "spec.capacity", json_integer(1 + draw(talk[at].capacity)));
+        json_put(class, "metadata.generation", json_integer(number + 2));
+        break;
+    }
     default: {
         const char *class = names[draw(3)];
         int ordinal = draw(6);
@@ -459,9 +353,11 @@ static void check_no_pod_is_over(const struct fixture *fixture)
                 for (int class = 0; class < CLASSES; class ++)
                     if (str_equal(json_str(row, "class"), talk[class].name))
                         on[class][json_int_or(share, "pod", 0)] += json_int_or(share, "milli", 0);
-    for (int class = 0; class < CLASSES; class ++)
+    for (int class = 0; class < CLASSES; class ++) {
+        const json_t *object = json_array_get(fixture->classes, (size_t) class);
         for (int pod = 0; pod < WORLD_PODS_MAX; pod++)
-            assert_true(on[class][pod] <= talk[class].capacity * 1000);
+            assert_true(on[class][pod] <= json_int_or(object, "spec.capacity", 0) * MILLI);
+    }
 }
 
 static void test_a_history_can_be_taken_up_anywhere(void **state)
@@ -471,13 +367,13 @@ static void test_a_history_can_be_taken_up_anywhere(void **state)
         struct fixture fixture = fixture_new(ctx);
         for (int step = 0; step < 60; step++) {
             random_step(&fixture, step);
-            decided(&fixture);
+            decided_when(&fixture, draw(3) > 0);
             check_no_pod_is_over(&fixture);
             const char *text = json_text(ctx->arena, fixture.ledger);
-            struct decision again; /* from its text, as another process reads it */
+            struct decision again; /* from its text, as another process reads it, nothing routed */
             json_t *read;
             assert_int_equal(json_parse(ctx, text, strlen(text), 1 << 20, &read), 0);
-            if (decide(ctx, &fixture.world, read, true, &again) < 0)
+            if (decide(ctx, &fixture.world, read, false, &again) < 0)
                 fail_msg("%s: %s", ctx->err.message, text);
             if (again.changed)
                 fail_msg("round %d step %d: %s then %s", round, step, text,
@@ -502,6 +398,7 @@ int main(void)
         TEST(test_a_class_that_goes_takes_its_pipelines_out),
         TEST(test_a_class_that_becomes_smaller_is_followed),
         TEST(test_a_full_ledger_takes_no_more),
+        TEST(test_a_batch_is_followed_by_the_next),
         TEST(test_a_ledger_that_lies_is_refused),
         TEST(test_a_history_can_be_taken_up_anywhere),
     };
