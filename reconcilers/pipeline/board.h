@@ -45,6 +45,9 @@ struct board {
     bool settled; /* routing is as the ledger was: what leaves has as long as it takes to drain */
 };
 
+/* believe.c: -ERR_INVALID names the first number that cannot be; `name` is that of the value, NULL
+ * at the top. */
+int ledger_check(struct ctx *ctx, const json_t *ledger, const char *name, int64_t now_s);
 /* ledger.c: the board as a ledger left it; its classes and pipelines are in the engine. */
 int ledger_read(struct board *board, const json_t *ledger);
 /* When what is leaving a pod has left, in the world's time: it drains from when the board is

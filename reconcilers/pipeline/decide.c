@@ -69,7 +69,7 @@ static int take_out(struct board *board, uint32_t id)
     return placement_remove(board->ctx, board->placement, id);
 }
 
-/* Gone, no longer valid, or with other stages: out, so that what it had can be had. */
+/* Gone, no longer valid, with other stages, or there twice: out, so that what it had can be had. */
 static int look_who_stays(struct board *board, uint32_t id, const struct pipeline_wish **index)
 {
     struct board_pipeline *pipeline = &board->pipelines[id];
@@ -77,7 +77,7 @@ static int look_who_stays(struct board *board, uint32_t id, const struct pipelin
         bsearch(pipeline->uid, index, board->world->pipeline_count, sizeof *index, by_uid);
     const struct pipeline_wish *wish = found ? *found : NULL;
     if (!wish || wish->graph.reason || !same_stages(board, pipeline, &wish->graph) ||
-        wish->priority != pipeline->priority)
+        wish->priority != pipeline->priority || board->stays[wish - board->world->pipelines])
         return take_out(board, id);
     pipeline->wish = wish;
     board->stays[wish - board->world->pipelines] = true;

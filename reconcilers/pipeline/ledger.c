@@ -107,25 +107,33 @@ static int restore_pods(struct board *board, uint32_t class_id)
     return 0;
 }
 
-static void read_class(struct board *board, const json_t *kept)
-{
-    uint32_t at, class_id = board->class_count++;
-    struct board_class *class = &board->classes[class_id];
-    *class = (struct board_class){.name = json_str_or(kept, "name", ""),
-                                  .kept = kept,
-                                  .kept_pods = json_str_or(kept, "pods", "")};
-    class->kept_count = (uint32_t)strlen(class->kept_pods);
-    class->workers = workers_named(board->world, class->name, &at);
-    if (class->workers)
-        board->class_of_world[at] = class_id;
-}
-
 static uint32_t class_named(const struct board *board, const char *name)
 {
     uint32_t at = 0;
     while (at < board->class_count && !str_equal(board->classes[at].name, name))
         at++;
     return at;
+}
+
+static int read_class(struct board *board, const json_t *kept)
+{
+    const char *name = json_str_or(kept, "name", "");
+    if (class_named(board, name) < board->class_count)
+        return err_set(board->ctx, ERR_INVALID, NULL, "class '%s' is there twice", name);
+    uint32_t at, class_id = board->class_count++;
+    struct board_class *class = &board->classes[class_id];
+    *class = (struct board_class){
+        .name = name, .kept = kept, .kept_pods = json_str_or(kept, "pods", "")};
+    class->kept_count = (uint32_t)strlen(class->kept_pods);
+    class->workers = workers_named(board->world, class->name, &at);
+    if (!class->workers)
+        return 0;
+    board->class_of_world[at] = class_id;
+    const struct worker_class *now = &class->workers->class;
+    if (json_int_or(kept, "generation", -1) == now->generation &&
+        json_int_or(kept, "capacity", 0) != now->spec.capacity)
+        return err_set(board->ctx, ERR_INVALID, NULL, "class '%s' never had that capacity", name);
+    return 0;
 }
 
 /* A class may have become smaller than what is reserved in it. */
@@ -209,6 +217,9 @@ static int read_pipeline(struct board *board, const json_t *kept)
                                         .uid = json_str_or(kept, "uid", ""),
                                         .age = (uint64_t)json_int_or(kept, "age", 0),
                                         .priority = (int32_t)json_int_or(kept, "priority", 0)};
+    if (pipeline->age >= board->next_age)
+        return err_set(board->ctx, ERR_INVALID, NULL, "pipeline '%s' is of an age to come",
+                       pipeline->name);
     size_t at;
     json_t *row;
     json_array_foreach(json_at(kept, "stages"), at, row) {
@@ -227,6 +238,7 @@ int ledger_read(struct board *board, const json_t *ledger)
     const json_t *classes = json_at(ledger, "classes"), *pipelines = json_at(ledger, "pipelines");
     size_t at;
     json_t *kept;
+    TRY(ledger_check(board->ctx, ledger, NULL, board->world->now_s));
     board->next_age = (uint64_t)json_int_or(ledger, "nextAge", 1);
     board->classes =
         arena_alloc(board->ctx->arena, (json_array_size(classes) + board->world->class_count + 1) *
@@ -235,7 +247,7 @@ int ledger_read(struct board *board, const json_t *ledger)
                                    (json_array_size(pipelines) + board->world->pipeline_count + 1) *
                                        sizeof *board->pipelines);
     json_array_foreach(classes, at, kept)
-        read_class(board, kept);
+        TRY(read_class(board, kept));
     json_array_foreach(pipelines, at, kept)
         count_planned(board, kept);
     for (uint32_t class_id = 0; class_id < board->class_count; class_id++) {

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH_MS = 100, RESYNC_MS = 600000 };
+enum { BATCH_MS = 100, RESYNC_MS = 600000, AHEAD_S_MAX = 86400 };
 
 /* ---- the ledger ---- */
 
@@ -126,16 +126,22 @@ static int add_unseen(struct ctx *ctx, struct pass *pass, json_t *pipelines)
     return 0;
 }
 
+/* Decisions do not go back in time, if our clock does; a ledger that is much later is not ours. */
+static int64_t time_of_pass(const struct pass *pass)
+{
+    int64_t now_s = clock_wall_ms() / 1000, last_s = json_int_or(pass->root, "spec.time", 0);
+    return last_s > now_s && last_s <= now_s + AHEAD_S_MAX ? last_s : now_s;
+}
+
 static int gather(struct ctx *ctx, struct pass *pass)
 {
     struct placer_scope *scope = pass->scope;
     const char *namespace = pass->key.namespace;
-    int64_t now_s = clock_wall_ms() / 1000, last_s = json_int_or(pass->root, "spec.time", 0);
     json_t *pipelines = pass_list(ctx, pass, KIND_PIPELINE, namespace, NULL, NULL);
     TRY(add_unseen(ctx, pass, pipelines));
     world_read(ctx, pass_list(ctx, pass, KIND_WORKER_CLASS, namespace, NULL, NULL),
-               pass_list(ctx, pass, KIND_POD, namespace, NULL, NULL), pipelines,
-               now_s > last_s ? now_s : last_s, &scope->world);
+               pass_list(ctx, pass, KIND_POD, namespace, NULL, NULL), pipelines, time_of_pass(pass),
+               &scope->world);
     bindings_index(ctx->arena, pass_list(ctx, pass, KIND_PIPELINE_BINDING, namespace, NULL, NULL),
                    &scope->bindings);
     scope->taken = arena_alloc(ctx->arena, scope->world.pipeline_count + 1);
@@ -144,17 +150,48 @@ static int gather(struct ctx *ctx, struct pass *pass)
 
 /* ---- deciding ---- */
 
+/* A ledger that says what cannot be is as good as none. To stop for it would leave the namespace to
+ * whoever can write there. */
+static int decide_anew(struct ctx *ctx, struct pass *pass)
+{
+    struct placer_scope *scope = pass->scope;
+    scope->refused = arena_strdup(ctx->arena, ctx->err.message);
+    err_clear(ctx);
+    TRY(decide(ctx, &scope->world, NULL, false, &scope->decision));
+    scope->decision.changed = true;
+    return 0;
+}
+
 static int decide_all(struct ctx *ctx, struct pass *pass)
 {
     struct placer_scope *scope = pass->scope;
     const json_t *ledger = json_at(pass->root, "spec");
     bool settled = bindings_settled(&scope->bindings, ledger);
-    TRY(decide(ctx, &scope->world, ledger, settled, &scope->decision));
+    int rc = decide(ctx, &scope->world, ledger, settled, &scope->decision);
+    if (rc == -ERR_INVALID)
+        rc = decide_anew(ctx, pass);
+    TRY(rc);
     if (scope->decision.more)
         pass_requeue(pass, BATCH_MS);
     if (scope->decision.wake_s)
         pass_requeue(pass, (scope->decision.wake_s - scope->world.now_s) * 1000);
     return 0;
+}
+
+/* Stays until the ledger is removed: what was written there once may be written again. */
+static void tell_refused(struct ctx *ctx, struct pass *pass, const char *why)
+{
+    static const char reason[] = "LedgerRefused";
+    const char *message =
+        arena_printf(ctx->arena,
+                     "it said what cannot be (%s), and all pipelines of the namespace were placed "
+                     "anew; only the operator may write it: see who else can. Deleting it removes "
+                     "this message, and places all anew",
+                     why);
+    condition_set(ctx, pass->status, "Believed", "False", reason, 0, "%s", message);
+    pass_event(ctx, pass, "Warning", reason, "Decide", "%s", message);
+    log_warn(ctx, "%s: %s", reason, message);
+    metric_add(METRIC_PIPELINE_REASONS, 1, reason);
 }
 
 static int commit(struct ctx *ctx, struct pass *pass)
@@ -167,6 +204,8 @@ static int commit(struct ctx *ctx, struct pass *pass)
     TRY(pass_patch(ctx, pass, CALL_KUBE_PIPELINE_COMMIT, pass->root, NULL, patch, NULL));
     scope->committed = true;
     metric_add(METRIC_PIPELINE_DECISIONS, 1);
+    if (scope->refused)
+        tell_refused(ctx, pass, scope->refused);
     return 0;
 }
 

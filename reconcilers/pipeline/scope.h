@@ -28,8 +28,9 @@ struct placer_scope {
     struct world world;
     struct bindings bindings; /* of the namespace */
     struct decision decision;
-    bool committed; /* the decision, and so what everything else is to be */
-    bool *taken;    /* by pipeline of the world: an object of a binding's name is not ours */
+    const char *refused; /* why the ledger was not believed; NULL = it was */
+    bool committed;      /* the decision, and so what everything else is to be */
+    bool *taken;         /* by pipeline of the world: an object of a binding's name is not ours */
 };
 
 extern const struct reconciler placement_reconciler, binding_reconciler;

@@ -56,6 +56,15 @@ static void line_restore(struct placement *placement, uint32_t id)
     class->head = view->first ? id : class->head;
 }
 
+/* What needs no try any more, but for pods to start, lacks nothing. */
+static bool is_whole(const struct pipeline *pipeline)
+{
+    for (uint32_t at = 0; at < pipeline->stage_count; at++)
+        if (pipeline->stages[at].placed < pipeline->stages[at].rate)
+            return false;
+    return true;
+}
+
 int placement_restore(struct ctx *ctx, struct placement *placement,
                       const struct place_pipeline *spec, const struct place_kept *kept)
 {
@@ -63,13 +72,16 @@ int placement_restore(struct ctx *ctx, struct placement *placement,
     bool admitted = view->phase >= PLACE_PLACED && view->phase <= PLACE_BROKEN;
     bool placed = view->phase == PLACE_PLACED;
     if (view->phase == PLACE_UNKNOWN || view->phase > PLACE_REJECTED ||
-        (view->stage >= spec->stage_count) != placed || (!admitted && kept->share_count > 0))
+        (placed ? view->stage != PLACE_NONE : view->stage >= spec->stage_count) ||
+        (!admitted && kept->share_count > 0))
         return err_set(ctx, ERR_INVALID, NULL, "pipeline %" PRIu32 " cannot be so", spec->id);
     TRY(admit_new(ctx, placement, spec));
     struct pipeline *pipeline = &placement->pipelines[spec->id];
     placement->journal_count = 0;
     for (uint32_t at = 0; at < kept->share_count; at++)
         TRY(share_restore(ctx, placement, spec->id, &kept->shares[at]));
+    if ((placed || view->phase == PLACE_SCALING) && !is_whole(pipeline))
+        return err_set(ctx, ERR_INVALID, NULL, "pipeline %" PRIu32 " lacks a part", spec->id);
     phase_admitted(placement, spec->id, admitted);
     pipeline->view = *view;
     pipeline->view.ran |= placed;
