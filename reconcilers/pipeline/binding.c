@@ -12,8 +12,11 @@
 
 #include <string.h>
 
+enum { LOOK_AGAIN_MS = 1000 };
+
 struct binding_scope {
     struct bundle_result stack;
+    json_t *shares; /* those whose pod is there */
 };
 
 static bool is_going(const struct pass *pass)
@@ -53,15 +56,65 @@ json_t *binding_facts(struct ctx *ctx, const json_t *binding)
                   endpoints_of(binding), "spec", json_at(binding, "spec")));
 }
 
+/* ---- who is believed: a binding may be written by who may not write slices ---- */
+
+static bool has_pipeline(struct ctx *ctx, struct pass *pass)
+{
+    const json_t *owner = kube_controller(pass->root);
+    const struct kube_kind_row *kind = kube_kind_row(KIND_PIPELINE);
+    if (!str_equal(json_str(owner, "kind"), kind->kind) ||
+        !str_equal(json_str(owner, "apiVersion"), kind->api_version))
+        return false;
+    const json_t *pipeline =
+        pass_get(ctx, pass, KIND_PIPELINE, pass->key.namespace, json_str_or(owner, "name", ""));
+    return pipeline && str_equal(json_str(pipeline, "metadata.uid"), json_str(owner, "uid"));
+}
+
+/* A pod of the class has that name, and that address. */
+static bool is_there(struct ctx *ctx, struct pass *pass, const json_t *share)
+{
+    const json_t *pod =
+        pass_get(ctx, pass, KIND_POD, pass->key.namespace, json_str_or(share, "pod", ""));
+    const json_t *class = json_object_get(json_at(pod, "metadata.labels"), LABEL_WORKER_CLASS);
+    return pod && str_equal(json_string_value(class), json_str(pass->root, "spec.class")) &&
+           str_equal(json_str(pod, "status.podIP"), json_str(share, "address"));
+}
+
+/* The binding with those of its shares that are there. The others: the pod has gone or come again
+ * since, which the placement sees as well; or nobody but their writer knows of them. */
+static json_t *believed(struct ctx *ctx, struct pass *pass)
+{
+    struct binding_scope *scope = pass->scope;
+    json_t *binding = arena_json(ctx->arena, json_copy(pass->root));
+    json_t *spec = json_copy(json_object_get(pass->root, "spec")), *share;
+    size_t at;
+    scope->shares = json_array();
+    json_array_foreach(json_at(pass->root, "spec.shares"), at, share)
+        if (is_there(ctx, pass, share))
+            json_array_append(scope->shares, share);
+    if (json_array_size(scope->shares) < at)
+        pass_requeue(pass, LOOK_AGAIN_MS);
+    json_object_set_new(spec, "shares", scope->shares);
+    json_object_set_new(binding, "spec", spec);
+    return binding;
+}
+
+/* Of whom no Pipeline is known gets nothing, and what it had is taken away. */
 static int route(struct ctx *ctx, struct pass *pass)
 {
     const struct pipeline_operator *home = pass->home;
     struct binding_scope *scope = pass->scope;
-    struct bundle_plan plan;
+    struct bundle_plan plan = {0};
     if (is_going(pass))
         return 0; /* what goes must not be made again */
-    TRY(bundle_render(ctx, home->bundle, binding_facts(ctx, pass->root), &plan));
-    return bundle_apply(ctx, pass, &plan, &scope->stack);
+    bool known = has_pipeline(ctx, pass);
+    if (known)
+        TRY(bundle_render(ctx, home->bundle, binding_facts(ctx, believed(ctx, pass)), &plan));
+    TRY(bundle_apply(ctx, pass, &plan, &scope->stack));
+    return known ? 0
+                 : err_set(ctx, ERR_REFUSED, "NoPipeline",
+                           "no Pipeline is its controller: it was not made by the operator, and "
+                           "leads nowhere");
 }
 
 struct telling {
@@ -75,13 +128,16 @@ static struct telling telling_of(const struct pass *pass)
     int64_t wanted = json_int_or(pass->root, "spec.milliDocumentsPerSecond", 0), serves = 0;
     size_t at;
     json_t *share;
-    json_array_foreach(json_at(pass->root, "spec.shares"), at, share)
+    json_array_foreach(scope->shares, at, share)
         if (json_bool_or(share, "ready", false))
             serves += json_int_or(share, "milliDocumentsPerSecond", 0);
     if (pass->failure)
         return (struct telling){"Pending", "False", pass->failure->reason, pass->failure->message};
     if (wanted == 0)
         return (struct telling){"Unset", "False", "Unset", "the stage is not to run"};
+    if (serves == 0 && at < json_array_size(json_at(pass->root, "spec.shares")))
+        return (struct telling){served ? "DeadEnd" : "Pending", "False", "PodsUnknown",
+                                "no pod of the class has name and address of its shares"};
     if (serves == 0)
         return served || at == 0 ? (struct telling){"DeadEnd", "False", "DeadEnd",
                                                     "no worker of the stage serves"}
@@ -114,6 +170,13 @@ static const struct phase phases[] = {
     {0},
 };
 
+static bool wakes_nobody(const json_t *object, struct key *ret)
+{
+    (void)object;
+    (void)ret;
+    return false;
+}
+
 const struct reconciler binding_reconciler = {
     .name = "pipelinebinding",
     .kind = KIND_PIPELINE_BINDING,
@@ -123,8 +186,10 @@ const struct reconciler binding_reconciler = {
         {
             {.kind = KIND_SERVICE, .label_selector = LABEL_MANAGED_BY "=flotilla"},
             {.kind = KIND_ENDPOINT_SLICE, .label_selector = LABEL_MANAGED_BY "=flotilla"},
+            {.kind = KIND_PIPELINE, .map = wakes_nobody},
+            {.kind = KIND_POD, .label_selector = LABEL_WORKER_CLASS, .map = wakes_nobody},
         },
-    .source_count = 2,
+    .source_count = 4,
     .phases = phases,
     .resync_ms = INT64_C(10) * 3600 * 1000,
 };

@@ -254,6 +254,69 @@ def test_what_is_not_ours_is_left_alone(world, operate):
     assert world.get("pipelinebindings", "first-green")["spec"] == theirs
 
 
+STRANGER = "10.66.66.66"
+
+
+def binding_to(address, pod="blue-0"):
+    share = {"pod": pod, "address": address, "milliDocumentsPerSecond": 1000, "ready": True}
+    return {"pipeline": "first", "stage": "blue", "class": "blue", "milliDocumentsPerSecond": 1000, "port": 8080, "shares": [share]}
+
+
+def addresses(world):
+    return {address for item in world.cluster.list("endpointslices", world.namespace)
+            for endpoint in item.get("endpoints") or [] for address in endpoint["addresses"]}
+
+
+def test_a_binding_that_somebody_else_wrote_leads_nowhere(world, operate):
+    operate()
+    world.talk(blue=1, green=1, yellow=1)
+    world.pipeline("first")
+    world.wait("first", "Ready", "Routed", 30)
+    ours = addresses(world)
+    world.apply("pipelinebindings", "nobodys", binding_to(STRANGER))
+    world.wait("nobodys", "Pending", "NoPipeline", resource="pipelinebindings")
+    assert not world.get("services", "nobodys"), "a Service of nobody's"
+    blue = world.get("pipelinebindings", "first-blue")
+    forged = {"apiVersion": API, "kind": "PipelineBinding", "spec": binding_to(STRANGER),
+              "metadata": {"name": "forged", "namespace": world.namespace, "ownerReferences": blue["metadata"]["ownerReferences"]}}
+    world.cluster.apply("pipelinebindings", forged)
+    world.wait("forged", "Pending", "PodsUnknown", resource="pipelinebindings")
+    assert world.endpoints("forged") == []
+    world.cluster.merge("pipelinebindings", "first-blue", {"spec": binding_to(STRANGER)}, world.namespace)
+    for _ in range(50):
+        assert addresses(world) <= ours, "a slice leads to a stranger"
+    eventually(lambda: world.get("pipelinebindings", "first-blue")["spec"] == blue["spec"], what="it is as the ledger says again")
+    world.wait("first", "Ready", "Routed")
+    assert addresses(world) == ours and world.endpoints("first-blue") == ["blue-0"]
+    unowned = {"metadata": {"ownerReferences": None}}
+    world.cluster.merge("pipelinebindings", "first-blue", unowned, world.namespace)
+    eventually(lambda: not world.endpoints("first-blue"), what="what a stranger took over is routed no more")
+
+
+def test_a_ledger_that_lies_is_replaced(world, operate):
+    operator = operate()
+    world.talk(blue=1, green=1, yellow=1)
+    world.pipeline("first")
+    world.wait("first", "Ready", "Routed", 30)
+    spec = world.get("placementledgers", "placement")["spec"]
+    spec["pipelines"][0]["stage"] = 31  # Placed, and yet it lacks its stage 31
+    spec["pipelines"][0]["stages"][0] = {"name": "blue", "class": "blue", "rate": 0, "shares": []}
+    world.cluster.merge("placementledgers", "placement", {"spec": spec}, world.namespace)
+
+    def replaced():
+        ledger = world.get("placementledgers", "placement")
+        rows = {row["type"]: row for row in ledger["status"]["conditions"]}
+        assert "stage" not in ledger["spec"]["pipelines"][0]
+        assert rows["Believed"]["reason"] == "LedgerRefused" and "cannot be so" in rows["Believed"]["message"]
+        assert rows["Ready"]["status"] == "True"
+        return True
+
+    eventually(replaced, 20)
+    world.wait("first", "Ready", "Routed")
+    assert world.loads() == {"blue-0": 10, "green-0": 10, "yellow-0": 10}
+    assert any("LedgerRefused" in line.get("msg", "") for line in operator.logs)
+
+
 @pytest.mark.parametrize("call", POINTS)
 @pytest.mark.parametrize("side", ["before", "after"])
 def test_a_process_that_dies_is_followed_by_one_that_goes_on(world, operate, tmp_path, call, side):

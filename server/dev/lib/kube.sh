@@ -177,13 +177,13 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: $1}]
 YAML
 }
 
-# What a cell cluster holds before the product comes: namespace, roles, custom resource definitions.
+# What a cell cluster holds before the product comes: namespace, roles, policies, custom resource definitions.
 kube_apply() {
     local files=() file more=()
     if [[ $node == yes ]]; then
         more=("$dev_dir"/node/manifests/*.yaml "$(dirname "$(tools)")"/crds/*.yaml)
     fi
-    for file in "$repo_dir"/helm/flotilla/rbac/*.yaml "$repo_dir"/crds/*.yaml "${more[@]}"; do
+    for file in "$repo_dir"/helm/flotilla/{rbac,admission}/*.yaml "$repo_dir"/crds/*.yaml "${more[@]}"; do
         [[ ! -s $file ]] || files+=(-f "$file")
     done
     {
@@ -194,7 +194,7 @@ kube_apply() {
     } | kubectl_admin apply --server-side --force-conflicts --field-manager flotilla-dev -f - "${files[@]}" \
         >"$state/log/apply.log" 2>&1 || {
         cat "$state/log/apply.log" >&2
-        die "the cluster refused a manifest of crds/ or helm/flotilla/rbac/"
+        die "the cluster refused a manifest of crds/ or helm/flotilla/"
     }
     if compgen -G "$repo_dir/crds/*.yaml" >/dev/null; then
         kubectl_admin wait --for=condition=Established --timeout=30s crd --all >>"$state/log/apply.log"
