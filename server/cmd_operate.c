@@ -58,7 +58,7 @@ static int operate(struct ctx *ctx, const struct config *config, const struct ce
     int rc = nginx_operator_new(ctx, &nginx);
     if (rc == 0) {
         engine_add(engine, &nginx_reconciler, nginx);
-        rc = pipeline_operator_new(ctx, &pipelines);
+        rc = pipeline_operator_new(ctx, engine, &pipelines);
     }
     if (rc == 0) {
         for (int at = 0; at < PIPELINE_RECONCILERS; at++)

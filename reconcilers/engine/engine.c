@@ -296,6 +296,11 @@ bool engine_ready(const struct engine *engine)
     return true;
 }
 
+bool engine_holds(struct engine *engine, int shard)
+{
+    return engine->shards && shards_holds(engine->shards, shard);
+}
+
 void engine_stop(struct engine *engine)
 {
     if (!engine)

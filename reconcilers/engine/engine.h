@@ -113,6 +113,8 @@ void engine_add(struct engine *engine, const struct reconciler *reconciler, void
 int engine_start(struct ctx *ctx, struct engine *engine);
 /* All required caches are synced and the lease thread has spoken with the server. */
 bool engine_ready(const struct engine *engine);
+/* Is the shard ours now? Of a pass: pass_shard(). */
+bool engine_holds(struct engine *engine, int shard);
 /* Stops workers, releases leases, frees everything. */
 void engine_stop(struct engine *engine);
 
@@ -142,6 +144,7 @@ int pass_get_live(struct ctx *ctx, struct pass *pass, enum call call, enum kube_
                   const char *namespace, const char *name, json_t **ret);
 struct kube *pass_kube(struct pass *pass);
 const char *pass_manager(const struct pass *pass);
+int pass_shard(struct ctx *ctx, struct pass *pass);
 
 /*
  * Writes go through here so that caches see them at once and stale owners are refused.

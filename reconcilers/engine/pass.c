@@ -355,3 +355,8 @@ const char *pass_manager(const struct pass *pass)
 {
     return ((const struct running_pass *)(const void *)pass)->controller->manager;
 }
+
+int pass_shard(struct ctx *ctx, struct pass *pass)
+{
+    return controller_shard(ctx, running(pass)->controller, &pass->key);
+}

@@ -118,6 +118,14 @@ void shards_drop_all(struct shards *shards)
     pthread_mutex_unlock(&shards->mutex);
 }
 
+bool shards_holds(struct shards *shards, int shard)
+{
+    pthread_mutex_lock(&shards->mutex);
+    bool held = !shards->options.gate || holds(shards, shard, shards->options.deadline_ms);
+    pthread_mutex_unlock(&shards->mutex);
+    return held;
+}
+
 int shards_count_held(struct shards *shards, bool *ret_cluster)
 {
     int held = 0;

@@ -53,6 +53,8 @@ struct shard_visit {
     struct shard_visit *prev, *next;
 };
 
+/* By the clock of the gate. */
+bool shards_holds(struct shards *shards, int shard);
 /* False when the shard is not ours: the pass must not begin. */
 bool shards_enter(struct shards *shards, int shard, struct shard_visit *visit);
 void shards_leave(struct shard_visit *visit);

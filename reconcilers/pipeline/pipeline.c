@@ -11,7 +11,12 @@
 
 #include <stdlib.h>
 
-int pipeline_operator_new(struct ctx *ctx, struct pipeline_operator **ret)
+static bool holds(void *engine, int shard)
+{
+    return engine_holds(engine, shard);
+}
+
+int pipeline_operator_new(struct ctx *ctx, struct engine *engine, struct pipeline_operator **ret)
 {
     struct pipeline_operator *home = calloc(1, sizeof *home);
     if (!home)
@@ -21,6 +26,7 @@ int pipeline_operator_new(struct ctx *ctx, struct pipeline_operator **ret)
         free(home);
         return rc;
     }
+    home->requests = requests_new(holds, engine);
     *ret = home;
     return 0;
 }
@@ -29,6 +35,7 @@ void pipeline_operator_free(struct pipeline_operator *home)
 {
     if (!home)
         return;
+    requests_free(home->requests);
     bundle_free(home->bundle);
     free(home);
 }

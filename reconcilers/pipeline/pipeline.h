@@ -12,5 +12,6 @@ extern const struct reconciler *const pipeline_reconcilers[PIPELINE_RECONCILERS]
 
 struct pipeline_operator;
 
-int pipeline_operator_new(struct ctx *ctx, struct pipeline_operator **ret);
+/* The engine, which outlives it but for its workers, is asked whose shards are ours. */
+int pipeline_operator_new(struct ctx *ctx, struct engine *engine, struct pipeline_operator **ret);
 void pipeline_operator_free(struct pipeline_operator *home);

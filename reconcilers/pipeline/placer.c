@@ -84,6 +84,9 @@ static bool any_wish(const json_t *pipelines)
 /* Somebody removed it, or the first pipelines came: all are placed anew. */
 static int begin(struct ctx *ctx, struct pass *pass)
 {
+    const struct pipeline_operator *home = pass->home;
+    if (!pass->root)
+        requests_drop(home->requests, pass->key.namespace);
     if (pass->root ||
         !any_wish(pass_list(ctx, pass, KIND_PIPELINE, pass->key.namespace, NULL, NULL)))
         return 0;
@@ -259,15 +262,17 @@ static int tell_classes(struct ctx *ctx, struct pass *pass)
         class_status(ctx, workers, &scope->decision.classes[at], status);
         TRY(refusals_note(ctx, &refusals,
                           pass_put_status(ctx, pass, CALL_KUBE_PIPELINE_STATUS, object, status)));
-        metric_set(METRIC_WORKERCLASS_REQUEST, (double)scope->decision.classes[at].demand / MILLI,
-                   workers->class.name, pass->key.namespace);
     }
     return refusals_end(ctx, &refusals);
 }
 
 static int tell(struct ctx *ctx, struct pass *pass)
 {
+    const struct placer_scope *scope = pass->scope;
+    const struct pipeline_operator *home = pass->home;
     struct refusals refusals = {0};
+    requests_put(home->requests, pass->key.namespace, pass_shard(ctx, pass), &scope->world,
+                 &scope->decision);
     TRY(refusals_note(ctx, &refusals, tell_pipelines(ctx, pass)));
     TRY(refusals_note(ctx, &refusals, tell_classes(ctx, pass)));
     return refusals_end(ctx, &refusals);

@@ -4,12 +4,14 @@
 
 #include "reconcilers/pipeline/decide.h"
 #include "reconcilers/pipeline/pipeline.h"
+#include "reconcilers/pipeline/requests.h"
 
 /* The ledger of each namespace. */
 #define LEDGER_NAME "placement"
 
 struct pipeline_operator {
     struct bundle *bundle; /* of a PipelineBinding */
+    struct requests *requests;
 };
 
 /* Bindings that Pipelines own, by the owner's uid and then by name. */

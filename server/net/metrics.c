@@ -165,6 +165,19 @@ void metric_observe(enum metric metric, double value, ...)
     va_end(args);
 }
 
+void metric_clear(enum metric metric)
+{
+    struct family *family = &families[metric];
+    struct series *series, *next;
+    pthread_mutex_lock(&family->lock);
+    HASH_ITER(hh, family->series, series, next) {
+        HASH_DEL(family->series, series);
+        free(series->buckets);
+        free(series);
+    }
+    pthread_mutex_unlock(&family->lock);
+}
+
 static void write_histogram(struct str *out, const char *name, const struct series *series)
 {
     const char *comma = *series->labels ? "," : "";
@@ -204,6 +217,8 @@ static void write_family(struct str *out, enum metric metric)
 
 static pthread_mutex_t sources_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct metric_source *sources;
+/* One reader at a time: a source may clear a family and show it anew. */
+static pthread_mutex_t reading_lock = PTHREAD_MUTEX_INITIALIZER;
 
 void metric_source_add(struct metric_source *source)
 {
@@ -229,8 +244,10 @@ static void show_sources(void)
 
 void metrics_write(struct str *out)
 {
+    pthread_mutex_lock(&reading_lock);
     show_sources();
     for (int metric = 0; metric < METRIC_MAX; metric++)
         write_family(out, (enum metric)metric);
+    pthread_mutex_unlock(&reading_lock);
     process_write(out);
 }

@@ -23,8 +23,11 @@ void metric_add(enum metric metric, double amount, ...);
 void metric_set(enum metric metric, double value, ...);
 void metric_observe(enum metric metric, double value, ...);
 
-/* Shows gauges that change by time alone: called whenever somebody reads, with no lock of a metric
- * held. Owned by whoever adds it, until it has removed it. */
+/* All its series go: before a metric_source shows those of the things that are still there. */
+void metric_clear(enum metric metric);
+
+/* Shows gauges that change by time alone, or that are of things which go: called whenever somebody
+ * reads, with no lock of a metric held. Owned by whoever adds it, until it has removed it. */
 struct metric_source {
     void (*show)(void *arg);
     void *arg;
