@@ -8,7 +8,7 @@
 
 #include <inttypes.h>
 
-#define COUNT_MAX (INT64_C(1) << 53) /* what JSON can say, and never reached */
+#define COUNT_MAX (INT64_C(1) << 52) /* never reached; what is believed may grow on in the CRD */
 
 enum { DRAIN_S_MAX = 3600 };
 
