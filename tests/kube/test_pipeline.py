@@ -41,11 +41,11 @@ class World:
     def worker_class(self, name, capacity, **more):
         self.apply("workerclasses", name, {"capacity": capacity, **more})
 
-    def pod(self, class_name, ordinal):
+    def pod(self, workload, ordinal, class_name=None):
         spec = {"containers": [{"name": "worker", "image": "registry.k8s.io/pause:3.10"}], "terminationGracePeriodSeconds": 0}
 
         def made():  # once the namespace has its service account
-            self.apply("pods", f"{class_name}-{ordinal}", spec, {CLASS_LABEL: class_name}, "v1")
+            self.apply("pods", f"{workload}-{ordinal}", spec, {CLASS_LABEL: class_name or workload}, "v1")
             return True
 
         eventually(made, 20)
@@ -137,6 +137,8 @@ def test_sharing_waiting_scaling(world, operate):
     waiting = world.get("pipelines", "third")["status"]["waiting"]
     assert (waiting["stage"], waiting["need"], waiting["pods"]) == ("green", 10, 1) and waiting["deadline"]
     assert "stage 'green' needs 10 documents/s of class 'green'" in world.status("third")[2]
+    note = "stage 'green': status.waiting tells what it lacks"  # no numbers: each would be an event of its own
+    eventually(lambda: note in world.kubectl("describe", "pl/third").split("Events:")[1], what="the event")
     green = eventually(lambda: (found := world.get("workerclasses", "green")["status"])["wantedReplicas"] == 3 and found)
     assert (green["readyReplicas"], green["request"], green["used"]) == (2, 30, 30)
     rows = {row["workerclass_name"]: value for row, value in metrics.read(operator, "workerclass_request")
@@ -228,6 +230,9 @@ def test_bad_graphs_are_named_alike_in_kubectl_log_and_metric(world, operate):
     world.pod("blue", 0)
     world.pipeline("cycle", 10, {"a": one("blue", "b"), "b": one()})
     world.wait("cycle", "Ready", "Routed")
+    world.pipeline("cycle", 10, {"a": one("red")})
+    world.wait("cycle", "Pending", "UnknownClass")
+    eventually(lambda: not world.list("pipelinebindings"), what="what leads nowhere has no Service")
 
 
 STRUCTURE = [{"documentsPerSecond": -1, "workers": {"a": one()}}, {"documentsPerSecond": 1, "workers": {}},
@@ -354,12 +359,53 @@ def test_two_that_both_believe_to_be_alone_never_overload(world, operate):
     for _ in range(2):
         operate("--lease-gate=off", env={"FLOTILLA_UNSAFE": "1"})
     world.talk(blue=2, green=3, yellow=1)
+    over = []
+
+    def has(number, *phases):
+        loads = world.loads()
+        over.extend(item for item in loads.items() if item[1] > TALK[item[0].split("-")[0]])
+        assert (found := world.status(f"p-{number}"))[0] in phases, found
+        return True
+
     for number in range(6):
         world.pipeline(f"p-{number}", 7)
     for number in range(6):
-        world.wait(f"p-{number}", "Ready", "Routed", 40)
+        eventually(lambda number=number: has(number, "Ready"), 40, what=f"p-{number}")
+    world.pipeline("p-1", 1)
+    world.pipeline("p-6", 7)
     world.cluster.delete("pods", "blue-1", world.namespace)
     world.cluster.delete("pipelines", "p-0", world.namespace)
-    eventually(lambda: all(phase in ("Ready", "Pending") for phase, _, _ in map(world.status, (f"p-{n}" for n in range(1, 6)))))
-    loads = world.loads()
-    assert all(load <= TALK[pod.split("-")[0]] for pod, load in loads.items()), loads
+    for number in range(1, 7):
+        eventually(lambda number=number: has(number, "Ready", "Pending"), what=f"p-{number}")
+    assert not over
+
+
+def test_without_a_decision_there_is_no_route_to_a_pod_that_went(world, operate):
+    operate()
+    world.talk()
+    world.pipeline("first")
+    world.wait("first", "Ready", "Routed", 30)
+    lie = [{"op": "replace", "path": "/spec/pipelines/0/stages/0/shares/0/milli", "value": 10**9}]
+    world.kubectl("patch", "placementledgers/placement", "--type=json", "-p", json.dumps(lie))
+    world.cluster.delete("pods", "green-0", world.namespace)
+    eventually(lambda: world.endpoints("first-green") == [], what="no route to an address that is another's soon")
+    assert world.endpoints("first-blue") == ["blue-0"]
+    world.cluster.delete("placementledgers", "placement", world.namespace)
+    eventually(lambda: world.endpoints("first-green") == ["green-1"], 20)
+
+
+def test_two_workloads_of_one_class_are_told_apart(world, operate):
+    operate()
+    world.talk()
+    world.pod("other-green", 0, "green")
+    world.pipeline("first")
+    world.wait("first", "Ready", "Routed", 30)
+    assert world.endpoints("first-green") == ["green-0"]
+
+    def told():
+        rows = world.get("workerclasses", "green")["status"]["conditions"]
+        return [(row["reason"], "other-green-0" in row["message"]) for row in rows] == [("DuplicateOrdinal", True)]
+
+    eventually(told)
+    world.cluster.delete("pods", "other-green-0", world.namespace)
+    eventually(lambda: world.get("workerclasses", "green")["status"]["conditions"][0]["reason"] == "Distinct")
