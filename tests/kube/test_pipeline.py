@@ -381,17 +381,18 @@ def test_two_that_both_believe_to_be_alone_never_overload(world, operate):
 
 
 def test_without_a_decision_there_is_no_route_to_a_pod_that_went(world, operate):
-    operate()
+    first = operate()
     world.talk()
     world.pipeline("first")
     world.wait("first", "Ready", "Routed", 30)
-    lie = [{"op": "replace", "path": "/spec/pipelines/0/stages/0/shares/0/milli", "value": 10**9}]
-    world.kubectl("patch", "placementledgers/placement", "--type=json", "-p", json.dumps(lie))
+    first.stop()
+    second = operate(env={"FLOTILLA_FAILPOINTS": "kube.pipeline.commit.before=error"})  # no decision is ever committed
     world.cluster.delete("pods", "green-0", world.namespace)
-    eventually(lambda: world.endpoints("first-green") == [], what="no route to an address that is another's soon")
+    eventually(lambda: world.endpoints("first-green") == [], 30, what="no route to an address that is another's soon")
     assert world.endpoints("first-blue") == ["blue-0"]
-    world.cluster.delete("placementledgers", "placement", world.namespace)
-    eventually(lambda: world.endpoints("first-green") == ["green-1"], 20)
+    second.stop()
+    operate()
+    eventually(lambda: world.endpoints("first-green") == ["green-1"], 30)
 
 
 def test_two_workloads_of_one_class_are_told_apart(world, operate):
