@@ -87,7 +87,7 @@ static int look_who_stays(struct board *board, uint32_t id, const struct pipelin
 static int change_rates(struct board *board, uint32_t id)
 {
     struct board_pipeline *pipeline = &board->pipelines[id];
-    int64_t rates[PLACE_STAGES_MAX];
+    int64_t rates[PLACE_STAGES_MAX] = {0};
     bool differ = false, done = true;
     for (uint32_t at = 0; at < pipeline->stage_count; at++) {
         rates[at] = pipeline->wish->graph.stages[at].rate;
