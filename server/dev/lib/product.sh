@@ -22,6 +22,7 @@ product_load() {
     export FLOTILLA_KUBECONFIG=$KUBECONFIG_OPERATE
     FLOTILLA_CELLS_DIR=$(product_dir)/cells
     export FLOTILLA_CELLS_DIR
+    [[ -z ${NODE_NAME-} ]] || product_leave_out
 }
 
 # What runs on a real node is what images can be made for; of the version that a new registry gets, the last row.
@@ -30,7 +31,6 @@ product_leave_out() {
     version=$(sed -n 's/^VERSION("\([^"]*\)".*/\1/p' "$repo_dir/api/versions.def" | tail -n 1)
     FLOTILLA_LEAVE_OUT=$("$dev_dir/node/image" --lacking "$version")
     export FLOTILLA_LEAVE_OUT FLOTILLA_UNSAFE=1
-    say "left out of each stack: $FLOTILLA_LEAVE_OUT"
 }
 
 product_migrate() { "$(product_binary)" migrate; }
@@ -42,7 +42,6 @@ product_start() {
     local hash within=()
     if [[ -n ${NODE_NAME-} ]]; then
         within=("$dev_dir/stack" run "$STACK_DIR") # where pods' addresses are known
-        product_leave_out
     fi
     hash=$(echo "${FLOTILLA_LEAVE_OUT-}" | cat - "$(product_binary)" | sha256sum | cut -d' ' -f1)
     if proc_alive flotillad && [[ $(product_fact running 2>/dev/null) != "$hash" ]]; then
