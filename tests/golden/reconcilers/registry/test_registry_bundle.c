@@ -7,6 +7,7 @@
  * writes the files anew; the diff is then what a reviewer reads. Data of Secrets is shown decoded,
  * and configuration that is JSON as a tree.
  */
+#include "tests/golden/golden.h"
 #include "tests/unit/reconcilers/registry/operator.h"
 
 #include "server/adapters/crypto.h"
@@ -188,23 +189,6 @@ static void add_step(struct ctx *ctx, json_t *flat, json_t *gone, const json_t *
         drop_row(ctx, flat, path);
 }
 
-/* ---- files ---- */
-
-static json_t *golden(struct ctx *ctx, const char *file, json_t *got)
-{
-    if (getenv("UPDATE_GOLDEN")) {
-        _cleanup_file_ FILE *out = fopen(file, "w");
-        assert_non_null(out);
-        json_dumpf(got, out, JSON_INDENT(1) | JSON_SORT_KEYS);
-        fputc('\n', out);
-    }
-    json_error_t error;
-    json_t *expected = arena_json(ctx->arena, json_load_file(file, 0, &error));
-    if (!expected)
-        fail_msg("%s: %s", file, error.text);
-    return expected;
-}
-
 static json_t *objects_of(struct ctx *ctx, const struct registry_operator *home, unsigned mask)
 {
     struct bundle_plan plan;
@@ -222,11 +206,11 @@ static void stack__is_as_expected(void **state)
         json_object_set(changes, steps[at].name,
                         difference(ctx, base, objects_of(ctx, home, 1u << at)));
     registry_operator_free(home);
-    json_t *expected = golden(ctx, FOLDER "stack.json", base);
+    json_t *expected = golden_file(ctx, FOLDER "stack.json", base);
     json_t *off = unequal(ctx, flat_of(ctx, expected), flat_of(ctx, base));
     if (json_object_size(off))
         fail_msg("not as in stack.json: %s", json_text(ctx->arena, off));
-    expected = golden(ctx, FOLDER "differences.json", changes);
+    expected = golden_file(ctx, FOLDER "differences.json", changes);
     off = unequal(ctx, flat_of(ctx, expected), flat_of(ctx, changes));
     if (json_object_size(off))
         fail_msg("not as in differences.json: %s", json_text(ctx->arena, off));
@@ -254,7 +238,8 @@ static void check_option(struct ctx *ctx, const char *option)
         json_object_set(changes, versions[at], difference(ctx, without, with));
     }
     registry_operator_free(home);
-    json_t *expected = golden(ctx, arena_printf(ctx->arena, FOLDER "%s.json", option), changes);
+    json_t *expected =
+        golden_file(ctx, arena_printf(ctx->arena, FOLDER "%s.json", option), changes);
     json_t *off = unequal(ctx, flat_of(ctx, expected), flat_of(ctx, changes));
     if (json_object_size(off))
         fail_msg("not as in %s.json: %s", option, json_text(ctx->arena, off));
