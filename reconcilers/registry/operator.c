@@ -3,6 +3,7 @@
 #include "reconcilers/registry/parts.h"
 
 #include "reconcilers/backends/gate.h"
+#include "server/base/clock.h"
 #include "server/base/embed.h"
 #include "server/base/json.h"
 #include "server/base/yaml.h"
@@ -11,6 +12,8 @@
 #include <string.h>
 
 #define FOLDER "reconcilers/registry/manifests"
+
+enum { CELL_TRIES = 40, CELL_PAUSE_MS = 250 };
 
 static int load(struct ctx *ctx, const char *path, json_t **ret)
 {
@@ -23,14 +26,23 @@ static int load(struct ctx *ctx, const char *path, json_t **ret)
     return 0;
 }
 
-/* The uid of kube-system: the one name of a cluster that nobody can choose. */
+/*
+ * The uid of kube-system: the one name of a cluster that nobody can choose. An API server makes
+ * that namespace a moment after it answers first, and a read may be served by one that lags behind.
+ */
 static int read_cell(struct ctx *ctx, struct kube *kube, char **ret)
 {
-    json_t *namespace = NULL;
-    TRY(kube_get(ctx, CALL_KUBE_CELL_READ, kube, KIND_NAMESPACE, NULL, "kube-system", &namespace));
-    const char *uid = json_str(namespace, "metadata.uid");
-    if (!uid)
-        return err_set(ctx, ERR_CONFIG, "NoCellMark", "the namespace kube-system is not there");
+    const char *uid = NULL;
+    for (int tried = 0; !uid; tried++) {
+        if (tried == CELL_TRIES)
+            return err_set(ctx, ERR_CONFIG, "NoCellMark", "the namespace kube-system is not there");
+        if (tried)
+            clock_sleep_ms(CELL_PAUSE_MS);
+        json_t *namespace = NULL;
+        TRY(kube_get(ctx, CALL_KUBE_CELL_READ, kube, KIND_NAMESPACE, NULL, "kube-system",
+                     &namespace));
+        uid = json_str(namespace, "metadata.uid");
+    }
     *ret = strdup(uid);
     return 0;
 }
