@@ -1,7 +1,7 @@
 /*
  * HTTP from its first byte: the input is what a client sends, over a real connection, to our
  * listener with the real routes and no database behind them. Whatever it is, what comes back is
- * HTTP, and now and then a usual client is served.
+ * HTTP, and now and then a usual client is served. libFuzzer's clock interrupts calls by a signal.
  */
 #include "server/base/str.h"
 #include "server/handlers/app.h"
@@ -10,6 +10,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -76,15 +77,17 @@ static int dial(void)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     MUST(fd >= 0);
     MUST(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset) == 0);
-    MUST(connect(fd, (const struct sockaddr *)&address, sizeof address) == 0);
+    MUST(connect(fd, (const struct sockaddr *)&address, sizeof address) == 0 || errno == EINTR);
     return fd;
 }
 
 static void send_all(int fd, const char *text, size_t bytes)
 {
-    /* it may have had enough of us before the end */
-    for (ssize_t sent; bytes && (sent = send(fd, text, bytes, MSG_NOSIGNAL)) > 0; text += sent)
+    ssize_t sent;
+    while (bytes && (sent = TEMP_FAILURE_RETRY(send(fd, text, bytes, MSG_NOSIGNAL))) > 0) {
+        text += sent;
         bytes -= (size_t)sent;
+    } /* it may have had enough of us before the end */
     (void)shutdown(fd, SHUT_WR);
 }
 
@@ -97,8 +100,8 @@ static size_t receive(int fd, char *got, int patience_ms)
     struct pollfd ready = {.fd = fd, .events = POLLIN};
     size_t filled = 0;
     ssize_t count;
-    while (filled < ANSWER_BYTES && poll(&ready, 1, patience_ms) > 0) {
-        count = recv(fd, got + filled, ANSWER_BYTES - filled, 0);
+    while (filled < ANSWER_BYTES && TEMP_FAILURE_RETRY(poll(&ready, 1, patience_ms)) > 0) {
+        count = TEMP_FAILURE_RETRY(recv(fd, got + filled, ANSWER_BYTES - filled, 0));
         if (count <= 0)
             break;
         filled += (size_t)count;
