@@ -22,6 +22,12 @@ LEASES = ("leases", "events")
 NOT_MET = "was not met again"  # an undisturbed run happened to ask for it then
 
 
+def shared(runs):
+    """What undisturbed runs have in common: {stage: {place: how often at least}}, of dicts like it."""
+    return {stage: {place: min(run[stage][place] for run in runs) for place in calls if all(run[stage].get(place) for run in runs)}
+            for stage, calls in runs[0].items()}
+
+
 class Runner:
     """Rounds of cases: run_round(aims) makes one, `met` is what an undisturbed one asked for in each of its stages."""
 
@@ -158,8 +164,7 @@ class Proof(Runner, crash.Proof):
             self.expected = self.live(on_stage)
             print(f"undisturbed: {time.monotonic() - started:.1f} s", flush=True)
             lives.append(met)
-        self.met = {stage: {place: min(life[stage][place] for life in lives) for place in lives[0][stage]
-                            if all(life[stage][place] for life in lives)} for stage in STAGES}
+        self.met = shared(lives)
 
     def run_round(self, aims):
         """Returns the aims that fired; raises AssertionError where the end is another one."""
@@ -181,20 +186,24 @@ class Rounds(Runner):
     def __init__(self, tables, stage, act, ended, seconds):
         super().__init__(tables)
         self.stage, self.act, self.ended, self.seconds = stage, act, ended, seconds
-        self.number = 0
+        self.number, self.asked_then = 0, None
 
     def run_round(self, aims):
         self.number += 1
         self.put(aim.row() for aim in aims)
         self.act(self.number)
         eventually(lambda: self.ended(self.number), self.seconds, 0.2, f"the end of {self.stage}")
+        self.asked_then = self.asked()
         fired = self.fired(aims)
-        self.met = self.met or {self.stage: dict(self.asked())}
         self.check_quiet()
         return fired
 
-    def record(self):
-        self.run_round([])
+    def record(self, runs=2):
+        met = []
+        for _ in range(runs):
+            self.run_round([])
+            met.append({self.stage: self.asked_then})
+        self.met = shared(met)
         print(f"undisturbed {self.stage}: {len(self.met[self.stage])} places", flush=True)
 
 
