@@ -1,5 +1,6 @@
 /* flotillad fleet: carries rows to the cells and their status back. */
 #include "reconcilers/fleet/fleet.h"
+#include "server/base/signals.h"
 #include "server/commands.h"
 #include "server/config.h"
 #include "server/process.h"

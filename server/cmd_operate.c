@@ -3,6 +3,7 @@
 #include "reconcilers/nginx/nginx.h"
 #include "reconcilers/pipeline/pipeline.h"
 #include "reconcilers/registry/registry.h"
+#include "server/base/signals.h"
 #include "server/commands.h"
 #include "server/config.h"
 #include "server/process.h"

@@ -1,4 +1,5 @@
 /* flotillad serve, migrate, bootstrap-key: what has to do with the fleet's database and its API. */
+#include "server/base/signals.h"
 #include "server/commands.h"
 #include "server/config.h"
 #include "server/handlers/serve.h"

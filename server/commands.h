@@ -12,10 +12,3 @@ int cmd_bootstrap_key(const struct config *config, int argc, char **argv);
 int cmd_rekey(const struct config *config, int argc, char **argv);
 int cmd_audit(const struct config *config, int argc, char **argv);
 int cmd_do(const struct config *config, int argc, char **argv);
-
-/*
- * For the long-running ones: blocks SIGTERM and SIGINT in this thread and all that it starts later
- * (call it first), and waits for one of them.
- */
-void signals_block(void);
-int signals_wait(void);

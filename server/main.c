@@ -42,26 +42,6 @@ static int usage(FILE *out)
     return out == stdout ? 0 : 2;
 }
 
-void signals_block(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-}
-
-int signals_wait(void)
-{
-    sigset_t set;
-    int got = 0;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigwait(&set, &got);
-    return got;
-}
-
 /*
  * A core would hold every tenant's secrets. A limit of one byte, not of none: where cores go to a
  * program, the kernel heeds that one only; and unlike the other call it holds for our children.

@@ -2,14 +2,12 @@
 
 #include "server/adapters/crypto.h"
 #include "server/base/clock.h"
+#include "server/base/signals.h"
 #include "server/base/str.h"
-#include "server/commands.h"
 #include "server/config.h"
 
 #include <ctype.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { HOST_BYTES = 40, HEALTH_WORKERS = 1, READY_POLL_MS = 20 };
@@ -84,13 +82,8 @@ static bool all_hold(const struct health_check *checks)
 
 void process_run(struct ctx *ctx, const struct health_check *checks)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    const struct timespec pause = {.tv_nsec = READY_POLL_MS * 1000000L};
     while (!all_hold(checks))
-        if (sigtimedwait(&set, NULL, &pause) > 0)
+        if (signals_wait_ms(READY_POLL_MS))
             return;
     log_info(ctx, "ready");
     signals_wait();

@@ -6,6 +6,7 @@
  */
 #include "server/base/cleanup.h"
 #include "server/base/log.h"
+#include "server/base/signals.h"
 #include "server/base/str.h"
 #include "server/dev/devcluster/devcluster.h"
 
@@ -87,8 +88,6 @@ int main(int argc, char **argv)
 {
     static struct devcluster *clusters[CLUSTERS_MAX];
     struct arguments arguments;
-    sigset_t ends;
-    int got;
     if (!parse(argc, argv, &arguments)) {
         fputs("usage: flotilla-dev DIRECTORY [--clusters N] [--port P] [--pod-delay-ms MS] "
               "[--history N]\n",
@@ -98,16 +97,13 @@ int main(int argc, char **argv)
     log_init("flotilla-dev");
     json_object_seed(0); /* before threads: jansson's seed is global */
     signal(SIGPIPE, SIG_IGN);
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGTERM);
-    sigaddset(&ends, SIGINT);
-    sigprocmask(SIG_BLOCK, &ends, NULL);
+    signals_block();
     struct arena *arena = arena_new();
     struct ctx ctx = ctx_make(arena, "devcluster");
     int rc = start(&ctx, &arguments, clusters);
     if (rc == 0) {
         log_info(&ctx, "%d clusters serve", (int)arguments.clusters);
-        sigwait(&ends, &got);
+        signals_wait();
     } else {
         log_failure(&ctx, "start");
     }

@@ -9,6 +9,7 @@
 #include "server/adapters/certificate.h"
 #include "server/base/cleanup.h"
 #include "server/base/log.h"
+#include "server/base/signals.h"
 #include "server/dev/faultproxy/proxy.h"
 
 #include <signal.h>
@@ -117,8 +118,6 @@ int main(int argc, char **argv)
 {
     struct arguments arguments;
     struct proxy *proxy = NULL;
-    sigset_t ends;
-    int got;
     if (!parse(argc, argv, &arguments)) {
         fputs("usage: flotilla-faultproxy DIRECTORY --upstream URL --ca FILE "
               "[--cert FILE --key FILE | --token FILE] [--port P]\n",
@@ -128,16 +127,13 @@ int main(int argc, char **argv)
     log_init("flotilla-faultproxy");
     json_object_seed(0); /* before threads: jansson's seed is global */
     signal(SIGPIPE, SIG_IGN);
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGTERM);
-    sigaddset(&ends, SIGINT);
-    sigprocmask(SIG_BLOCK, &ends, NULL);
+    signals_block();
     struct arena *arena = arena_new();
     struct ctx ctx = ctx_make(arena, "faultproxy");
     int rc = start(&ctx, &arguments, &proxy);
     if (rc == 0) {
         log_info(&ctx, "serves at port %d", proxy_port(proxy));
-        sigwait(&ends, &got);
+        signals_wait();
     } else {
         log_failure(&ctx, "start");
     }
