@@ -1,6 +1,6 @@
 /*
  * The fleet's half of `flotillad audit`: rows against custom resources, read live, with the same
- * verdicts as publish.c; and the two ways in which a person ends a divergence.
+ * verdicts as publish.c; and the ways in which a person ends a divergence.
  */
 #include "reconcilers/engine/engine.h"
 #include "reconcilers/engine/finding.h"
@@ -25,6 +25,22 @@ struct audit {
     json_t *found;   /* id -> object, in the cell that its row names */
     json_t *findings;
 };
+
+#define REGISTRY_ID_PREFIX "reg_" /* no cell's name has an underscore */
+
+static void audit_init(struct ctx *ctx, struct audit *audit, struct pg_pool *pool,
+                       const char *cells_dir)
+{
+    *audit = (struct audit){
+        .pool = pool,
+        .cells_dir = cells_dir,
+        .rows = arena_json(ctx->arena, json_object()),
+        .cells = arena_json(ctx->arena, json_object()),
+        .found = arena_json(ctx->arena, json_object()),
+        .objects = arena_json(ctx->arena, json_array()),
+        .fences = arena_json(ctx->arena, json_array()),
+    };
+}
 
 static void pool_free(void *pool)
 {
@@ -194,23 +210,11 @@ static void judge_fences(struct ctx *ctx, struct audit *audit, const json_t *cel
     }
 }
 
-static json_t *new_object(struct ctx *ctx)
-{
-    return arena_json(ctx->arena, json_object());
-}
-
 int fleet_audit(struct ctx *ctx, const struct fleet_options *options, json_t *findings)
 {
-    struct audit audit = {
-        .pool = open_pool(ctx, options),
-        .cells_dir = options->cells_dir,
-        .rows = new_object(ctx),
-        .cells = new_object(ctx),
-        .found = new_object(ctx),
-        .objects = arena_json(ctx->arena, json_array()),
-        .fences = arena_json(ctx->arena, json_array()),
-        .findings = findings,
-    };
+    struct audit audit;
+    audit_init(ctx, &audit, open_pool(ctx, options), options->cells_dir);
+    audit.findings = findings;
     /* Not one instant: what a fleet at work changes between the reads is a finding that a second
      * run does not have. */
     size_t position;
@@ -235,13 +239,8 @@ int fleet_audit(struct ctx *ctx, const struct fleet_options *options, json_t *fi
 static int find_live(struct ctx *ctx, struct pg_pool *pool, const char *cells_dir, const char *id,
                      const char **ret_cell, json_t **ret)
 {
-    struct audit audit = {.pool = pool,
-                          .cells_dir = cells_dir,
-                          .rows = new_object(ctx),
-                          .cells = new_object(ctx),
-                          .found = new_object(ctx),
-                          .objects = arena_json(ctx->arena, json_array()),
-                          .fences = arena_json(ctx->arena, json_array())};
+    struct audit audit;
+    audit_init(ctx, &audit, pool, cells_dir);
     TRY(read_cells(ctx, &audit));
     size_t index;
     json_t *entry;
@@ -259,6 +258,25 @@ static int find_live(struct ctx *ctx, struct pg_pool *pool, const char *cells_di
     return 0;
 }
 
+/* Of a row, in its cell; NULL = the cell knows none. */
+static int find_identity(struct ctx *ctx, struct pg_pool *pool, const char *cells_dir,
+                         const json_t *row, json_t **ret)
+{
+    json_t *cells, *cell;
+    struct kube *kube;
+    size_t index;
+    *ret = NULL;
+    TRY(store_fleet_cells(ctx, pool, &cells));
+    json_array_foreach(cells, index, cell) {
+        if (!str_equal(json_str(cell, "name"), json_str(row, "cell")))
+            continue;
+        TRY(open_kube(ctx, cells_dir, cell, &kube));
+        TRY(kube_get(ctx, CALL_FLEET_IDENTITY_GET, kube, KIND_REGISTRY_IDENTITY, NULL,
+                     json_str(row, "identity"), ret));
+    }
+    return 0;
+}
+
 /*
  * Where the identity is gone the data was purged, and the namespace is about to go or gone. Neither
  * name is ever used again, so the row cannot win: under the old id there would be an empty registry
@@ -267,39 +285,65 @@ static int find_live(struct ctx *ctx, struct pg_pool *pool, const char *cells_di
 static int refuse_revival(struct ctx *ctx, struct pg_pool *pool, const char *cells_dir,
                           const char *id)
 {
-    json_t *row, *cells, *cell, *identity = NULL;
-    struct kube *kube;
-    size_t index;
+    json_t *row, *identity;
     TRY(store_fleet_row(ctx, pool, id, &row));
     if (!json_bool_or(row, "diverged", false) || json_int_or(row, "published", 0) == 0)
         return 0;
-    TRY(store_fleet_cells(ctx, pool, &cells));
-    json_array_foreach(cells, index, cell) {
-        if (!str_equal(json_str(cell, "name"), json_str(row, "cell")))
-            continue;
-        TRY(open_kube(ctx, cells_dir, cell, &kube));
-        TRY(kube_get(ctx, CALL_FLEET_IDENTITY_GET, kube, KIND_REGISTRY_IDENTITY, NULL,
-                     json_str(row, "identity"), &identity));
-    }
+    TRY(find_identity(ctx, pool, cells_dir, row, &identity));
     if (identity)
         return 0;
     return err_set(ctx, ERR_PRECONDITION, "RegistryPurged",
-                   "registry %s was purged in its cell: take cluster, and create a new one", id);
+                   "registry %s was purged in its cell: take cluster, and create a new one; or the "
+                   "cell was restored from a backup: resolve the cell",
+                   id);
 }
 
-int fleet_resolve(struct ctx *ctx, const struct fleet_options *options, const char *id,
+/*
+ * Unless the cell came back from a backup: then what it knows nothing of was made since, and a
+ * person says so for all of it. The rows win; the operator adopts what carries their identities.
+ */
+static int resolve_cell(struct ctx *ctx, const struct fleet_options *options, struct pg_pool *pool,
+                        const char *cell)
+{
+    struct audit audit;
+    audit_init(ctx, &audit, pool, options->cells_dir);
+    TRY(read_rows(ctx, &audit));
+    TRY(read_cells(ctx, &audit));
+    size_t resolved = 0;
+    const char *id;
+    json_t *row, *identity;
+    json_object_foreach(audit.rows, id, row) {
+        bool is_changed;
+        if (!str_equal(json_str(row, "cell"), cell) || !json_bool_or(row, "diverged", false) ||
+            json_object_get(audit.found, id))
+            continue;
+        TRY(find_identity(ctx, pool, options->cells_dir, row, &identity));
+        if (identity)
+            continue;
+        TRY(store_fleet_resolve(ctx, pool, id, cell, NULL, false, &is_changed));
+        resolved += is_changed;
+    }
+    if (resolved > 0)
+        return 0;
+    return err_set(ctx, ERR_PRECONDITION, "NotDiverged",
+                   "no registry is Diverged because cell %s knows nothing of it", cell);
+}
+
+int fleet_resolve(struct ctx *ctx, const struct fleet_options *options, const char *what,
                   bool take_cluster)
 {
     struct pg_pool *pool = open_pool(ctx, options);
     const char *cell = NULL;
     json_t *live;
     bool is_changed;
-    TRY(find_live(ctx, pool, options->cells_dir, id, &cell, &live));
+    if (!str_starts(what, REGISTRY_ID_PREFIX) && !take_cluster)
+        return resolve_cell(ctx, options, pool, what);
+    TRY(find_live(ctx, pool, options->cells_dir, what, &cell, &live));
     if (!live && !take_cluster)
-        TRY(refuse_revival(ctx, pool, options->cells_dir, id));
-    TRY(store_fleet_resolve(ctx, pool, id, cell, live, take_cluster, &is_changed));
+        TRY(refuse_revival(ctx, pool, options->cells_dir, what));
+    TRY(store_fleet_resolve(ctx, pool, what, cell, live, take_cluster, &is_changed));
     if (!is_changed)
         return err_set(ctx, ERR_PRECONDITION, "NotDiverged",
-                       "registry %s is neither Diverged nor Unclaimed, or is a tombstone", id);
+                       "registry %s is neither Diverged nor Unclaimed, or is a tombstone", what);
     return 0;
 }

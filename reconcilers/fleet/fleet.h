@@ -41,6 +41,8 @@ void fleet_stop(struct fleet *fleet);
  */
 int fleet_audit(struct ctx *ctx, const struct fleet_options *options, json_t *findings);
 
-/* Ends a divergence, or makes the row of an unclaimed custom resource again (take_cluster). */
-int fleet_resolve(struct ctx *ctx, const struct fleet_options *options, const char *id,
+/* Ends a divergence, or makes the row of an unclaimed custom resource again (take_cluster). `what`
+ * is the id of a registry, or the name of a cell that was restored from a backup: then all rows win
+ * of which it knows nothing. */
+int fleet_resolve(struct ctx *ctx, const struct fleet_options *options, const char *what,
                   bool take_cluster);

@@ -1,5 +1,6 @@
 #include "reconcilers/fleet/handover.h"
 
+#include "server/adapters/crypto.h"
 #include "server/base/ctx.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
@@ -59,8 +60,31 @@ static int check_late(struct ctx *ctx, const struct work *work, const json_t *se
     return publish_again(ctx, "its secret was shredded meanwhile");
 }
 
+/*
+ * The registry is made anew and its password was shredded: the copy that the cell kept went with
+ * the cell's history. Its spec still names a hand-over, so there has to be one: another password,
+ * which only an empty database would take.
+ */
+static int seal_again(struct ctx *ctx, const struct work *work, const char *id)
+{
+    const struct envelope_label label = {
+        .tenant = json_str(work->row, "tenant"),
+        .owner = arena_printf(ctx->arena, SEALED_OF_REGISTRY, work->id),
+        .purpose = SEALED_ADMIN_PASSWORD,
+        .id = id,
+    };
+    struct envelope envelope;
+    TRY(envelope_seal(ctx, work->keks, &label,
+                      crypto_random_password(ctx->arena, SEALED_PASSWORD_LENGTH), &envelope));
+    TRY(store_fleet_seal_again(ctx, work->pool, work->id, &envelope));
+    return publish_again(ctx, "another first password was sealed");
+}
+
 int handover_offer(struct ctx *ctx, struct work *work)
 {
+    const char *spent = json_str(work->row, "spent");
+    if (spent)
+        return seal_again(ctx, work, spent);
     if (!wanted(work))
         return 0;
     char *password = NULL;

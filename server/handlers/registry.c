@@ -21,7 +21,6 @@ enum {
     DAY_SECONDS = 86400,
     GRACE_DEFAULT_SECONDS = 30 * DAY_SECONDS,
     GRACE_MAX_SECONDS = 90 * DAY_SECONDS,
-    ADMIN_PASSWORD_LENGTH = 24,
 };
 
 static const struct taken registry_taken[] = {
@@ -87,7 +86,7 @@ static int make_password(struct ctx *ctx, const struct api_call *call,
                   .purpose = SEALED_ADMIN_PASSWORD,
                   .id = crypto_id(ctx->arena, "sec")},
     };
-    *ret_password = crypto_random_password(ctx->arena, ADMIN_PASSWORD_LENGTH);
+    *ret_password = crypto_random_password(ctx->arena, SEALED_PASSWORD_LENGTH);
     return envelope_seal(ctx, app->keks, &ret->label, *ret_password, &ret->envelope);
 }
 

@@ -35,6 +35,19 @@ int store_fleet_shred(struct ctx *ctx, struct pg_pool *pool, const char *registr
     return statement_guarded(ctx, pool, &statement, ret_changed);
 }
 
+int store_fleet_seal_again(struct ctx *ctx, struct pg_pool *pool, const char *registry,
+                           const struct envelope *envelope)
+{
+    const struct statement statement = {
+        "fleet_seal_again",
+        CALL_FLEET_SEAL_AGAIN,
+        {registry, envelope->kek, envelope->wrapped_dek, envelope->sealed},
+        4,
+    };
+    bool is_changed; /* or somebody else was first: who reads again sees either */
+    return statement_guarded(ctx, pool, &statement, &is_changed);
+}
+
 int store_fleet_undelivered(struct ctx *ctx, struct pg_pool *pool, const char *cell)
 {
     const struct statement statement = {"fleet_undelivered", CALL_FLEET_ENQUEUE, {cell}, 1};

@@ -16,6 +16,7 @@ struct pg_pool;
 
 #define SEALED_OF_REGISTRY "registry/%s"       /* a label's owner */
 #define SEALED_ADMIN_PASSWORD "admin-password" /* a label's purpose */
+enum { SEALED_PASSWORD_LENGTH = 24 };
 
 /* A row that was not shredded; strings in ctx->arena. */
 struct store_sealed {
@@ -31,6 +32,10 @@ int store_fleet_sealed(struct ctx *ctx, struct pg_pool *pool, const char *regist
 /* For good; *ret_changed false: somebody else did. */
 int store_fleet_shred(struct ctx *ctx, struct pg_pool *pool, const char *registry,
                       bool *ret_changed);
+/* Another secret in the place of a shredded one, for a registry that is not published: what its
+ * cell kept is lost. */
+int store_fleet_seal_again(struct ctx *ctx, struct pg_pool *pool, const char *registry,
+                           const struct envelope *envelope);
 /* Puts work into the outbox for each registry of `cell` whose secret is still here. */
 int store_fleet_undelivered(struct ctx *ctx, struct pg_pool *pool, const char *cell);
 

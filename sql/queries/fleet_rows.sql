@@ -1,6 +1,7 @@
 -- Rows as reconcilers/fleet/resource.h describes them: $1 ids, or NULL for all behind $2, 1000 at a time.
 -- `object` is the custom resource as the cell shall have it, `fence` the namespace around it, `handover` the
--- Secret with the first admin password, without it, while that is still here. The name of that Secret stays in
+-- Secret with the first admin password, without it, while that is still here; `spent` its id where it was here and
+-- is to be handed over once more, as the registry is made anew. The name of that Secret stays in
 -- the spec for good: what is published does not change when it was handed over. It is the same in each cell, so
 -- that the fleet's rights can be for this name alone. An unknown plan becomes a size that the cell refuses by name.
 SELECT jsonb_build_object(
@@ -18,6 +19,7 @@ SELECT jsonb_build_object(
     'handover', CASE WHEN a.id IS NOT NULL AND a.shredded_at IS NULL THEN jsonb_build_object(
         'apiVersion', 'v1', 'kind', 'Secret', 'type', 'Opaque', 'immutable', true,
         'metadata', jsonb_build_object('namespace', r.namespace, 'name', 'admin-handover', 'labels', labels.of_both)) END,
+    'spent', CASE WHEN r.published = 0 AND a.shredded_at IS NOT NULL THEN a.id END,
     'object', jsonb_build_object(
         'apiVersion', 'registry.flotilla.dev/v1alpha1', 'kind', 'Registry',
         'metadata', jsonb_build_object('namespace', r.namespace, 'name', r.name, 'labels', labels.of_both),

@@ -15,3 +15,7 @@ def fleet(stack, tmp_path):
 
 def test_an_api_server_that_restarts(fleet):
     disasters.api_server_restarts(fleet)
+
+
+def test_etcd_that_comes_back_from_an_older_snapshot(fleet):
+    disasters.etcd_restored(fleet)

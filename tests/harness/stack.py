@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import shlex
+import shutil
 import subprocess
 
 from . import REPO
@@ -58,6 +59,22 @@ class Stack:
     def kill(self, name):
         """As a crash would: SIGKILL."""
         self._run("kill", name)
+
+    def back_up_etcd(self, to):
+        """A backup of the cluster's storage, of one moment, in the folder `to`."""
+        self.stop("etcd")
+        shutil.copytree(f"{self.directory}/etcd", to)
+        self.start("etcd")
+
+    def restore_etcd(self, backup):
+        """The cluster is again what it was then; its components start anew, as what they knew is yet to come."""
+        components = [name for name in ("kube-controller-manager", "kube-scheduler", "kwok") if name not in self.without]
+        for name in (*reversed(components), "kube-apiserver", "etcd"):
+            self.stop(name)
+        shutil.rmtree(f"{self.directory}/etcd")
+        shutil.copytree(backup, f"{self.directory}/etcd")
+        for name in ("etcd", "kube-apiserver", *components):
+            self.start(name)
 
     def load(self, *tars):
         """Images for the node."""
