@@ -259,6 +259,9 @@ static int adopt_admin_password(struct ctx *ctx, struct pass *pass, const char *
     *ret = registry_secret_value(ctx, secret, "password");
     if (*ret && **ret)
         return 0;
+    *ret = NULL;
+    if (registry_accepts_loss(pass)) /* of the copy that was kept: nobody has it any more */
+        return 0;
     pass_requeue(pass, WAIT_FOR_OTHERS_MS); /* its coming wakes nobody here */
     return err_set(ctx, ERR_WAITING, "AdminSecretMissing",
                    "Secret '%s' with the key password is not there", name);

@@ -181,8 +181,14 @@ def test_lost_redis_user_is_made_anew_and_told(cell):
 
 
 def test_lost_secret_is_not_made_anew_in_silence(cell):
-    registry = cell.registry(cell.namespace()).ready()
+    """Of a registry whose first password somebody handed over, and took away when it was kept."""
+    namespace = cell.namespace()
+    cell.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "first", "namespace": namespace},
+                "stringData": {"password": "handed-over"}})
+    registry = cell.registry(namespace, adminSecretRef={"name": "first"}).ready()
     identity = registry.id
+    assert cell.kept(identity)["adminPassword"] == "handed-over"
+    cell.stack.kubectl("delete", "secret", "first", "-n", namespace)
     before = cell.kept(identity)
     cell.stack.kubectl("delete", "secret", f"registry-{identity}", "-n", "flotilla-system")
     registry.spec(size="M")
