@@ -167,7 +167,8 @@ static bool react(struct reflector *reflector, int status, int64_t lived_ms)
             begin_sync(reflector, SYNC_STREAM, "skipped");
         return reflector->events || lived_ms >= SHORT_STREAM_MS;
     case ENDED_FAILED:
-        if (reflector->state == LIVE && status == 0)
+        if (reflector->state == LIVE &&
+            (status == 0 || status >= 500)) /* or what stands before it */
             reflector->state = PROBE;
         else if (was_live && status == 200 && reflector->events == 0)
             begin_sync(reflector, SYNC_STREAM, "error"); /* not even a bookmark came */
@@ -180,7 +181,7 @@ static bool react(struct reflector *reflector, int status, int64_t lived_ms)
         return true;
     case ENDED_ROLLBACK:
         reflector->set_back = true;
-        begin_sync(reflector, SYNC_STREAM, "rollback");
+        begin_sync(reflector, SYNC_STREAM, NULL); /* finish_sync() names the cause */
         return true;
     case ENDED_UNREADABLE:
         if (!was_live || ++reflector->unreadable >= 2)

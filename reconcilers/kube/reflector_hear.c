@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define MARKER "k8s.io/initial-events-end"
+#define REASON_SET_BACK "HistorySetBack" /* in the log and in the metric */
 
 static void set_version(struct reflector *reflector, const char *version)
 {
@@ -34,14 +35,26 @@ static void count_objects(const struct reflector *reflector)
                kube_kind_row(reflector->options.kind)->kind);
 }
 
+/* Why there was a full list. It may find itself that the server went back: true. */
+static bool tell_cause(struct reflector *reflector, const char *version)
+{
+    const struct kube_kind_row *kind = kube_kind_row(reflector->options.kind);
+    bool rollback = reflector->set_back || kube_version_compare(version, reflector->version) < 0;
+    if (rollback)
+        log_warn(&reflector->ctx,
+                 REASON_SET_BACK ": the server went back behind version %s of %s, as a restore "
+                                 "does: only what it lists at %s counts",
+                 reflector->version, kind->plural, version);
+    metric_add(METRIC_CACHE_RELISTS, 1, kind->kind, rollback ? REASON_SET_BACK : reflector->cause);
+    return rollback;
+}
+
 /* The shadow is whole: it becomes the store, and everybody hears what that changed. */
 static void finish_sync(struct reflector *reflector, const char *version)
 {
     struct store_change *changes;
-    bool rollback = reflector->set_back || kube_version_compare(version, reflector->version) < 0;
+    bool rollback = tell_cause(reflector, version);
     size_t count = store_swap(reflector->options.store, version, rollback, &changes);
-    metric_add(METRIC_CACHE_RELISTS, 1, kube_kind_row(reflector->options.kind)->kind,
-               rollback ? "rollback" : reflector->cause);
     set_version(reflector, version);
     reflector->state = LIVE;
     reflector->set_back = false;

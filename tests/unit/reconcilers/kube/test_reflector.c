@@ -5,6 +5,7 @@
 #include "server/base/clock.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
+#include "server/net/metrics.h"
 #include "tests/unit/test.h"
 
 #include <stdlib.h>
@@ -258,6 +259,30 @@ static void test_rollback_by_probe(void **state)
     expect_heard("-b +a ");
 }
 
+/* A proxy answers while the server behind it is away. */
+static void test_rollback_behind_a_proxy(void **state)
+{
+    (void)state;
+    metric_clear(METRIC_CACHE_RELISTS);
+    sync_at_ten();
+    end(503, "no server is available", NULL);
+    assert_true(asks("limit=1"));
+    end(403, "{\"kind\":\"Status\",\"code\":403}", NULL); /* its rights are not read yet */
+    assert_true(asks("limit=1"));
+    assert_true(feed("{\"metadata\":{\"resourceVersion\":\"8\"},\"items\":[]}"));
+    end(200, "", NULL);
+    assert_true(asks_to_sync());
+    assert_true(
+        feed(ADDED("a", "4") MARKER("11"))); /* past our version by now, with other content */
+    expect_heard("-b +a ");
+    struct str metrics;
+    str_init(&metrics, 1 << 20);
+    metrics_write(&metrics);
+    assert_non_null(strstr(str_text(&metrics), "{kind=\"Pod\",cause=\"start\"} 1\n"));
+    assert_non_null(strstr(str_text(&metrics), "{kind=\"Pod\",cause=\"HistorySetBack\"} 1\n"));
+    str_done(&metrics);
+}
+
 static void test_server_was_away(void **state)
 {
     (void)state;
@@ -476,6 +501,7 @@ int main(void)
         REFLECTOR_TEST(test_expired_as_event_and_as_status),
         REFLECTOR_TEST(test_rollback_by_bookmark),
         REFLECTOR_TEST(test_rollback_by_probe),
+        REFLECTOR_TEST(test_rollback_behind_a_proxy),
         REFLECTOR_TEST(test_server_was_away),
         REFLECTOR_TEST(test_undecodable_events),
         REFLECTOR_TEST(test_back_off),
