@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "reconcilers/pipeline/graph.h"
+#include "reconcilers/pipeline/graph/graph.h"
 
 struct ctx;
 

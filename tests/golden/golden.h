@@ -26,6 +26,22 @@ static inline json_t *golden_file(struct ctx *ctx, const char *file, json_t *got
     return expected;
 }
 
+/* What is no JSON, byte by byte. */
+static inline void golden_text(const char *file, const char *got)
+{
+    if (getenv("UPDATE_GOLDEN")) {
+        _cleanup_file_ FILE *out = fopen(file, "w");
+        assert_non_null(out);
+        fputs(got, out);
+    }
+    static char expected[65536];
+    _cleanup_file_ FILE *in = fopen(file, "r");
+    size_t bytes = in ? fread(expected, 1, sizeof expected - 1, in) : 0;
+    expected[bytes] = '\0';
+    if (strcmp(expected, got) != 0)
+        fail_msg("no longer what %s says, but:\n%s", file, got);
+}
+
 /* The objects of one root, in the order of the bundle, are those of the file. */
 static inline void golden_objects(struct ctx *ctx, const char *manifests, const char *root_yaml,
                                   json_t *facts_of(struct ctx *ctx, const json_t *root),

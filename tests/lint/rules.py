@@ -11,7 +11,7 @@ ARROWS = {
     "server/net": {"server/adapters", "server/base"},
     "server/store": LOW,
     "server/http": LOW,
-    "server/handlers": {"server/http", "server/store"},
+    "server/handlers": {"server/http", "server/store", "reconcilers/pipeline/graph"},
     "server/dev": LOW,
     "reconcilers/kube": LOW,
     "reconcilers/backends": LOW,
@@ -19,7 +19,8 @@ ARROWS = {
     "reconcilers/fleet": {"server/store", "reconcilers/engine"},
     "reconcilers/loadbalancer/agent": {"server/adapters"},
     "reconcilers/pipeline/placement": {"server/base"},  # pure
-    "reconcilers/pipeline": {"reconcilers/engine", "server/net", "reconcilers/pipeline/placement"},
+    "reconcilers/pipeline/graph": {"reconcilers/pipeline/placement"},  # pure: whoever has a Pipeline's text
+    "reconcilers/pipeline": {"reconcilers/engine", "server/net", "reconcilers/pipeline/graph"},
 }
 KIND = {"reconcilers/engine", "reconcilers/backends", "server/net"}  # every other folder of reconcilers/
 

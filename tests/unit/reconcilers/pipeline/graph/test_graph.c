@@ -1,6 +1,6 @@
 /* Graphs of pipelines: what is refused, with the stage and what would be allowed, and the rates of
  * what is not. Then many thousand made at random, against the definition. */
-#include "reconcilers/pipeline/graph.h"
+#include "reconcilers/pipeline/graph/graph.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
 #include "tests/unit/test.h"

@@ -24,8 +24,9 @@ struct worker_class {
 };
 
 struct graph_stage {
-    const char *name;
+    const char *name, *class_name;
     uint32_t class_at; /* in the classes that were given */
+    uint32_t next;     /* a mask of stages, by their place */
     int64_t rate;      /* milli-documents per second */
 };
 
@@ -38,7 +39,11 @@ struct graph {
     const char *stage; /* the offending one; NULL = none in particular */
 };
 
-/* `spec` is that of a Pipeline; what its CRD would refuse is refused here, too. */
+/* All that can be said where the classes are not known; class_at is not set. `spec` is that of a
+ * Pipeline; what its CRD would refuse is refused here, too. */
+void graph_shape(struct ctx *ctx, const json_t *spec, struct graph *ret);
+
+/* The same, and that there are the classes, and that they can give what the stages need. */
 void graph_read(struct ctx *ctx, const json_t *spec, const struct worker_class *classes,
                 uint32_t class_count, struct graph *ret);
 

@@ -1,4 +1,4 @@
-#include "reconcilers/pipeline/graph.h"
+#include "reconcilers/pipeline/graph/graph.h"
 
 #include "server/base/ctx.h"
 #include "server/base/json.h"
@@ -21,7 +21,6 @@ struct look {
     const struct worker_class *classes;
     uint32_t class_count;
     struct graph *graph;
-    uint32_t next[PLACE_STAGES_MAX];
     uint32_t reached[PLACE_STAGES_MAX]; /* by at least one step */
 };
 
@@ -86,7 +85,8 @@ static void read_names(struct look *look)
         return;
     }
     json_object_foreach((json_t *)(uintptr_t)look->workers, name, worker) {
-        graph->stages[graph->count++].name = name;
+        graph->stages[graph->count++] =
+            (struct graph_stage){.name = name, .class_name = json_str_or(worker, "class", "")};
         if (!name_is_good(name))
             refuse(look, "BadStageName", name,
                    arena_printf(look->ctx->arena,
@@ -123,7 +123,7 @@ static void read_next(struct look *look, uint32_t at)
                                 name, other ? other : "", names_of(look, UINT32_MAX)));
             return;
         }
-        look->next[at] |= bit(to);
+        graph->stages[at].next |= bit(to);
     }
 }
 
@@ -132,7 +132,8 @@ static void read_next(struct look *look, uint32_t at)
 /* Warshall: from each stage, all that come behind it. */
 static void reach(struct look *look)
 {
-    memcpy(look->reached, look->next, sizeof look->next);
+    for (uint32_t at = 0; at < look->graph->count; at++)
+        look->reached[at] = look->graph->stages[at].next;
     for (uint32_t over = 0; over < look->graph->count; over++)
         for (uint32_t at = 0; at < look->graph->count; at++)
             if (look->reached[at] & bit(over))
@@ -164,7 +165,7 @@ static uint32_t entrance_of(const struct look *look)
     uint32_t behind = 0, best = 0;
     int most = -1;
     for (uint32_t at = 0; at < look->graph->count; at++)
-        behind |= look->next[at];
+        behind |= look->graph->stages[at].next;
     for (uint32_t at = 0; at < look->graph->count; at++) {
         int reaches = __builtin_popcount(look->reached[at]);
         if (behind & bit(at) || reaches <= most)
@@ -197,16 +198,15 @@ static void check_reached(struct look *look, uint32_t entrance)
 static void read_class(struct look *look, uint32_t at)
 {
     struct graph_stage *stage = &look->graph->stages[at];
-    const char *name = json_str_or(json_object_get(look->workers, stage->name), "class", "");
     while (stage->class_at < look->class_count &&
-           !str_equal(look->classes[stage->class_at].name, name))
+           !str_equal(look->classes[stage->class_at].name, stage->class_name))
         stage->class_at++;
     if (stage->class_at == look->class_count)
         refuse(look, "UnknownClass", stage->name,
                arena_printf(look->ctx->arena,
                             "stage '%s' needs the class '%.63s', which is no WorkerClass of the "
                             "namespace; there are: %s",
-                            stage->name, name, class_names(look)));
+                            stage->name, stage->class_name, class_names(look)));
 }
 
 static int64_t capped(int64_t rate)
@@ -222,7 +222,8 @@ static void spread_rates(struct look *look, uint32_t entrance, int64_t documents
     for (int reaches = PLACE_STAGES_MAX; reaches > 0; reaches--)
         for (uint32_t at = 0; at < graph->count; at++)
             for (uint32_t to = 0; to < graph->count; to++)
-                if (__builtin_popcount(look->reached[at]) == reaches && look->next[at] & bit(to))
+                if (__builtin_popcount(look->reached[at]) == reaches &&
+                    graph->stages[at].next & bit(to))
                     graph->stages[to].rate =
                         capped(graph->stages[to].rate + graph->stages[at].rate);
 }
@@ -262,15 +263,10 @@ static void for_each(struct look *look, void (*step)(struct look *look, uint32_t
         step(look, at);
 }
 
-void graph_read(struct ctx *ctx, const json_t *spec, const struct worker_class *classes,
-                uint32_t class_count, struct graph *ret)
+void graph_shape(struct ctx *ctx, const json_t *spec, struct graph *ret)
 {
     *ret = (struct graph){0};
-    struct look look = {.ctx = ctx,
-                        .workers = json_at(spec, "workers"),
-                        .classes = classes,
-                        .class_count = class_count,
-                        .graph = ret};
+    struct look look = {.ctx = ctx, .workers = json_at(spec, "workers"), .graph = ret};
     read_names(&look);
     for_each(&look, read_next);
     reach(&look);
@@ -280,9 +276,14 @@ void graph_read(struct ctx *ctx, const json_t *spec, const struct worker_class *
         return;
     uint32_t entrance = entrance_of(&look);
     check_reached(&look, entrance);
-    for_each(&look, read_class);
-    if (ret->reason)
-        return;
     spread_rates(&look, entrance, json_int_or(spec, "documentsPerSecond", 0));
+}
+
+void graph_read(struct ctx *ctx, const json_t *spec, const struct worker_class *classes,
+                uint32_t class_count, struct graph *ret)
+{
+    graph_shape(ctx, spec, ret);
+    struct look look = {.ctx = ctx, .classes = classes, .class_count = class_count, .graph = ret};
+    for_each(&look, read_class);
     for_each(&look, check_rate);
 }

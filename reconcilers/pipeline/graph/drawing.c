@@ -1,0 +1,75 @@
+#include "reconcilers/pipeline/graph/drawing.h"
+
+#include "server/base/arena.h"
+#include "server/base/cleanup.h"
+#include "server/base/str.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define REPLACEMENT "\357\277\275" /* U+FFFD */
+
+static const struct {
+    const char *word;
+    void (*draw)(struct str *out, const struct drawing *drawing);
+} forms[DRAWING_FORMS] = {
+    [DRAWING_DOT] = {"dot", drawing_dot}, [DRAWING_SVG] = {"svg", drawing_svg}};
+
+enum drawing_form drawing_form_of(const char *word)
+{
+    enum drawing_form form = DRAWING_DOT;
+    while (form < DRAWING_FORMS && !str_equal(forms[form].word, word))
+        form++;
+    return form;
+}
+
+/* Bytes of a character at `text` that XML does not know, not even escaped; 0 = it is none. */
+static size_t unfit(const char *text)
+{
+    if ((unsigned char)*text < ' ' || *text == '\177')
+        return 1;
+    return strncmp(text, "\357\277\276", 3) == 0 || strncmp(text, "\357\277\277", 3) == 0 ? 3 : 0;
+}
+
+void drawing_add(struct str *out, const char *text, const struct drawing_escape *escapes)
+{
+    while (*text) {
+        const struct drawing_escape *escape = escapes;
+        size_t skip = unfit(text);
+        while (escape->character && escape->character != *text)
+            escape++;
+        if (skip)
+            str_add(out, REPLACEMENT);
+        else if (escape->character)
+            str_add(out, escape->text);
+        else
+            str_add_bytes(out, text, 1);
+        text += skip ? skip : 1;
+    }
+}
+
+static const char *fitted(struct arena *arena, const char *text)
+{
+    if (!text || strlen(text) <= DRAWING_TEXT_BYTES)
+        return text;
+    return arena_printf(arena, "%.*s...", (int)str_fit(text, DRAWING_TEXT_BYTES - 3), text);
+}
+
+const char *drawing_make(struct arena *arena, enum drawing_form form, const char *title,
+                         const struct graph *graph, const struct drawing_note *notes)
+{
+    struct drawing drawing = {.title = fitted(arena, title), .graph = graph};
+    for (uint32_t at = 0; at < graph->count; at++) {
+        const struct graph_stage *stage = &graph->stages[at];
+        const char **lines = drawing.lines[at];
+        lines[0] = fitted(arena, stage->name);
+        lines[1] = fitted(arena, stage->class_name);
+        lines[2] = arena_printf(arena, "%" PRId64 " documents/s", stage->rate / MILLI);
+        lines[3] = notes ? fitted(arena, notes[at].text) : NULL;
+        drawing.lacks[at] = notes && notes[at].lacks;
+    }
+    _cleanup_str_ struct str out;
+    str_init(&out, DRAWING_BYTES_MAX);
+    forms[form].draw(&out, &drawing);
+    return arena_strdup(arena, str_text(&out));
+}
