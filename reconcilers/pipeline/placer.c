@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH_MS = 100, RESYNC_MS = 600000, AHEAD_S_MAX = 86400 };
+enum { BATCH_MS = 100, RESYNC_MS = 600000 };
 
 /* ---- the ledger ---- */
 
@@ -129,51 +129,29 @@ static int add_unseen(struct ctx *ctx, struct pass *pass, json_t *pipelines)
     return 0;
 }
 
-/* Decisions do not go back in time, if our clock does; a ledger that is much later is not ours. */
-static int64_t time_of_pass(const struct pass *pass)
-{
-    int64_t now_s = clock_wall_ms() / 1000, last_s = json_int_or(pass->root, "spec.time", 0);
-    return last_s > now_s && last_s <= now_s + AHEAD_S_MAX ? last_s : now_s;
-}
-
 static int gather(struct ctx *ctx, struct pass *pass)
 {
     struct placer_scope *scope = pass->scope;
     const char *namespace = pass->key.namespace;
     json_t *pipelines = pass_list(ctx, pass, KIND_PIPELINE, namespace, NULL, NULL);
     TRY(add_unseen(ctx, pass, pipelines));
-    world_read(ctx, pass_list(ctx, pass, KIND_WORKER_CLASS, namespace, NULL, NULL),
-               pass_list(ctx, pass, KIND_POD, namespace, NULL, NULL), pipelines, time_of_pass(pass),
-               &scope->world);
-    bindings_index(ctx->arena, pass_list(ctx, pass, KIND_PIPELINE_BINDING, namespace, NULL, NULL),
-                   &scope->bindings);
-    scope->taken = arena_alloc(ctx->arena, scope->world.pipeline_count + 1);
+    scope->scene = (struct scene){
+        .classes = pass_list(ctx, pass, KIND_WORKER_CLASS, namespace, NULL, NULL),
+        .pods = pass_list(ctx, pass, KIND_POD, namespace, NULL, NULL),
+        .pipelines = pipelines,
+        .bindings = pass_list(ctx, pass, KIND_PIPELINE_BINDING, namespace, NULL, NULL),
+        .ledger = json_at(pass->root, "spec"),
+        .now_s = clock_wall_ms() / 1000};
+    scene_look(ctx, scope);
     return 0;
 }
 
 /* ---- deciding ---- */
 
-/* A ledger that says what cannot be is as good as none. To stop for it would leave the namespace to
- * whoever can write there. */
-static int decide_anew(struct ctx *ctx, struct pass *pass)
-{
-    struct placer_scope *scope = pass->scope;
-    scope->refused = arena_strdup(ctx->arena, ctx->err.message);
-    err_clear(ctx);
-    TRY(decide(ctx, &scope->world, NULL, false, &scope->decision));
-    scope->decision.changed = true;
-    return 0;
-}
-
 static int decide_all(struct ctx *ctx, struct pass *pass)
 {
     struct placer_scope *scope = pass->scope;
-    const json_t *ledger = json_at(pass->root, "spec");
-    bool settled = bindings_settled(&scope->bindings, ledger);
-    int rc = decide(ctx, &scope->world, ledger, settled, &scope->decision);
-    if (rc == -ERR_INVALID)
-        rc = decide_anew(ctx, pass);
-    TRY(rc);
+    TRY(scene_decide(ctx, scope));
     if (scope->decision.more)
         pass_requeue(pass, BATCH_MS);
     if (scope->decision.wake_s)

@@ -25,8 +25,16 @@ struct bindings {
     struct binding_row *rows;
 };
 
+/* The objects of one namespace, as arrays. */
+struct scene {
+    const json_t *classes, *pods, *pipelines, *bindings;
+    const json_t *ledger; /* its spec; NULL = there is none */
+    int64_t now_s;
+};
+
 /* What one pass of `placement` keeps. */
 struct placer_scope {
+    struct scene scene;
     struct world world;
     struct bindings bindings; /* of the namespace */
     struct decision decision;
@@ -39,6 +47,13 @@ extern const struct reconciler placement_reconciler, binding_reconciler;
 
 /* What manifests/ may name: pure, so that a golden test can render without a cluster. */
 json_t *binding_facts(struct ctx *ctx, const json_t *binding);
+
+/* ---- a decision (scene.c), pure ---- */
+
+/* The scene to the world, and the bindings by owner. */
+void scene_look(struct ctx *ctx, struct placer_scope *scope);
+/* Behind it: what the ledger says next. */
+int scene_decide(struct ctx *ctx, struct placer_scope *scope);
 
 /* The ledger of the pass's namespace, if there is none yet. */
 int placer_ledger_make(struct ctx *ctx, struct pass *pass);
@@ -76,10 +91,16 @@ int bindings_apply(struct ctx *ctx, struct pass *pass);
 /* Nothing could be decided: they show what their pods are, and lose those that are gone. */
 int bindings_follow_pods(struct ctx *ctx, struct pass *pass);
 
-/* ---- statuses (status.c), pure ---- */
+/* ---- statuses (status.c, stages.c), pure ---- */
+
+/* Of milli-documents; a part counts as a whole one. */
+int64_t documents(int64_t milli);
 
 /* The conditions and the phase of a Pipeline, in its status, which is changed in place. */
 void pipeline_status(struct ctx *ctx, const struct world *world, uint32_t at,
                      const struct placer_scope *scope, json_t *status);
+/* Its `stages`: none where it is not drawn well, or nothing was decided about it. */
+void stages_status(struct ctx *ctx, const struct world *world, uint32_t at,
+                   const struct decision *decision, json_t *status);
 void class_status(struct ctx *ctx, const struct workers *workers,
                   const struct place_class_view *view, json_t *status);

@@ -14,7 +14,7 @@ struct telling {
     const char *phase, *ready, *reason, *message;
 };
 
-static int64_t documents(int64_t milli)
+int64_t documents(int64_t milli)
 {
     return (milli + MILLI - 1) / MILLI;
 }
@@ -71,6 +71,7 @@ static void put_waiting(struct ctx *ctx, const struct graph *graph, const struct
         json_pack("{s:s, s:I, s:I, s:I, s:I}", "stage", graph->stages[view->stage].name, "need",
                   (json_int_t)documents(view->need), "free", (json_int_t)(view->free / MILLI),
                   "pods", (json_int_t)view->pods_needed, "attempts", (json_int_t)view->attempts);
+    put_time(ctx, waiting, "since", view->waiting_since_s);
     put_time(ctx, waiting, "deadline", view->deadline_s);
     put_time(ctx, waiting, "retry", view->retry_s);
     json_object_set_new(status, "waiting", waiting);
@@ -166,6 +167,7 @@ void pipeline_status(struct ctx *ctx, const struct world *world, uint32_t at,
     json_object_set_new(status, "observedGeneration", json_integer(generation));
     json_object_set_new(status, "phase", json_string(telling.phase));
     put_waiting(ctx, &wish->graph, verdict, status);
+    stages_status(ctx, world, at, &scope->decision, status);
     condition_set(ctx, status, "Ready", telling.ready, telling.reason, generation, "%s",
                   telling.message);
 }

@@ -134,8 +134,13 @@ def test_sharing_waiting_scaling(world, operate):
     before = {name: item["metadata"]["resourceVersion"] for name, item in world.list("pipelinebindings").items()}
     world.pipeline("third")
     world.wait("third", "Pending", "WaitingForScale")
-    waiting = world.get("pipelines", "third")["status"]["waiting"]
-    assert (waiting["stage"], waiting["need"], waiting["pods"]) == ("green", 10, 1) and waiting["deadline"]
+    told = world.get("pipelines", "third")["status"]
+    waiting, stages = told["waiting"], {row["name"]: row for row in told["stages"]}
+    assert (waiting["stage"], waiting["need"], waiting["pods"]) == ("green", 10, 1)
+    assert waiting["since"] < waiting["deadline"]
+    assert (stages["green"]["reason"], stages["green"]["missing"], stages["green"]["podsToCome"]) == ("WaitingForScale", 10, 1)
+    assert stages["green"]["pods"] == [{"ordinal": 2, "milliDocumentsPerSecond": 10000, "serves": False}]
+    assert (stages["blue"]["reason"], stages["blue"]["pods"][0]["name"]) == ("Placed", "blue-0")
     assert "stage 'green' needs 10 documents/s of class 'green'" in world.status("third")[2]
     note = "stage 'green': status.waiting tells what it lacks"  # no numbers: each would be an event of its own
     eventually(lambda: note in world.kubectl("describe", "pl/third").split("Events:")[1], what="the event")

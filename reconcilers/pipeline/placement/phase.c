@@ -95,8 +95,10 @@ static void settle_whole(struct placement *placement, struct pipeline *pipeline,
 {
     struct place_view *view = &pipeline->view;
     if (state & (STAGE_COMES | STAGE_HELD)) {
-        if (view->phase != PLACE_SCALING)
+        if (view->phase != PLACE_SCALING) {
             view->deadline_s = now_s + longest_timeout(placement, pipeline);
+            view->waiting_since_s = view->waiting_since_s ? view->waiting_since_s : now_s;
+        }
         view->phase = PLACE_SCALING;
         tell_coming(placement, pipeline);
         view->reason = state & STAGE_COMES ? PLACE_WAITS_FOR_PODS : PLACE_WAITS_FOR_DRAIN;
