@@ -100,7 +100,8 @@ static const struct {
 
 int cmd_do(const struct config *config, int argc, char **argv)
 {
-    (void)config;
+    if (argc >= 1 && strcmp(argv[0], "place") == 0)
+        return cmd_place(config, argc - 1, argv + 1);
     for (size_t at = 0; argc == 1 && at < ARRAY_SIZE(tables); at++) {
         if (strcmp(argv[0], tables[at].name) == 0) {
             tables[at].print();
@@ -112,7 +113,9 @@ int cmd_do(const struct config *config, int argc, char **argv)
     fprintf(stderr,
             "flotillad do stack VERSION SIZE [OPTION]...\n"
             "                      the objects of a registry, with words for secrets; options "
-            "stand in reconcilers/registry/example.yaml\n");
+            "stand in reconcilers/registry/example.yaml\n"
+            "flotillad do place    what would become of pipelines, and why: --dry-run, --explain, "
+            "--graph\n");
     for (size_t at = 0; at < ARRAY_SIZE(tables); at++)
         fprintf(stderr, "flotillad do %-8s %s\n", tables[at].name, tables[at].doc);
     return 2;

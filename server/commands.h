@@ -12,3 +12,5 @@ int cmd_bootstrap_key(const struct config *config, int argc, char **argv);
 int cmd_rekey(const struct config *config, int argc, char **argv);
 int cmd_audit(const struct config *config, int argc, char **argv);
 int cmd_do(const struct config *config, int argc, char **argv);
+/* `do place`; argv begins behind these words. */
+int cmd_place(const struct config *config, int argc, char **argv);

@@ -29,7 +29,8 @@ static const struct command {
     {"bootstrap-key", cmd_bootstrap_key, "makes a provider API key and prints it once"},
     {"rekey", cmd_rekey, "wraps every sealed secret with the first key of --kek-file"},
     {"audit", cmd_audit, "compares externals, claims, custom resources and rows"},
-    {"do", cmd_do, "prints the program's own tables: errors, calls, config, assets"},
+    {"do", cmd_do,
+     "prints the program's own tables, a registry's objects, what becomes of pipelines"},
 };
 
 static int usage(FILE *out)

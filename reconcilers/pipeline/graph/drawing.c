@@ -1,7 +1,8 @@
 #include "reconcilers/pipeline/graph/drawing.h"
 
-#include "server/base/arena.h"
 #include "server/base/cleanup.h"
+#include "server/base/ctx.h"
+#include "server/base/json.h"
 #include "server/base/str.h"
 
 #include <inttypes.h>
@@ -72,4 +73,42 @@ const char *drawing_make(struct arena *arena, enum drawing_form form, const char
     str_init(&out, DRAWING_BYTES_MAX);
     forms[form].draw(&out, &drawing);
     return arena_strdup(arena, str_text(&out));
+}
+
+/* Names of pods, as many as are told; those that are yet to come by their number. */
+static const char *pods_text(struct arena *arena, const json_t *row)
+{
+    size_t at;
+    json_t *pod;
+    const char *text = NULL;
+    json_array_foreach(json_at(row, "pods"), at, pod)
+        text = arena_printf(arena, "%s%s%s", text ? text : "", text ? ", " : "",
+                            json_str_or(pod, "name", "a pod to come"));
+    return text;
+}
+
+static struct drawing_note note_of(struct arena *arena, const json_t *row)
+{
+    int64_t missing = json_int_or(row, "missing", 0);
+    if (!row)
+        return (struct drawing_note){0};
+    if (missing == 0)
+        return (struct drawing_note){.text = pods_text(arena, row)};
+    return (struct drawing_note){.text = arena_printf(arena, "%s: %" PRId64 " missing",
+                                                      json_str_or(row, "reason", ""), missing),
+                                 .lacks = true};
+}
+
+int drawing_of(struct ctx *ctx, enum drawing_form form, const char *title, const json_t *spec,
+               const json_t *status, const char **ret)
+{
+    struct drawing_note notes[PLACE_STAGES_MAX];
+    struct graph graph;
+    graph_shape(ctx, spec, &graph);
+    if (graph.reason)
+        return err_set(ctx, ERR_INVALID, NULL, "%s", graph.message);
+    for (uint32_t at = 0; at < graph.count; at++)
+        notes[at] = note_of(ctx->arena, json_find(status, "stages", "name", graph.stages[at].name));
+    *ret = drawing_make(ctx->arena, form, title, &graph, notes);
+    return 0;
 }

@@ -8,6 +8,7 @@
 #include "reconcilers/pipeline/graph/graph.h"
 
 struct arena;
+struct ctx;
 struct str;
 
 enum { DRAWING_TEXT_BYTES = 63, DRAWING_BYTES_MAX = 256 * 1024 /* of any graph */ };
@@ -26,6 +27,13 @@ enum drawing_form drawing_form_of(const char *word);
 /* In the arena. The graph's shape must be good (`reason` NULL); notes by stage, NULL = none. */
 const char *drawing_make(struct arena *arena, enum drawing_form form, const char *title,
                          const struct graph *graph, const struct drawing_note *notes);
+
+/*
+ * A Pipeline's graph, with what its status tells of each stage: where it runs, or what it lacks.
+ * `status` may be NULL. -ERR_INVALID when it is not drawn well: the graph's message.
+ */
+int drawing_of(struct ctx *ctx, enum drawing_form form, const char *title, const json_t *spec,
+               const json_t *status, const char **ret);
 
 /* ---- what the forms share ---- */
 

@@ -1,0 +1,257 @@
+/*
+ * flotillad do place: what the placement makes of pipelines, and why, by the operator's own code;
+ * nothing is written. Exit status: 0 all that is shown is placed, 3 some of it is not, 1 it cannot
+ * be told, 2 wrong usage.
+ */
+#include "server/place.h"
+
+#include "reconcilers/pipeline/graph/drawing.h"
+#include "server/base/cleanup.h"
+#include "server/base/clock.h"
+#include "server/base/ctx.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+#include "server/commands.h"
+#include "server/config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { EXIT_PLACED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_LACKS = 3 };
+
+static const struct word {
+    const char *name;
+    size_t offset;       /* in struct place_words */
+    const char *takes;   /* NULL = nothing */
+    const char *allowed; /* with one blank between them; NULL = anything */
+    const char *doc;
+} words[] = {
+    {"--dry-run", offsetof(struct place_words, dry_run), NULL, NULL,
+     "all pipelines of the namespace, as they would be with the files' objects"},
+    {"--explain", offsetof(struct place_words, explain), "NAMESPACE/NAME", NULL,
+     "one pipeline: each stage, where it runs or what it lacks, since when, until when"},
+    {"--graph", offsetof(struct place_words, graph), "FORM", "dot svg",
+     "the graph of the pipeline [NAMESPACE/]NAME, or of the only one that there is"},
+    {"-f", offsetof(struct place_words, files), "FILE", NULL,
+     "objects as YAML or JSON, as kubectl get writes them; - is standard input; up to 32 times"},
+    {"--kubeconfig", offsetof(struct place_words, kubeconfig), "FILE", NULL,
+     "what is there is this cell's; objects of files stand in for it"},
+    {"-n", offsetof(struct place_words, namespace), "NAMESPACE", NULL,
+     "else that of the named pipeline, of the first Pipeline of the files, or default"},
+    {"-o", offsetof(struct place_words, output), "FORM", "table json", "table, or json"},
+};
+
+static int usage(const char *fault, const char *of)
+{
+    if (fault)
+        fprintf(stderr, "do place: %s%s\n\n", of, fault);
+    fputs("usage: flotillad do place --dry-run | --explain NAMESPACE/NAME | --graph dot|svg "
+          "[[NAMESPACE/]NAME]\n       with -f FILE..., --kubeconfig FILE, or both\n\n",
+          stderr);
+    for (size_t at = 0; at < ARRAY_SIZE(words); at++)
+        fprintf(stderr, "  %-12s %-14s  %s\n", words[at].name,
+                words[at].takes ? words[at].takes : "", words[at].doc);
+    fputs("\nNothing is written. Exit status: 0 all that is shown is placed, 3 some of it is not, "
+          "1 it cannot be told.\n",
+          stderr);
+    return EXIT_USAGE;
+}
+
+/* ---- words ---- */
+
+static int put_word(const struct word *word, const char *value, struct place_words *ret)
+{
+    const char **field = (const char **)(void *)((char *)ret + word->offset);
+    if (word->allowed && !str_has_word(word->allowed, value)) {
+        fprintf(stderr, "do place: %s: '%s' is none of: %s\n", word->name, value, word->allowed);
+        return EXIT_USAGE;
+    }
+    if (field != ret->files) {
+        *field = value;
+        return 0;
+    }
+    if (ret->file_count == PLACE_FILES_MAX)
+        return usage(": at most 32 files", word->name);
+    ret->files[ret->file_count++] = value;
+    return 0;
+}
+
+static int read_words(int argc, char **argv, struct place_words *ret)
+{
+    for (int at = 0; at < argc; at++) {
+        size_t row = 0;
+        while (row < ARRAY_SIZE(words) && strcmp(words[row].name, argv[at]) != 0)
+            row++;
+        if (row == ARRAY_SIZE(words) && (*argv[at] == '-' || ret->name))
+            return usage(": no such option, or a second name", argv[at]);
+        if (row == ARRAY_SIZE(words)) {
+            ret->name = argv[at];
+            continue;
+        }
+        if (words[row].takes && at + 1 == argc)
+            return usage(": a value is missing", argv[at]);
+        int rc = put_word(&words[row], words[row].takes ? argv[++at] : "", ret);
+        if (rc)
+            return rc;
+    }
+    if (!!ret->dry_run + !!ret->explain + !!ret->graph != 1)
+        return usage("one of --dry-run, --explain, --graph is wanted", "");
+    if (ret->explain && ret->name)
+        return usage(": a second name", ret->name);
+    if (ret->dry_run && ret->name)
+        return usage(": --dry-run tells of all pipelines of the namespace", ret->name);
+    return 0;
+}
+
+/* "NAMESPACE/NAME" taken apart. */
+static int name_pipeline(struct ctx *ctx, struct place_words *given)
+{
+    const char *whole = given->explain ? given->explain : given->name;
+    const char *slash = whole ? strchr(whole, '/') : NULL;
+    given->name = slash ? slash + 1 : whole;
+    if (!slash)
+        return given->explain ? usage("': NAMESPACE/NAME is wanted", given->explain) : 0;
+    const char *namespace = arena_strndup(ctx->arena, whole, (size_t)(slash - whole));
+    if (given->namespace && !str_equal(given->namespace, namespace))
+        return usage(": another namespace than that of -n", whole);
+    given->namespace = namespace;
+    return 0;
+}
+
+/* ---- objects ---- */
+
+static int read_files(struct ctx *ctx, const struct place_words *given, json_t *objects)
+{
+    for (int at = 0; at < given->file_count; at++) {
+        json_t *list;
+        TRY(place_read(ctx, given->files[at], &list));
+        json_array_extend(objects, list);
+    }
+    return 0;
+}
+
+static const char *namespace_of(const json_t *objects)
+{
+    size_t at;
+    json_t *object;
+    json_array_foreach(objects, at, object)
+        if (str_equal(json_str(object, "kind"), kube_kind_row(KIND_PIPELINE)->kind))
+            return json_str_or(object, "metadata.namespace", "default");
+    return "default";
+}
+
+static int gather(struct ctx *ctx, const struct place_words *given, struct preview *ret)
+{
+    json_t *objects = arena_json(ctx->arena, json_array()), *object;
+    size_t at, left_out = 0;
+    TRY(read_files(ctx, given, objects));
+    const char *namespace = given->namespace ? given->namespace : namespace_of(objects);
+    TRY(preview_begin(ctx, namespace, clock_wall_ms() / 1000, ret));
+    if (*given->kubeconfig)
+        TRY(place_list(ctx, given->kubeconfig, ret));
+    json_array_foreach(objects, at, object) {
+        bool used;
+        TRY(preview_apply(ctx, ret, object, &used));
+        left_out += !used;
+    }
+    if (left_out)
+        fprintf(stderr,
+                "do place: %zu objects of other namespaces than %s, or of kinds that a placement "
+                "does not look at, are left out\n",
+                left_out, namespace);
+    return 0;
+}
+
+/* ---- what is shown ---- */
+
+static int find_told(struct ctx *ctx, const json_t *told, const char *name, const json_t **ret)
+{
+    const json_t *list = json_at(told, "pipelines");
+    *ret = name ? json_find(told, "pipelines", "name", name) : json_array_get(list, 0);
+    if (*ret && (name || json_array_size(list) == 1))
+        return 0;
+    return err_set(ctx, ERR_NOT_FOUND, NULL, "namespace %s has %zu pipelines, %s%s",
+                   json_str_or(told, "namespace", ""), json_array_size(list),
+                   name ? "none of them named " : "and one has to be named", name ? name : "");
+}
+
+/* One pipeline alone, and the classes that it needs. */
+static int narrow(struct ctx *ctx, json_t *told, const char *name)
+{
+    const json_t *pipeline;
+    TRY(find_told(ctx, told, name, &pipeline));
+    json_t *kept = json_array(), *class;
+    size_t at;
+    json_array_foreach(json_at(told, "classes"), at, class)
+        if (json_find(pipeline, "status.stages", "class", json_str_or(class, "name", "")))
+            json_array_append(kept, class);
+    json_object_set_new(told, "classes", kept);
+    json_object_set_new(told, "pipelines", json_pack("[O]", pipeline));
+    return 0;
+}
+
+static bool all_placed(const json_t *told)
+{
+    size_t at, stage;
+    json_t *pipeline, *row;
+    json_array_foreach(json_at(told, "pipelines"), at, pipeline) {
+        const json_t *stages = json_at(pipeline, "status.stages");
+        if (!stages)
+            return false;
+        json_array_foreach(stages, stage, row)
+            if (json_int_or(row, "missing", 1))
+                return false;
+    }
+    return true;
+}
+
+static int draw(struct ctx *ctx, const struct place_words *given, const struct preview *preview,
+                const json_t *told)
+{
+    const json_t *pipeline;
+    const char *text;
+    TRY(find_told(ctx, told, given->name, &pipeline));
+    const char *name = json_str_or(pipeline, "name", "");
+    TRY(drawing_of(ctx, drawing_form_of(given->graph), name,
+                   json_at(preview_pipeline(preview, name), "spec"), json_at(pipeline, "status"),
+                   &text));
+    fputs(text, stdout);
+    return EXIT_PLACED;
+}
+
+static int show(struct ctx *ctx, const struct place_words *given)
+{
+    struct preview preview;
+    json_t *told;
+    TRY(gather(ctx, given, &preview));
+    TRY(preview_make(ctx, &preview, &told));
+    if (given->graph)
+        return draw(ctx, given, &preview, told);
+    if (given->explain)
+        TRY(narrow(ctx, told, given->name));
+    if (str_equal(given->output, "json"))
+        printf("%s\n", json_text(ctx->arena, told));
+    else
+        place_print(ctx, told);
+    return all_placed(told) ? EXIT_PLACED : EXIT_LACKS;
+}
+
+int cmd_place(const struct config *config, int argc, char **argv)
+{
+    struct place_words given = {.kubeconfig = config->kubeconfig, .output = "table"};
+    struct arena *arena = arena_new();
+    struct ctx ctx = ctx_make(arena, "do");
+    int status = read_words(argc, argv, &given);
+    if (!status)
+        status = name_pipeline(&ctx, &given);
+    if (!status && !given.file_count && !*given.kubeconfig)
+        status = usage("-f FILE, --kubeconfig FILE or both are wanted", "");
+    if (!status)
+        status = show(&ctx, &given);
+    if (status < 0) {
+        fprintf(stderr, "do place: %s\n", ctx.err.message);
+        status = EXIT_FAILED;
+    }
+    arena_free(arena);
+    return status;
+}
