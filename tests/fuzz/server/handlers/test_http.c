@@ -88,7 +88,6 @@ static void send_all(int fd, const char *text, size_t bytes)
         text += sent;
         bytes -= (size_t)sent;
     } /* it may have had enough of us before the end */
-    (void)shutdown(fd, SHUT_WR);
 }
 
 /*
@@ -114,6 +113,8 @@ static bool answers(char *got, const char *text, size_t bytes, int patience_ms, 
 {
     int fd = dial();
     send_all(fd, text, bytes);
+    if (!*start)
+        (void)shutdown(fd, SHUT_WR); /* no more comes: there is nothing to wait for */
     size_t filled = receive(fd, got, patience_ms);
     close(fd);
     bool fits = !filled ? !*start : str_starts(got, *start ? start : "HTTP/1.");
