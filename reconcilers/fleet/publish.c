@@ -208,6 +208,19 @@ static int on_foreign(struct ctx *ctx, struct work *work)
                    json_str(work->row, "namespace"), json_str(work->row, "name"));
 }
 
+/*
+ * What is there again of a purged registry, as after its cell was restored from a backup, does not
+ * know that it was closed: deleted like that it would be retained, for nobody.
+ */
+static int on_tombstone(struct ctx *ctx, struct work *work)
+{
+    if (work->live && resource_judge(work->row, work->live) == VERDICT_STALE) {
+        TRY(apply(ctx, work));
+        return publish_again(ctx, "a purged registry was there again, and is closed now");
+    }
+    return purge_bury(ctx, work);
+}
+
 /* NULL: nothing to do. */
 static int (*const actions[])(struct ctx *ctx, struct work *work) = {
     [VERDICT_ABSENT] = on_absent,   [VERDICT_CURRENT] = NULL,       [VERDICT_STALE] = apply,
@@ -248,7 +261,7 @@ static int run_round(struct ctx *ctx, struct work *work)
     TRY(kube_get(ctx, CALL_FLEET_REGISTRY_GET, work->cell->kube, KIND_REGISTRY,
                  json_str(work->row, "namespace"), json_str(work->row, "name"), &work->live));
     if (flag(work, "tombstone"))
-        return purge_bury(ctx, work);
+        return on_tombstone(ctx, work);
     enum verdict verdict = resource_judge(work->row, work->live);
     if (verdict == VERDICT_CURRENT) /* perhaps by somebody who died before he could record it */
         work->published = work_generation(work);
