@@ -249,7 +249,7 @@ int cmd_place(const struct config *config, int argc, char **argv)
     if (!status)
         status = show(&ctx, &given);
     if (status < 0) {
-        fprintf(stderr, "do place: %s\n", ctx.err.message);
+        fprintf(stderr, "do place: %s\n", place_plain(&ctx, ctx.err.message));
         status = EXIT_FAILED;
     }
     arena_free(arena);

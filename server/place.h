@@ -16,5 +16,7 @@ struct place_words {
 int place_read(struct ctx *ctx, const char *file, json_t **ret);
 /* The cell's, into the preview. */
 int place_list(struct ctx *ctx, const char *kubeconfig, struct preview *preview);
+/* Without control characters, which a terminal obeys. */
+const char *place_plain(struct ctx *ctx, const char *text);
 /* For people: the pipelines of a preview stage by stage, and the classes that they need. */
 void place_print(struct ctx *ctx, const json_t *told);

@@ -19,7 +19,7 @@ struct table {
     struct ctx *ctx;
     const char *const *heads; /* NULL behind the last */
     int columns, rows;
-    const char **cells;
+    const char *(*cells)[COLUMNS_MAX];
 };
 
 static struct table table_new(struct ctx *ctx, const char *const *heads, size_t rows_max)
@@ -27,18 +27,17 @@ static struct table table_new(struct ctx *ctx, const char *const *heads, size_t 
     struct table table = {.ctx = ctx, .heads = heads};
     while (heads[table.columns])
         table.columns++;
-    table.cells =
-        arena_alloc(ctx->arena, (rows_max + 1) * (size_t)table.columns * sizeof *table.cells);
+    table.cells = arena_alloc(ctx->arena, (rows_max + 1) * sizeof *table.cells);
     return table;
 }
 
 static const char **table_row(struct table *table)
 {
-    return &table->cells[table->rows++ * table->columns];
+    return table->cells[table->rows++];
 }
 
 /* C1 controls are two bytes: C2, and 80 to 9F. */
-static const char *plain(struct ctx *ctx, const char *text)
+const char *place_plain(struct ctx *ctx, const char *text)
 {
     char *copy = arena_strdup(ctx->arena, text);
     for (unsigned char *at = (unsigned char *)copy; *at; at++) {
@@ -54,7 +53,7 @@ static const char *plain(struct ctx *ctx, const char *text)
 static void print_row(const struct table *table, const char *const *cells, const int *widths)
 {
     for (int at = 0; at < table->columns; at++) {
-        const char *text = plain(table->ctx, cells[at] ? cells[at] : "");
+        const char *text = place_plain(table->ctx, cells[at] ? cells[at] : "");
         if (at + 1 < table->columns)
             printf("%-*s", widths[at] + 2, text);
         else
@@ -67,13 +66,13 @@ static void table_print(const struct table *table)
     int widths[COLUMNS_MAX] = {0};
     for (int row = -1; row < table->rows; row++)
         for (int at = 0; at < table->columns; at++) {
-            const char *text = row < 0 ? table->heads[at] : table->cells[row * table->columns + at];
+            const char *text = row < 0 ? table->heads[at] : table->cells[row][at];
             int length = text ? (int)strlen(text) : 0;
             widths[at] = widths[at] > length ? widths[at] : length;
         }
     print_row(table, table->heads, widths);
     for (int row = 0; row < table->rows; row++)
-        print_row(table, &table->cells[row * table->columns], widths);
+        print_row(table, table->cells[row], widths);
 }
 
 static const char *number(struct ctx *ctx, const json_t *object, const char *path)
@@ -137,9 +136,9 @@ static void print_pipeline(struct ctx *ctx, const json_t *pipeline)
     const json_t *ready = json_find(status, "conditions", "type", "Ready");
     const json_t *waiting = json_object_get(status, "waiting");
     const char *was = json_str(pipeline, "was"), *is = json_str_or(status, "phase", "");
-    printf("%s: %s%s%s, %s: %s", plain(ctx, json_str_or(pipeline, "name", "")),
+    printf("%s: %s%s%s, %s: %s", place_plain(ctx, json_str_or(pipeline, "name", "")),
            was && !str_equal(was, is) ? was : "", was && !str_equal(was, is) ? " -> " : "", is,
-           json_str_or(ready, "reason", ""), plain(ctx, json_str_or(ready, "message", "")));
+           json_str_or(ready, "reason", ""), place_plain(ctx, json_str_or(ready, "message", "")));
     print_time(waiting, "since", "waiting since");
     if (json_int_or(waiting, "attempts", 0))
         printf("; tried %" PRId64 " times", json_int_or(waiting, "attempts", 0));
@@ -179,11 +178,12 @@ void place_print(struct ctx *ctx, const json_t *told)
     json_t *pipeline;
     if (refused)
         printf("The ledger is not believed (%s): all pipelines are placed anew.\n\n",
-               plain(ctx, refused));
+               place_plain(ctx, refused));
     json_array_foreach(json_at(told, "pipelines"), at, pipeline)
         print_pipeline(ctx, pipeline);
     print_classes(ctx, json_at(told, "classes"));
-    printf("\nIn documents per second. Namespace %s: %s.\n", json_str_or(told, "namespace", ""),
+    printf("\nIn documents per second. Namespace %s: %s.\n",
+           place_plain(ctx, json_str_or(told, "namespace", "")),
            json_bool_or(told, "changes", false) ? "the operator would decide this next"
                                                 : "nothing differs from its ledger");
 }

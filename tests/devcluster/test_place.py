@@ -64,10 +64,14 @@ def test_a_table_for_people():
 
 
 def test_what_a_terminal_would_obey_is_not_printed():
-    text = json.dumps(pipeline("odd", 1, one="\x1b[2J\u009b2J"))
-    done = run("--dry-run", "-f", "-", stdin=text)
+    odd = pipeline("odd", 1, one="\x1b[2J\u009b2J")
+    done = run("--dry-run", "-f", "-", stdin=json.dumps(odd))
     assert done.returncode == 3 and "UnknownClass" in done.stdout
-    assert not [char for char in done.stdout if char != "\n" and (char < " " or "\x7f" <= char < "\xa0")]
+    odd["spec"]["workers"]["one"]["next"] = ["\x1b[2J\u009b2J"]
+    refused = run("--graph", "dot", "-f", "-", stdin=json.dumps(odd))
+    assert refused.returncode == 1 and "which is no stage" in refused.stderr
+    printed = done.stdout + refused.stderr
+    assert not [char for char in printed if char != "\n" and (char < " " or "\x7f" <= char < "\xa0")]
 
 
 @pytest.mark.parametrize("words, says", [
