@@ -36,14 +36,18 @@ static void check(struct walk *walk, const json_t *schema, const json_t *value,
 
 static const char *check_enum(struct walk *walk, const json_t *want, const json_t *value)
 {
+    struct arena *arena = walk->ctx->arena;
+    const char *allowed = "";
     size_t at;
     json_t *one;
-    (void)walk;
     json_array_foreach(want, at, one) {
         if (json_equal(one, value))
             return NULL;
+        const char *word = json_string_value(one);
+        allowed = arena_printf(arena, "%s%s%s", allowed, at ? ", " : "",
+                               word ? word : json_text(arena, one));
     }
-    return "is none of the values allowed";
+    return arena_printf(arena, "is none of the values allowed: %s", allowed);
 }
 
 static const char *check_pattern(struct walk *walk, const json_t *want, const json_t *value)

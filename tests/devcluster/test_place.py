@@ -94,6 +94,8 @@ def test_wrong_usage_says_what_is_right(words, says):
     (json.dumps(pipeline("p", -1, one="blue")), "Pipeline 'p': /spec/documentsPerSecond is less than 0"),
     (json.dumps(pipeline("P", 1, one="blue")), "Pipeline 'P': /metadata/name must be a DNS label"),
     ('{"apiVersion": "scheduling.k8s.xxii.io/v1alpha1", "kind": "Pipeline", "metadata": {"name": "p"}}', "/spec"),
+    ('{"apiVersion": "scheduling.k8s.xxii.io/v1alpha1", "kind": "WorkerClass", "metadata": {"name": "c"}, '
+     '"spec": {"capacity": 1, "mode": "Half"}}', "/spec/mode is none of the values allowed: Equal, Weighted, Whole"),
     ("a: [", "-: line "),
     ('{"a": 1', "-: "),
 ])  # fmt: skip
