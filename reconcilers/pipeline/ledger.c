@@ -167,7 +167,6 @@ static struct place_view read_view(const json_t *kept)
         .attempts = (uint32_t)json_int_or(kept, "attempts", 0),
         .ran = json_bool_or(kept, "ran", false),
         .due = json_bool_or(kept, "due", false),
-        .first = json_bool_or(kept, "first", false),
     };
 }
 
@@ -359,7 +358,6 @@ static void write_view(json_t *made, const struct place_view *view)
     put_number(made, "since", view->waiting_since_s);
     put_number(made, "attempts", view->attempts);
     put_flag(made, "due", view->due);
-    put_flag(made, "first", view->first);
 }
 
 static json_t *write_pipeline(const struct board *board, uint32_t id)

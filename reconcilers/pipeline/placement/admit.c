@@ -24,20 +24,21 @@ static uint32_t too_large(const struct placement *placement, const struct pipeli
 }
 
 /* The stage in whose class an older one has waited so long that it is not overtaken. */
-static uint32_t overtakes(const struct placement *placement, const struct pipeline *pipeline,
-                          uint32_t id)
+static uint32_t overtakes(const struct placement *placement, uint32_t id, int64_t now_s)
 {
+    const struct pipeline *pipeline = &placement->pipelines[id];
     for (uint32_t at = 0; at < pipeline->stage_count; at++) {
-        uint32_t head = placement->classes[pipeline->stages[at].class_id]->head;
-        const struct pipeline *first = head == PLACE_NONE ? NULL : state_pipeline(placement, head);
-        if (first && head != id && first->priority >= pipeline->priority && !first->admitted)
+        const struct class *class = placement->classes[pipeline->stages[at].class_id];
+        uint32_t first = phase_first(placement, class, now_s);
+        if (first != PLACE_NONE && first != id &&
+            placement->pipelines[first].priority >= pipeline->priority)
             return at;
     }
     return PLACE_NONE;
 }
 
 /* The reason for which it is not even tried; PLACE_FITS = none. */
-static enum place_reason refusal(const struct placement *placement, uint32_t id,
+static enum place_reason refusal(const struct placement *placement, uint32_t id, int64_t now_s,
                                  uint32_t *ret_stage)
 {
     const struct pipeline *pipeline = &placement->pipelines[id];
@@ -48,7 +49,7 @@ static enum place_reason refusal(const struct placement *placement, uint32_t id,
     *ret_stage = quota_refuses(placement, pipeline, &ever);
     if (*ret_stage != PLACE_NONE)
         return ever ? PLACE_TOO_LARGE_FOR_QUOTA : PLACE_OVER_QUOTA;
-    *ret_stage = overtakes(placement, pipeline, id);
+    *ret_stage = overtakes(placement, id, now_s);
     return *ret_stage != PLACE_NONE ? PLACE_BEHIND : PLACE_FITS;
 }
 
@@ -56,7 +57,7 @@ static enum place_reason refusal(const struct placement *placement, uint32_t id,
 static void admit(struct placement *placement, uint32_t id, int64_t now_s)
 {
     uint32_t stage, mark = placement->journal_count;
-    enum place_reason reason = refusal(placement, id, &stage);
+    enum place_reason reason = refusal(placement, id, now_s, &stage);
     if (reason == PLACE_FITS) {
         stage = fit_all(placement, id);
         if (stage != PLACE_NONE) {
@@ -158,6 +159,7 @@ int admit_new(struct ctx *ctx, struct placement *placement, const struct place_p
                                   .tenant = spec->tenant,
                                   .priority = spec->priority,
                                   .age = spec->age,
+                                  .view = {.stage = PLACE_NONE},
                                   .next_changed = pipeline->next_changed};
     for (uint32_t at = 0; at < spec->stage_count; at++)
         pipeline->stages[at] = (struct stage){.class_id = spec->stages[at].class_id,
@@ -175,21 +177,26 @@ int placement_admit(struct ctx *ctx, struct placement *placement, const struct p
     return 0;
 }
 
+static void room_made(struct placement *placement, const struct pipeline *pipeline)
+{
+    for (uint32_t at = 0; at < pipeline->stage_count; at++)
+        phase_room(placement, placement->classes[pipeline->stages[at].class_id]);
+}
+
 int placement_remove(struct ctx *ctx, struct placement *placement, uint32_t id)
 {
     struct pipeline *pipeline = state_pipeline(placement, id);
     if (!pipeline)
         return err_set(ctx, ERR_NOT_FOUND, NULL, "there is no pipeline %" PRIu32, id);
     placement->journal_count = 0;
-    for (uint32_t at = 0; at < pipeline->stage_count; at++) {
-        struct class *class = placement->classes[pipeline->stages[at].class_id];
+    phase_line(placement, id, PLACE_NONE);
+    for (uint32_t at = 0; at < pipeline->stage_count; at++)
         state_clear(placement, id, at, true);
-        class->changes++;
-        class->head = class->head == id ? PLACE_NONE : class->head;
-    }
+    room_made(placement, pipeline);
     phase_admitted(placement, id, false);
     free(pipeline->stages);
     pipeline->stages = NULL;
+    pipeline->view = (struct place_view){.stage = PLACE_NONE};
     phase_changed(placement, id);
     return 0;
 }
@@ -205,11 +212,12 @@ static void rates_swap(struct placement *placement, struct pipeline *pipeline, c
 }
 
 /* More than before, for stages that had less to do: the one that does not fit and why. */
-static enum place_reason try_raise(struct placement *placement, uint32_t id, uint32_t *ret_stage)
+static enum place_reason try_raise(struct placement *placement, uint32_t id, int64_t now_s,
+                                   uint32_t *ret_stage)
 {
     struct pipeline *pipeline = &placement->pipelines[id];
     quota_charge(placement, pipeline, -1);
-    enum place_reason reason = refusal(placement, id, ret_stage);
+    enum place_reason reason = refusal(placement, id, now_s, ret_stage);
     quota_charge(placement, pipeline, 1);
     if (reason != PLACE_FITS)
         return reason;
@@ -223,12 +231,6 @@ static void shrink(struct placement *placement, uint32_t id)
     for (uint32_t at = 0; at < pipeline->stage_count; at++)
         if (pipeline->stages[at].placed > pipeline->stages[at].rate)
             fit_shrink(placement, id, at);
-}
-
-static void room_made(struct placement *placement, const struct pipeline *pipeline)
-{
-    for (uint32_t at = 0; at < pipeline->stage_count; at++)
-        placement->classes[pipeline->stages[at].class_id]->changes++;
 }
 
 int placement_rates_set(struct ctx *ctx, struct placement *placement, uint32_t id,
@@ -254,12 +256,9 @@ int placement_rates_set(struct ctx *ctx, struct placement *placement, uint32_t i
         return 0;
     }
     shrink(placement, id);
-    enum place_reason reason = raises ? try_raise(placement, id, &stage) : PLACE_FITS;
+    enum place_reason reason = raises ? try_raise(placement, id, now_s, &stage) : PLACE_FITS;
     if (reason != PLACE_FITS) {
-        struct place_view before = pipeline->view;
-        phase_wait(placement, id, stage, reason, now_s); /* words it */
-        *ret_refusal = pipeline->view;
-        pipeline->view = before;
+        *ret_refusal = phase_lacking(placement, id, stage, reason, now_s);
         *ret_done = false;
         state_undo(placement, 0);
         rates_swap(placement, pipeline, old);

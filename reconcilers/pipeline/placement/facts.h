@@ -110,9 +110,8 @@ struct place_view {
     int64_t retry_s;      /* DEGRADED, BROKEN, WAITING */
     int64_t waiting_since_s;
     uint32_t attempts;
-    bool ran;   /* has been PLACED since it was admitted */
-    bool due;   /* there is more room than when it was last tried: the next tick tries it */
-    bool first; /* has waited so long that its equals do not overtake it in that class */
+    bool ran; /* has been PLACED since it was admitted */
+    bool due; /* there is more room than when it was last tried: the next tick tries it */
 };
 
 struct place_share {

@@ -31,7 +31,7 @@ static int check_class(struct ctx *ctx, uint32_t class_id, const struct place_cl
 static struct class *class_new(void)
 {
     struct class *class = memory_new(1, sizeof *class);
-    class->head = PLACE_NONE;
+    class->line = PLACE_NONE;
     for (uint32_t at = 0; at < SHELVES; at++)
         class->roots[at] = PLACE_NONE;
     return class;
@@ -46,7 +46,7 @@ int placement_class_set(struct ctx *ctx, struct placement *placement, uint32_t c
     struct class *class = placement->classes[class_id];
     memory_grow_pods(class, spec->pods_max);
     class->spec = *spec;
-    class->changes++;
+    phase_room(placement, class);
     for (uint32_t at = 0; at < class->pods_size; at++)
         state_shelve(class, at);
     return 0;
@@ -55,13 +55,7 @@ int placement_class_set(struct ctx *ctx, struct placement *placement, uint32_t c
 struct place_view placement_look(const struct placement *placement, uint32_t id)
 {
     const struct pipeline *pipeline = state_pipeline(placement, id);
-    if (!pipeline)
-        return (struct place_view){.stage = PLACE_NONE};
-    struct place_view view = pipeline->view;
-    view.due = tick_has_room(placement, pipeline);
-    view.first = view.stage != PLACE_NONE &&
-                 placement->classes[pipeline->stages[view.stage].class_id]->head == id;
-    return view;
+    return pipeline ? pipeline->view : (struct place_view){.stage = PLACE_NONE};
 }
 
 uint32_t placement_shares(const struct placement *placement, uint32_t id, uint32_t stage,

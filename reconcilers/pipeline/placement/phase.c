@@ -46,6 +46,57 @@ void phase_admitted(struct placement *placement, uint32_t id, bool admitted)
     quota_charge(placement, pipeline, admitted ? 1 : -1);
 }
 
+static struct class *class_of(const struct placement *placement, const struct pipeline *pipeline)
+{
+    return placement->classes[pipeline->stages[pipeline->view.stage].class_id];
+}
+
+void phase_line(struct placement *placement, uint32_t id, uint32_t stage)
+{
+    struct pipeline *pipeline = &placement->pipelines[id], *all = placement->pipelines;
+    if (pipeline->view.stage != PLACE_NONE) {
+        if (pipeline->line_previous == PLACE_NONE)
+            class_of(placement, pipeline)->line = pipeline->line_next;
+        else
+            all[pipeline->line_previous].line_next = pipeline->line_next;
+        if (pipeline->line_next != PLACE_NONE)
+            all[pipeline->line_next].line_previous = pipeline->line_previous;
+    }
+    pipeline->view.stage = stage;
+    if (stage == PLACE_NONE)
+        return;
+    struct class *class = class_of(placement, pipeline);
+    pipeline->line_previous = PLACE_NONE;
+    pipeline->line_next = class->line;
+    if (class->line != PLACE_NONE)
+        all[class->line].line_previous = id;
+    class->line = id;
+}
+
+void phase_room(struct placement *placement, const struct class *class)
+{
+    for (uint32_t id = class->line; id != PLACE_NONE; id = placement->pipelines[id].line_next) {
+        struct place_view *view = &placement->pipelines[id].view;
+        view->due |= view->phase != PLACE_SCALING && view->reason != PLACE_TIMED_OUT;
+    }
+}
+
+uint32_t phase_first(const struct placement *placement, const struct class *class, int64_t now_s)
+{
+    uint32_t first = PLACE_NONE;
+    for (uint32_t id = class->line; id != PLACE_NONE; id = placement->pipelines[id].line_next) {
+        const struct pipeline *one = &placement->pipelines[id];
+        const struct pipeline *best = first == PLACE_NONE ? NULL : &placement->pipelines[first];
+        if (one->view.phase != PLACE_WAITING || one->view.reason != PLACE_NO_CAPACITY ||
+            now_s - one->view.waiting_since_s < PLACE_HOLD_S)
+            continue;
+        if (!best || one->priority > best->priority ||
+            (one->priority == best->priority && one->age < best->age))
+            first = id;
+    }
+    return first;
+}
+
 /* What the shares of one stage say; OR of all stages. */
 enum { STAGE_LACKS = 1, STAGE_DEAD = 2, STAGE_COMES = 4, STAGE_HELD = 8, STAGE_DRAINS = 16 };
 
@@ -103,6 +154,7 @@ static void settle_whole(struct placement *placement, struct pipeline *pipeline,
         tell_coming(placement, pipeline);
         view->reason = state & STAGE_COMES ? PLACE_WAITS_FOR_PODS : PLACE_WAITS_FOR_DRAIN;
         view->retry_s = 0;
+        view->due = false;
         return;
     }
     *view = (struct place_view){
@@ -124,7 +176,7 @@ void phase_settle(struct placement *placement, uint32_t id, int64_t now_s)
             coming = at;
         state |= own;
     }
-    pipeline->view.stage = lacking != PLACE_NONE ? lacking : coming;
+    phase_line(placement, id, lacking != PLACE_NONE ? lacking : coming);
     if (state & (STAGE_LACKS | STAGE_DRAINS)) {
         pipeline->view.phase = state & STAGE_DEAD ? PLACE_BROKEN : PLACE_DEGRADED;
         pipeline->view.deadline_s = 0;
@@ -141,43 +193,40 @@ static int64_t pods_for(const struct class *class, int64_t need)
     return (lacks + class->spec.capacity - 1) / class->spec.capacity;
 }
 
-/* Who lacks something else now is not the first in that class any more. */
-static void leave_line(struct placement *placement, uint32_t id)
+struct place_view phase_lacking(const struct placement *placement, uint32_t id, uint32_t stage_at,
+                                enum place_reason reason, int64_t now_s)
 {
     const struct pipeline *pipeline = &placement->pipelines[id];
-    if (pipeline->view.stage == PLACE_NONE)
-        return;
-    struct class *class = placement->classes[pipeline->stages[pipeline->view.stage].class_id];
-    class->head = class->head == id ? PLACE_NONE : class->head;
-}
-
-void phase_wait(struct placement *placement, uint32_t id, uint32_t stage_at,
-                enum place_reason reason, int64_t now_s)
-{
-    struct pipeline *pipeline = &placement->pipelines[id];
     const struct stage *stage = &pipeline->stages[stage_at];
     const struct class *class = placement->classes[stage->class_id];
-    struct place_view *view = &pipeline->view;
-    if (view->stage != stage_at)
-        leave_line(placement, id);
+    struct place_view view = pipeline->view;
     bool never = reason == PLACE_TOO_LARGE || reason == PLACE_TOO_LARGE_FOR_QUOTA;
     if (!pipeline->admitted)
-        view->phase = never ? PLACE_REJECTED : PLACE_WAITING;
-    view->reason = reason;
-    view->stage = stage_at;
-    view->need = stage->rate - stage->placed;
-    view->free = class->free;
-    view->pods_needed = (uint32_t)pods_for(class, view->need);
+        view.phase = never ? PLACE_REJECTED : PLACE_WAITING;
+    view.reason = reason;
+    view.stage = stage_at;
+    view.due = false;
+    view.need = stage->rate - stage->placed;
+    view.free = class->free;
+    view.pods_needed = (uint32_t)pods_for(class, view.need);
     /* A try that other's room brought is none of its own: the next one stays when it was to be. */
-    bool by_time = view->attempts == 0 || (view->retry_s <= now_s && !never);
-    int64_t pause = (int64_t)PLACE_BACKOFF_S << (view->attempts < 6 ? view->attempts : 6);
+    bool by_time = view.attempts == 0 || (view.retry_s <= now_s && !never);
+    int64_t pause = (int64_t)PLACE_BACKOFF_S << (view.attempts < 6 ? view.attempts : 6);
     pause = pause < PLACE_BACKOFF_S_MAX ? pause : PLACE_BACKOFF_S_MAX;
     if (never || by_time)
-        view->retry_s = never ? 0 : now_s + pause;
-    view->deadline_s = 0;
-    if (view->attempts == 0)
-        view->waiting_since_s = now_s;
-    view->attempts += by_time && view->attempts < UINT32_MAX;
-    pipeline->seen = class->changes;
+        view.retry_s = never ? 0 : now_s + pause;
+    view.deadline_s = 0;
+    if (view.attempts == 0)
+        view.waiting_since_s = now_s;
+    view.attempts += by_time && view.attempts < UINT32_MAX;
+    return view;
+}
+
+void phase_wait(struct placement *placement, uint32_t id, uint32_t stage, enum place_reason reason,
+                int64_t now_s)
+{
+    struct place_view view = phase_lacking(placement, id, stage, reason, now_s);
+    phase_line(placement, id, stage);
+    placement->pipelines[id].view = view;
     phase_changed(placement, id);
 }

@@ -120,7 +120,8 @@ int placement_pod_set(struct ctx *ctx, struct placement *placement, const struct
     struct place_pod fact = *pod;
     bool more = is_more(&class->pods[fact.ordinal], &fact);
     placement->journal_count = 0;
-    class->changes += more;
+    if (more)
+        phase_room(placement, class);
     if (fact.state == POD_ABSENT) {
         fact.zone = 0;
         fact.capacity = 0;
@@ -146,7 +147,7 @@ int placement_drained(struct ctx *ctx, struct placement *placement, uint32_t cla
     struct pod *pod = &class->pods[ordinal];
     placement->journal_count = 0;
     pod->leaving -= milli;
-    class->changes++;
+    phase_room(placement, class);
     unhold(placement, pod);
     state_shelve(class, ordinal);
     if (pod->state != POD_DRAINING)

@@ -25,7 +25,7 @@ int placement_quota_set(struct ctx *ctx, struct placement *placement, uint32_t t
     if (milli < 0)
         return err_set(ctx, ERR_INVALID, NULL, "a quota cannot be negative");
     quotas_of(placement, tenant)[class_id].limit = milli;
-    placement->classes[class_id]->changes++;
+    phase_room(placement, placement->classes[class_id]);
     return 0;
 }
 

@@ -43,19 +43,6 @@ static int share_restore(struct ctx *ctx, struct placement *placement, uint32_t 
     return 0;
 }
 
-/* When it was last tried, in the changes of the class that it lacks; and its place in line there.
- */
-static void line_restore(struct placement *placement, uint32_t id)
-{
-    struct pipeline *pipeline = &placement->pipelines[id];
-    const struct place_view *view = &pipeline->view;
-    if (view->stage == PLACE_NONE)
-        return;
-    struct class *class = placement->classes[pipeline->stages[view->stage].class_id];
-    pipeline->seen = class->changes - view->due;
-    class->head = view->first ? id : class->head;
-}
-
 /* What needs no try any more, but for pods to start, lacks nothing. */
 static bool is_whole(const struct pipeline *pipeline)
 {
@@ -84,7 +71,8 @@ int placement_restore(struct ctx *ctx, struct placement *placement,
         return err_set(ctx, ERR_INVALID, NULL, "pipeline %" PRIu32 " lacks a part", spec->id);
     phase_admitted(placement, spec->id, admitted);
     pipeline->view = *view;
+    pipeline->view.stage = PLACE_NONE;
     pipeline->view.ran |= placed;
-    line_restore(placement, spec->id);
+    phase_line(placement, spec->id, view->stage);
     return 0;
 }

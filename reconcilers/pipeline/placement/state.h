@@ -40,9 +40,8 @@ struct class
     uint32_t shelves; /* mask of those that are not empty */
     int64_t free;     /* on pods that serve */
     int64_t used;
-    uint32_t absent;  /* no pod below is absent */
-    uint32_t head;    /* the pipeline that may not be overtaken here */
-    uint64_t changes; /* grows when there is more room */
+    uint32_t absent; /* no pod below is absent */
+    uint32_t line;   /* the pipelines whose view.stage is of this class, in no order */
 };
 
 struct stage {
@@ -55,9 +54,10 @@ struct pipeline {
     uint32_t stage_count, tenant;
     int32_t priority;
     bool admitted;
-    uint64_t age, seen;     /* seen: changes of the class it lacks when it was last tried */
-    struct place_view view; /* without `due` and `first`, which placement_look() adds */
-    uint32_t next_changed;  /* the next one's id + 1; its own = last; 0 = not listed */
+    uint64_t age;
+    struct place_view view;
+    uint32_t line_next, line_previous; /* see class.line */
+    uint32_t next_changed;             /* the next one's id + 1; its own = last; 0 = not listed */
 };
 
 struct quota {
@@ -120,10 +120,21 @@ void memory_grow_pods(struct class *class, uint32_t count);
 /* phase.c */
 /* The phase anew from the shares; a stage that lacks something keeps reason and retry. */
 void phase_settle(struct placement *placement, uint32_t id, int64_t now_s);
+/* How it is seen when a try just failed: what it lacks of which stage, why, when it is tried again.
+ */
+struct place_view phase_lacking(const struct placement *placement, uint32_t id, uint32_t stage,
+                                enum place_reason reason, int64_t now_s);
+/* Makes it so. */
 void phase_wait(struct placement *placement, uint32_t id, uint32_t stage, enum place_reason reason,
                 int64_t now_s);
 void phase_admitted(struct placement *placement, uint32_t id, bool admitted);
 void phase_changed(struct placement *placement, uint32_t id);
+/* view.stage: in the line of its class. */
+void phase_line(struct placement *placement, uint32_t id, uint32_t stage);
+/* There is more room in the class, or leave to use it: who lacks some is due. */
+void phase_room(struct placement *placement, const struct class *class);
+/* Who has waited so long there that its equals do not overtake it; PLACE_NONE = nobody. */
+uint32_t phase_first(const struct placement *placement, const struct class *class, int64_t now_s);
 
 /* choose.c: pods on the shelves of `mask` for `milli`, at most `split` of them. */
 bool choose(const struct class *class, uint32_t mask, int64_t milli, uint32_t split,
@@ -152,8 +163,6 @@ void admit_try(struct placement *placement, uint32_t id, int64_t now_s);
  * caller.
  */
 uint32_t *pods_pipelines(struct placement *placement, const struct pod *pod, uint32_t *ret_count);
-/* tick.c: there is more room of the kind it lacks than when it was last tried. */
-bool tick_has_room(const struct placement *placement, const struct pipeline *pipeline);
 /* preempt.c: makes room by taking it from pipelines of lower priority; false: that does not help.
  */
 bool preempt(struct placement *placement, uint32_t id, int64_t now_s);

@@ -1,5 +1,7 @@
 #include "reconcilers/pipeline/placement/state.h"
 
+#include <stdlib.h>
+
 static bool serves(const struct placement *placement, const struct share *share)
 {
     const struct pod *pod = &placement->classes[share->class_id]->pods[share->pod];
@@ -20,7 +22,7 @@ static uint32_t give_back(struct placement *placement, uint32_t id)
             loser = stays ? loser : stage;
             if (stays && pipeline->view.ran)
                 continue;
-            placement->classes[share->class_id]->changes++;
+            phase_room(placement, placement->classes[share->class_id]);
             state_take(placement, at, share->milli, true);
         }
     return loser;
@@ -36,75 +38,58 @@ static void expire(struct placement *placement, uint32_t id, int64_t now_s)
     phase_settle(placement, id, now_s);
 }
 
-bool tick_has_room(const struct placement *placement, const struct pipeline *pipeline)
+/* Its time has come, or, if room is all it lacks, there is more than when it was last tried. */
+static bool is_due(const struct place_view *view, int64_t now_s)
 {
-    const struct place_view *view = &pipeline->view;
-    if (view->phase == PLACE_PLACED || view->phase == PLACE_SCALING ||
-        view->reason == PLACE_TIMED_OUT)
-        return false;
-    uint32_t class_id = pipeline->stages[view->stage].class_id;
-    return placement->classes[class_id]->changes != pipeline->seen;
-}
-
-/* Its time has come, or, if room is all it lacks, there is more room than when it was last tried.
- */
-static bool is_due(const struct placement *placement, const struct pipeline *pipeline,
-                   int64_t now_s)
-{
-    const struct place_view *view = &pipeline->view;
     bool waits = view->phase == PLACE_DEGRADED || view->phase == PLACE_BROKEN ||
                  view->phase == PLACE_WAITING;
-    return (waits && view->retry_s <= now_s) || tick_has_room(placement, pipeline);
+    return view->due || (waits && view->retry_s <= now_s);
 }
 
-/* The one that has waited long enough to be first in the class it lacks. */
-static void take_head(struct placement *placement, uint32_t id, int64_t now_s)
+/* Gives back the reservations that ran out; returns who is due. Freed by the caller. */
+static uint32_t *look_at_all(struct placement *placement, int64_t now_s, uint32_t *ret_count)
 {
-    const struct pipeline *pipeline = &placement->pipelines[id];
-    const struct place_view *view = &pipeline->view;
-    if (view->phase != PLACE_WAITING || view->reason != PLACE_NO_CAPACITY ||
-        now_s - view->waiting_since_s < PLACE_HOLD_S)
-        return;
-    struct class *class = placement->classes[pipeline->stages[view->stage].class_id];
-    const struct pipeline *head =
-        class->head == PLACE_NONE ? NULL : &placement->pipelines[class->head];
-    if (!head || pipeline->priority > head->priority ||
-        (pipeline->priority == head->priority && pipeline->age < head->age))
-        class->head = id;
-}
-
-/* Heads anew and reservations that ran out. */
-static void look_at_all(struct placement *placement, int64_t now_s)
-{
-    for (uint32_t at = 0; at < PLACE_CLASSES_MAX; at++)
-        if (placement->classes[at])
-            placement->classes[at]->head = PLACE_NONE;
+    uint32_t *due = memory_new(placement->pipelines_size + 1, sizeof *due), count = 0;
     for (uint32_t id = 0; id < placement->pipelines_size; id++) {
-        const struct pipeline *pipeline = &placement->pipelines[id];
-        if (!pipeline->stages)
-            continue;
-        if (pipeline->view.phase == PLACE_SCALING && pipeline->view.deadline_s <= now_s)
+        const struct place_view *view = &placement->pipelines[id].view;
+        if (view->phase == PLACE_SCALING && view->deadline_s <= now_s)
             expire(placement, id, now_s);
-        take_head(placement, id, now_s);
     }
+    for (uint32_t id = 0; id < placement->pipelines_size; id++)
+        if (is_due(&placement->pipelines[id].view, now_s))
+            due[count++] = id;
+    *ret_count = count;
+    return due;
+}
+
+/* Takes out of the list who is to be served first; a try makes nobody else due, but may displace
+ * who was. */
+static uint32_t take_first(const struct placement *placement, uint32_t *due, uint32_t *count,
+                           int64_t now_s)
+{
+    uint32_t first = PLACE_NONE, kept = 0;
+    for (uint32_t at = 0; at < *count; at++) {
+        if (!is_due(&placement->pipelines[due[at]].view, now_s))
+            continue;
+        due[kept] = due[at];
+        if (first == PLACE_NONE || quota_is_before(placement, due[kept], due[first]))
+            first = kept;
+        kept++;
+    }
+    *count = kept;
+    return first == PLACE_NONE ? PLACE_NONE : due[first];
 }
 
 uint32_t placement_tick(struct placement *placement, int64_t now_s)
 {
-    uint32_t tried = 0;
-    look_at_all(placement, now_s);
-    for (; tried < PLACE_WAKE_MAX; tried++) {
-        uint32_t first = PLACE_NONE;
-        for (uint32_t id = 0; id < placement->pipelines_size; id++) {
-            const struct pipeline *pipeline = &placement->pipelines[id];
-            if (pipeline->stages && is_due(placement, pipeline, now_s) &&
-                (first == PLACE_NONE || quota_is_before(placement, id, first)))
-                first = id;
-        }
-        if (first == PLACE_NONE)
-            break;
+    uint32_t count, tried = 0, first;
+    uint32_t *due = look_at_all(placement, now_s, &count);
+    for (; tried < PLACE_WAKE_MAX &&
+           (first = take_first(placement, due, &count, now_s)) != PLACE_NONE;
+         tried++) {
         placement->journal_count = 0;
         admit_try(placement, first, now_s);
     }
+    free(due);
     return tried;
 }

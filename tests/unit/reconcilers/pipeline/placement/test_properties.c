@@ -267,7 +267,7 @@ static bool copy_agrees(const struct world *before, const struct world *after, c
     struct world copy = *before;
     world_do(&copy, op);
     placement_free(copy.placement);
-    return memcmp(&copy.seen, &after->seen, sizeof copy.seen) == 0;
+    return same_seen(&copy.seen, &after->seen);
 }
 
 /*
@@ -278,7 +278,7 @@ static bool lives_on(struct world *twin, const struct world *world, const struct
                      bool forgetful)
 {
     world_do(twin, op);
-    bool same = memcmp(&twin->seen, &world->seen, sizeof twin->seen) == 0;
+    bool same = same_seen(&twin->seen, &world->seen);
     if (dies) {
         struct world ledger = *world;
         for (uint32_t id = 0; forgetful && id < PIPELINES; id++)

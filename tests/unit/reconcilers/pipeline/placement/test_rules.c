@@ -237,6 +237,31 @@ static void test_rules__back_off_and_the_first_in_line(void **state)
     placement_free(placement);
 }
 
+/* It had waited long, and ran; who takes its room then begins its wait anew. */
+static void test_rules__who_was_placed_is_first_in_line_no_more(void **state)
+{
+    struct placement *placement = with(*state, plain, PODS);
+    admit(*state, placement, 0, 50, 0, 0, 0);
+    admit(*state, placement, 1, 20, 0, 0, 0);
+    placement_tick(placement, PLACE_HOLD_S);
+    assert_int_equal(placement_remove(*state, placement, 0), 0);
+    for (uint32_t pod = 0; pod < PODS; pod++)
+        assert_int_equal(
+            placement_drained(*state, placement, CLASS, pod, leaving(placement, pod), PLACE_HOLD_S),
+            0);
+    placement_tick(placement, PLACE_HOLD_S);
+    assert_int_equal(placement_look(placement, 1).phase, PLACE_PLACED);
+    admit(*state, placement, 2, 55, 5, 0, PLACE_HOLD_S);
+    assert_int_equal(placement_look(placement, 1).reason, PLACE_PREEMPTED);
+    for (uint32_t pod = 0; pod < PODS; pod++)
+        assert_int_equal(
+            placement_drained(*state, placement, CLASS, pod, leaving(placement, pod), PLACE_HOLD_S),
+            0);
+    admit(*state, placement, 3, 5, 0, 0, PLACE_HOLD_S);
+    assert_int_equal(placement_look(placement, 3).phase, PLACE_PLACED);
+    placement_free(placement);
+}
+
 static void test_rules__a_copy_decides_the_same_and_changes_nothing(void **state)
 {
     struct placement *placement = with(*state, plain, PODS);
@@ -282,6 +307,7 @@ int main(void)
         TEST(test_rules__quota_and_fair_order),
         TEST(test_rules__preemption_takes_as_little_as_it_can),
         TEST(test_rules__back_off_and_the_first_in_line),
+        TEST(test_rules__who_was_placed_is_first_in_line_no_more),
         TEST(test_rules__a_copy_decides_the_same_and_changes_nothing),
         TEST(test_rules__limits_are_refused_by_name),
     };
