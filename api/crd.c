@@ -159,6 +159,12 @@ static bool type_fits(const char *type, const json_t *value)
     return false;
 }
 
+/* A long name is cut, between two characters: a problem is JSON. */
+static const char *member_pointer(struct walk *walk, const char *pointer, const char *name)
+{
+    return arena_printf(walk->ctx->arena, "%s/%.*s", pointer, (int)str_fit(name, 63), name);
+}
+
 static void check_members(struct walk *walk, const json_t *schema, const json_t *value,
                           const char *pointer)
 {
@@ -175,7 +181,7 @@ static void check_members(struct walk *walk, const json_t *schema, const json_t 
     }
     json_object_foreach((json_t *)(uintptr_t)value, name, member) {
         const json_t *known = json_object_get(properties, name);
-        const char *below = arena_printf(arena, "%s/%.63s", pointer, name);
+        const char *below = member_pointer(walk, pointer, name);
         if (known)
             check(walk, known, member, below);
         else if (str_equal(pointer, "/metadata") ||
@@ -193,7 +199,7 @@ static void check_values(struct walk *walk, const json_t *schema, const json_t *
     const char *name;
     json_t *member;
     json_object_foreach((json_t *)(uintptr_t)value, name, member)
-        check(walk, schema, member, arena_printf(walk->ctx->arena, "%s/%.63s", pointer, name));
+        check(walk, schema, member, member_pointer(walk, pointer, name));
 }
 
 /* A list-map has each key once. */
