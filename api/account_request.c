@@ -14,6 +14,12 @@ static const struct field tenant_fields[] = {
     {"keyLimit", FIELD_INTEGER, AUDIENCE_PROVIDER, false,
      offsetof(struct tenant_request, key_limit), 0, 10000, NULL,
      "how many API keys the tenant may have, revoked ones not counted"},
+    {"pipelineLimit", FIELD_INTEGER, AUDIENCE_PROVIDER, false,
+     offsetof(struct tenant_request, pipeline_limit), 0, 10000, NULL,
+     "how many pipelines the tenant may have"},
+    {"documentLimit", FIELD_INTEGER, AUDIENCE_PROVIDER, false,
+     offsetof(struct tenant_request, document_limit), 0, 100000000, NULL,
+     "how many documents per second its pipelines may ask for, all together"},
     {.path = "id", .type = FIELD_READ_ONLY, .doc = "ids are given by the server"},
     {.path = "createdAt", .type = FIELD_READ_ONLY, .doc = "the server sets it"},
     {0},
@@ -45,7 +51,9 @@ int tenant_request_create(struct ctx *ctx, enum audience audience, const json_t 
                           struct tenant_request *ret, struct field_errors *errors)
 {
     *ret = (struct tenant_request){.registry_limit = TENANT_REGISTRY_LIMIT,
-                                   .key_limit = TENANT_KEY_LIMIT};
+                                   .key_limit = TENANT_KEY_LIMIT,
+                                   .pipeline_limit = TENANT_PIPELINE_LIMIT,
+                                   .document_limit = TENANT_DOCUMENT_LIMIT};
     return schema_bind(ctx, tenant_fields, BIND_WHOLE, audience, body, ret, errors);
 }
 
@@ -53,7 +61,9 @@ int tenant_request_patch(struct ctx *ctx, enum audience audience, const json_t *
                          struct tenant_request *ret, struct field_errors *errors)
 {
     *ret = (struct tenant_request){.registry_limit = TENANT_LIMIT_KEPT,
-                                   .key_limit = TENANT_LIMIT_KEPT};
+                                   .key_limit = TENANT_LIMIT_KEPT,
+                                   .pipeline_limit = TENANT_LIMIT_KEPT,
+                                   .document_limit = TENANT_LIMIT_KEPT};
     TRY(schema_bind(ctx, tenant_fields, BIND_PATCH, audience, body, ret, errors));
     if (!ret->name)
         return 0;

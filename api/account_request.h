@@ -5,11 +5,18 @@
 
 #include <stdint.h>
 
-enum { TENANT_REGISTRY_LIMIT = 100, TENANT_KEY_LIMIT = 50, TENANT_LIMIT_KEPT = -1 };
+enum {
+    TENANT_REGISTRY_LIMIT = 100,
+    TENANT_KEY_LIMIT = 50,
+    TENANT_PIPELINE_LIMIT = 100,
+    TENANT_DOCUMENT_LIMIT = 100000, /* documents per second, all pipelines together */
+    TENANT_LIMIT_KEPT = -1,
+};
 
 struct tenant_request {
-    const char *name;                  /* NULL in a patch: a tenant keeps its name */
-    int64_t registry_limit, key_limit; /* TENANT_LIMIT_KEPT in a patch that says nothing of it */
+    const char *name; /* NULL in a patch: a tenant keeps its name */
+    /* TENANT_LIMIT_KEPT in a patch that says nothing of it */
+    int64_t registry_limit, key_limit, pipeline_limit, document_limit;
 };
 
 struct name_request { /* an API key */

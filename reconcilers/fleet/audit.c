@@ -13,6 +13,7 @@
 #include "server/store/fleet.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* What is compared: all rows by id, and custom resources by id and by cell. */
 struct audit {
@@ -25,8 +26,6 @@ struct audit {
     json_t *found;   /* id -> object, in the cell that its row names */
     json_t *findings;
 };
-
-#define REGISTRY_ID_PREFIX "reg_" /* no cell's name has an underscore */
 
 static void audit_init(struct ctx *ctx, struct audit *audit, struct pg_pool *pool,
                        const char *cells_dir)
@@ -103,19 +102,31 @@ static void add_objects(struct audit *audit, const char *cell, const json_t *obj
     }
 }
 
+static int read_kind(struct ctx *ctx, struct audit *audit, const char *cell, struct kube *kube,
+                     const struct published_kind *kind)
+{
+    json_t *objects;
+    int rc = kube_list(ctx, CALL_FLEET_RESOURCE_LIST, kube, kind->kube, NULL, LABEL_FLEET "=true",
+                       &objects);
+    if (rc == -ERR_NOT_FOUND && kind->is_optional)
+        return err_clear(ctx), 0;
+    TRY(rc);
+    add_objects(audit, cell, objects);
+    return 0;
+}
+
 static int read_cells(struct ctx *ctx, struct audit *audit)
 {
     json_t *cells;
-    TRY(store_fleet_cells(ctx, audit->pool, &cells));
+    TRY(store_fleet_cells(ctx, audit->pool, NULL, &cells));
     size_t index;
     json_t *cell;
     json_array_foreach(cells, index, cell) {
         struct kube *kube;
         json_t *objects;
         TRY(open_kube(ctx, audit->cells_dir, cell, &kube));
-        TRY(kube_list(ctx, CALL_FLEET_REGISTRY_LIST, kube, KIND_REGISTRY, NULL, LABEL_FLEET "=true",
-                      &objects));
-        add_objects(audit, json_str(cell, "name"), objects);
+        for (size_t at = 0; at < PUBLISHED_KINDS; at++)
+            TRY(read_kind(ctx, audit, json_str(cell, "name"), kube, &published_kinds[at]));
         TRY(kube_list(ctx, CALL_FLEET_NAMESPACE_LIST, kube, KIND_NAMESPACE, NULL,
                       LABEL_FLEET "=true", &objects));
         json_t *fences = json_pack("{s:s, s:O}", "cell", json_str(cell, "name"), "list", objects);
@@ -146,16 +157,18 @@ static void judge_row(struct ctx *ctx, struct audit *audit, const json_t *row)
     const json_t *live = json_object_get(audit->found, json_str(row, "id"));
     if (json_bool_or(row, "tombstone", false)) {
         if (live)
-            report(ctx, audit, "Tombstone", "Registry", row,
+            report(ctx, audit, "Tombstone", published_kind(json_str_or(row, "id", ""))->title, row,
                    "the row is a tombstone, its resource is there");
         return;
     }
     if (!json_str(row, "cell")) {
-        report(ctx, audit, "Unpublished", "Registry", row, "the row has no cell yet");
+        report(ctx, audit, "Unpublished", published_kind(json_str_or(row, "id", ""))->title, row,
+               "the row has no cell yet");
         return;
     }
     if (!json_object_get(audit->cells, json_str(row, "cell"))) {
-        report(ctx, audit, "CellUnknown", "Registry", row, "the row's cell could not be read");
+        report(ctx, audit, "CellUnknown", published_kind(json_str_or(row, "id", ""))->title, row,
+               "the row's cell could not be read");
         return;
     }
     enum verdict verdict = resource_judge(row, live);
@@ -165,8 +178,8 @@ static void judge_row(struct ctx *ctx, struct audit *audit, const json_t *row)
     const char *message = arena_printf(
         ctx->arena, "row generation %" PRId64 ", live revision %" PRId64 ": %s",
         json_int_or(row, "generation", 0), resource_revision(live), verdict_row(verdict)->doc);
-    report(ctx, audit, is_diverged ? "Diverged" : verdict_row(verdict)->reason, "Registry", row,
-           message);
+    report(ctx, audit, is_diverged ? "Diverged" : verdict_row(verdict)->reason,
+           published_kind(json_str_or(row, "id", ""))->title, row, message);
 }
 
 /* Custom resources that no row stands for, or that are not where their row says. */
@@ -185,9 +198,15 @@ static void judge_objects(struct ctx *ctx, struct audit *audit)
                                              json_str_or(object, "metadata.namespace", ""), "name",
                                              json_str_or(object, "metadata.name", "")));
         bool has_row = json_object_get(audit->rows, id) != NULL;
-        report(ctx, audit, "Unclaimed", "Registry", place,
+        report(ctx, audit, "Unclaimed", published_kind(id)->title, place,
                has_row ? "the row of this id is in another place" : "no row has this id");
     }
+}
+
+/* That of a tenant's pipelines and their workers: it stays when the last pipeline goes. */
+static bool is_of_tenant(const json_t *fence)
+{
+    return !resource_id(fence) && kube_label(fence, LABEL_TENANT);
 }
 
 /* A namespace of ours without a living row: empty, or the audit tells of what is in it, too. */
@@ -199,7 +218,7 @@ static void judge_fences(struct ctx *ctx, struct audit *audit, const json_t *cel
         const char *id = resource_id(fence), *name = json_str_or(fence, "metadata.name", "");
         const json_t *row = id ? json_object_get(audit->rows, id) : NULL;
         bool is_tombstone = json_bool_or(row, "tombstone", false);
-        if (json_at(fence, "metadata.deletionTimestamp") ||
+        if (json_at(fence, "metadata.deletionTimestamp") || is_of_tenant(fence) ||
             (row && !is_tombstone && str_equal(json_str(row, "cell"), json_str(cell, "cell"))))
             continue;
         json_t *place =
@@ -266,7 +285,7 @@ static int find_identity(struct ctx *ctx, struct pg_pool *pool, const char *cell
     struct kube *kube;
     size_t index;
     *ret = NULL;
-    TRY(store_fleet_cells(ctx, pool, &cells));
+    TRY(store_fleet_cells(ctx, pool, NULL, &cells));
     json_array_foreach(cells, index, cell) {
         if (!str_equal(json_str(cell, "name"), json_str(row, "cell")))
             continue;
@@ -287,7 +306,8 @@ static int refuse_revival(struct ctx *ctx, struct pg_pool *pool, const char *cel
 {
     json_t *row, *identity;
     TRY(store_fleet_row(ctx, pool, id, &row));
-    if (!json_bool_or(row, "diverged", false) || json_int_or(row, "published", 0) == 0)
+    if (!published_kind(id)->keeps_data || !json_bool_or(row, "diverged", false) ||
+        json_int_or(row, "published", 0) == 0)
         return 0;
     TRY(find_identity(ctx, pool, cells_dir, row, &identity));
     if (identity)
@@ -336,7 +356,7 @@ int fleet_resolve(struct ctx *ctx, const struct fleet_options *options, const ch
     const char *cell = NULL;
     json_t *live;
     bool is_changed;
-    if (!str_starts(what, REGISTRY_ID_PREFIX) && !take_cluster)
+    if (!strchr(what, '_') && !take_cluster) /* ids have one, names of cells have none */
         return resolve_cell(ctx, options, pool, what);
     TRY(find_live(ctx, pool, options->cells_dir, what, &cell, &live));
     if (!live && !take_cluster)
@@ -344,6 +364,6 @@ int fleet_resolve(struct ctx *ctx, const struct fleet_options *options, const ch
     TRY(store_fleet_resolve(ctx, pool, what, cell, live, take_cluster, &is_changed));
     if (!is_changed)
         return err_set(ctx, ERR_PRECONDITION, "NotDiverged",
-                       "registry %s is neither Diverged nor Unclaimed, or is a tombstone", what);
+                       "%s is neither Diverged nor Unclaimed, or is a tombstone", what);
     return 0;
 }

@@ -46,7 +46,8 @@ struct cells *cells_new(const char *directory)
 
 static void cell_free(struct cell *cell)
 {
-    kube_cache_free(cell->cache);
+    for (size_t at = 0; at < PUBLISHED_KINDS; at++)
+        kube_cache_free(cell->cache[at]);
     kube_close(cell->kube);
     struct dirty *dirty, *next;
     HASH_ITER(hh, cell->dirt->set, dirty, next) {
@@ -106,13 +107,16 @@ static int cell_open(struct ctx *ctx, struct cells *cells, const char *name, con
     snprintf(cell->name, sizeof cell->name, "%s", name);
     cell->kube = kube;
     cell->dirt = dirt;
-    const struct kube_cache_options options = {
-        .kind = KIND_REGISTRY,
-        .label_selector = LABEL_FLEET "=true",
-        .on_event = on_event,
-        .arg = cell,
-    };
-    cell->cache = kube_cache_new(kube, io_of(cells, cells->count), &options);
+    for (size_t at = 0; at < PUBLISHED_KINDS; at++) {
+        const struct kube_cache_options options = {
+            .kind = published_kinds[at].kube,
+            .label_selector = LABEL_FLEET "=true",
+            .optional = published_kinds[at].is_optional,
+            .on_event = on_event,
+            .arg = cell,
+        };
+        cell->cache[at] = kube_cache_new(kube, io_of(cells, cells->count), &options);
+    }
     pthread_mutex_lock(&cells->lock);
     cells->cell[cells->count++] = cell;
     pthread_mutex_unlock(&cells->lock);
@@ -161,6 +165,19 @@ struct cell *cells_find(struct cells *cells, const char *name)
             found = cells->cell[index];
     pthread_mutex_unlock(&cells->lock);
     return found;
+}
+
+struct kube_cache *cell_cache(const struct cell *cell, const char *id)
+{
+    return cell->cache[published_kind(id) - published_kinds];
+}
+
+bool cell_synced(const struct cell *cell)
+{
+    bool synced = true;
+    for (size_t at = 0; at < PUBLISHED_KINDS; at++)
+        synced &= kube_cache_synced(cell->cache[at]);
+    return synced;
 }
 
 void cell_mark(struct cell *cell, const struct cell_key *key)

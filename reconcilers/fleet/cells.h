@@ -1,10 +1,11 @@
 /*
- * cells: the clusters that this process talks to. Each has a client, one cache of the fleet's
- * registries, and the set of registries where something happened that was not collected yet.
- * A cell that was opened stays until the process ends, so pointers to it are stable. Thread-safe.
+ * cells: the clusters that this process talks to. Each has a client, a cache of the fleet's
+ * resources per kind, and the set of those where something happened that was not collected yet. A
+ * cell that was opened stays until the process ends, so pointers to it are stable. Thread-safe.
  */
 #pragma once
 
+#include "reconcilers/fleet/resource.h"
 #include "reconcilers/kube/kube.h"
 
 #include <jansson.h>
@@ -21,15 +22,15 @@ enum { CELLS_MAX = 1000, CELLS_PER_IO = 32, CELL_NAME_BYTES = 41 };
 struct cell {
     char name[CELL_NAME_BYTES];
     struct kube *kube;
-    struct kube_cache *cache;
+    struct kube_cache *cache[PUBLISHED_KINDS];
     _Atomic int64_t epoch; /* of our lease to collect; 0 = it is not ours */
-    _Atomic bool rescan;   /* look at every registry, not only at those where something happened */
+    _Atomic bool rescan;   /* look at every resource, not only at those where something happened */
     atomic_int busy;       /* workers that work for it now */
     _Atomic bool failing;  /* the last call did not reach it */
     struct cell_dirt *dirt;
 };
 
-/* A registry where something happened; strings in the arena of cell_drain(). */
+/* A resource where something happened; strings in the arena of cell_drain(). */
 struct cell_key {
     const char *namespace;
     const char *name;
@@ -47,6 +48,11 @@ size_t cells_count(struct cells *cells);
 /* Only what is open; NULL behind the last. */
 struct cell *cells_at(struct cells *cells, size_t index);
 struct cell *cells_find(struct cells *cells, const char *name);
+
+/* The cache of the kind of this id. */
+struct kube_cache *cell_cache(const struct cell *cell, const char *id);
+/* Everything that is in the cell was seen. */
+bool cell_synced(const struct cell *cell);
 
 void cell_mark(struct cell *cell, const struct cell_key *key);
 /* Takes up to `max` keys out; returns how many. */

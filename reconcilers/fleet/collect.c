@@ -41,11 +41,11 @@ static void suspect(struct batch *batch, const char *id, bool is_urgent)
 
 /* ---- look at the whole cell ---- */
 
-static void mark_present(struct ctx *ctx, struct cell *cell)
+static void mark_present(struct ctx *ctx, struct cell *cell, struct kube_cache *cache)
 {
     size_t index;
     json_t *object;
-    const json_t *all = kube_cache_list(ctx, cell->cache, NULL, NULL, NULL);
+    const json_t *all = kube_cache_list(ctx, cache, NULL, NULL, NULL);
     json_array_foreach(all, index, object) {
         const struct cell_key key = {json_str_or(object, "metadata.namespace", ""),
                                      json_str_or(object, "metadata.name", ""), resource_id(object)};
@@ -67,7 +67,7 @@ static int mark_missing(struct ctx *ctx, struct pg_pool *pool, struct cell *cell
             const struct cell_key key = {json_str_or(row, "namespace", ""),
                                          json_str_or(row, "name", ""), json_str_or(row, "id", "")};
             after = key.id;
-            if (!kube_cache_get(ctx, cell->cache, key.namespace, key.name))
+            if (!kube_cache_get(ctx, cell_cache(cell, key.id), key.namespace, key.name))
                 cell_mark(cell, &key);
         }
     } while (json_array_size(rows) > 0);
@@ -104,7 +104,8 @@ static int find_leftovers(struct ctx *ctx, struct pg_pool *pool, struct cell *ce
 static int rescan(struct ctx *ctx, struct pg_pool *pool, struct cell *cell)
 {
     cell->rescan = false;
-    mark_present(ctx, cell);
+    for (size_t at = 0; at < PUBLISHED_KINDS; at++)
+        mark_present(ctx, cell, cell->cache[at]);
     int rc = mark_missing(ctx, pool, cell);
     if (rc == 0)
         rc = find_leftovers(ctx, pool, cell);
@@ -170,7 +171,8 @@ static int compare(struct ctx *ctx, struct pg_pool *pool, struct batch *batch)
             !str_equal(json_str(row, "name"), key->name) ||
             !str_equal(json_str(row, "namespace"), key->namespace))
             continue;
-        json_t *object = kube_cache_get(ctx, batch->cell->cache, key->namespace, key->name);
+        json_t *object =
+            kube_cache_get(ctx, cell_cache(batch->cell, key->id), key->namespace, key->name);
         if (object && str_equal(resource_id(object), key->id))
             add_present(ctx, batch, row, object);
         else
@@ -202,7 +204,7 @@ static int write_batch(struct ctx *ctx, struct pg_pool *pool, const char *owner,
 
 int collect_cell(struct ctx *ctx, struct pg_pool *pool, const char *owner, struct cell *cell)
 {
-    if (cell->epoch == 0 || !kube_cache_synced(cell->cache))
+    if (cell->epoch == 0 || !cell_synced(cell))
         return 0;
     if (cell->rescan)
         TRY(rescan(ctx, pool, cell));

@@ -126,7 +126,7 @@ static int take(struct ctx *ctx, struct fleet *fleet)
 static int refresh_cells(struct ctx *ctx, struct fleet *fleet)
 {
     json_t *rows;
-    TRY(store_fleet_cells(ctx, fleet->pool, &rows));
+    TRY(store_fleet_cells(ctx, fleet->pool, NULL, &rows));
     cells_refresh(ctx, fleet->cells, rows);
     fleet->ready = true;
     return 0;

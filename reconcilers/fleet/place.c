@@ -25,7 +25,13 @@ static bool is_full(const json_t *cell)
     return json_int_or(cell, "used", 0) >= json_int_or(cell, "capacity", 0);
 }
 
+static bool is_elsewhere(const json_t *cell)
+{
+    return json_bool_or(cell, "elsewhere", false);
+}
+
 static const struct check checks[] = {
+    {is_elsewhere, "TenantElsewhere"},
     {is_cordoned, "Cordoned"},
     {is_full, "Full"},
 };

@@ -29,6 +29,19 @@ static bool is_stalled(const json_t *object)
     return condition_is(status_of(object), "Stalled", "True");
 }
 
+static const struct published_kind *kind_of(const json_t *object)
+{
+    return published_kind(resource_id(object));
+}
+
+/* Nothing is waited for: it will never run as it is. */
+static bool is_rejected(const json_t *object)
+{
+    const json_t *ready = condition_get(status_of(object), "Ready");
+    return str_equal(json_str(ready, "status"), "False") &&
+           str_has_word(kind_of(object)->rejected, json_str_or(ready, "reason", ""));
+}
+
 /* The operator has not spoken about the revision that stands in spec. */
 static bool is_unobserved(const json_t *object)
 {
@@ -42,10 +55,13 @@ static bool is_closed(const json_t *object)
            str_equal(json_str(ready, "reason"), "Closed");
 }
 
+/* With RateRefused it runs, but not as it was asked to. */
 static bool is_ready(const json_t *object)
 {
+    const json_t *ready = condition_get(status_of(object), "Ready");
     return !str_equal(json_str(object, "spec.lifecycle"), "Closed") &&
-           condition_is(status_of(object), "Ready", "True");
+           str_equal(json_str(ready, "status"), "True") &&
+           !str_equal(json_str(ready, "reason"), "RateRefused");
 }
 
 static bool always(const json_t *object)
@@ -56,7 +72,8 @@ static bool always(const json_t *object)
 
 static const struct phase_rule phase_rules[] = {
     {is_leaving, "deleting"}, {is_stalled, "error"}, {is_unobserved, "updating"},
-    {is_closed, "closed"},    {is_ready, "ready"},   {always, "updating"},
+    {is_closed, "closed"},    {is_ready, "ready"},   {is_rejected, "error"},
+    {always, "updating"},
 };
 
 static const char *phase_of(const json_t *object)
@@ -70,11 +87,13 @@ static const char *phase_of(const json_t *object)
 static const char *health_of(const json_t *object)
 {
     const json_t *status = status_of(object);
-    if (condition_is(status, "Available", "False"))
+    const char *serves = kind_of(object)->serves;
+    if (condition_is(status, serves, "False"))
         return "down";
-    if (!condition_is(status, "Available", "True"))
+    if (!condition_is(status, serves, "True"))
         return "unknown";
-    return condition_is(status, "Ready", "True") ? "healthy" : "degraded";
+    bool is_less = str_equal(json_str(condition_get(status, "Ready"), "reason"), "Degraded");
+    return condition_is(status, "Ready", "True") && !is_less ? "healthy" : "degraded";
 }
 
 static char *cut(struct ctx *ctx, const char *text, size_t bytes)

@@ -38,7 +38,7 @@ static int choose_cell(struct ctx *ctx, struct work *work)
     json_t *cells, *placement;
     const char *cell;
     bool is_changed;
-    TRY(store_fleet_cells(ctx, work->pool, &cells));
+    TRY(store_fleet_cells(ctx, work->pool, work->id, &cells));
     place_choose(ctx, cells, &cell, &placement);
     if (!cell)
         return err_set(ctx, ERR_OVERLOADED, "NoCell", "%s", json_str(placement, "reason"));
@@ -54,11 +54,11 @@ static int explain_refusal(struct ctx *ctx, struct work *work, int rc)
     struct err refusal = ctx->err;
     json_t *row, *live;
     TRY(store_fleet_row(ctx, work->pool, work->id, &row));
-    TRY(kube_get(ctx, CALL_FLEET_REGISTRY_GET, work->cell->kube, KIND_REGISTRY,
+    TRY(kube_get(ctx, CALL_FLEET_RESOURCE_GET, work->cell->kube, work->kind->kube,
                  json_str(work->row, "namespace"), json_str(work->row, "name"), &live));
     if (json_int_or(row, "generation", 0) != work_generation(work) ||
         resource_revision(live) > work_generation(work)) {
-        metric_add(METRIC_STALE_WRITES, 1, call_row(CALL_FLEET_REGISTRY_APPLY)->name);
+        metric_add(METRIC_STALE_WRITES, 1, call_row(CALL_FLEET_RESOURCE_APPLY)->name);
         return publish_again(ctx, "the API server refused an older revision");
     }
     ctx->err = refusal;
@@ -69,17 +69,18 @@ static int apply(struct ctx *ctx, struct work *work)
 {
     json_t *desired = resource_desired(ctx, work->row, work->live);
     json_t *written;
-    int rc = kube_apply(ctx, CALL_FLEET_REGISTRY_APPLY, work->cell->kube, KIND_REGISTRY, desired,
+    int rc = kube_apply(ctx, CALL_FLEET_RESOURCE_APPLY, work->cell->kube, work->kind->kube, desired,
                         FLEET_MANAGER, &written);
     if (rc == -ERR_INVALID)
         return explain_refusal(ctx, work, rc);
     TRY(rc);
-    kube_cache_put(work->cell->cache, written);
+    kube_cache_put(cell_cache(work->cell, work->id), written);
     work->published = work_generation(work);
     return 0;
 }
 
-/* The namespace holds the id and is never used again: who finds it with other labels stops. */
+/* A registry's namespace holds its id and is never used again, that of pipelines the tenant's: who
+ * finds it with other labels stops. */
 static int ensure_fence(struct ctx *ctx, const struct work *work)
 {
     const json_t *fence = json_object_get(work->row, "fence");
@@ -93,9 +94,9 @@ static int ensure_fence(struct ctx *ctx, const struct work *work)
                  &found));
     if (!found)
         return publish_again(ctx, "the namespace went while we looked");
-    if (!str_equal(resource_id(found), work->id))
+    if (!resource_owns_fence(work->row, found))
         return err_set(ctx, ERR_TAKEN, "NamespaceNotOurs",
-                       "namespace %s does not carry this registry's labels", name);
+                       "namespace %s does not carry the labels of %s", name, work->id);
     if (json_at(found, "metadata.deletionTimestamp"))
         return err_set(ctx, ERR_WAITING, "NamespaceTerminating", "namespace %s is being deleted",
                        name);
@@ -133,18 +134,19 @@ static int diverge(struct ctx *ctx, struct work *work, const char *message)
                             &is_changed));
     if (!is_changed)
         return publish_again(ctx, "the row changed before it could be marked");
-    log_warn(ctx, "registry %s is Diverged in cell %s: %s", work->id, work->cell->name, message);
+    log_warn(ctx, "%s is Diverged in cell %s: %s", work->id, work->cell->name, message);
     return 0;
 }
 
 /*
  * Never published: make it. Published before and gone now: somebody deleted it (the operator keeps
  * its data under its identity: republish), or a history that this database has forgotten purged it.
+ * What keeps no data is made again in either case.
  */
 static int on_absent(struct ctx *ctx, struct work *work)
 {
     const char *state = NULL;
-    if (json_int_or(work->row, "published", 0) > 0) {
+    if (work->kind->keeps_data && json_int_or(work->row, "published", 0) > 0) {
         TRY(publish_identity_state(ctx, work, &state));
         if (!state)
             return diverge(ctx, work,
@@ -161,7 +163,7 @@ static int on_drifted(struct ctx *ctx, struct work *work)
 {
     json_t *strays = resource_strays(ctx, work->row, work->live);
     if (strays) {
-        TRY(kube_patch(ctx, CALL_FLEET_REGISTRY_APPLY, work->cell->kube, KIND_REGISTRY,
+        TRY(kube_patch(ctx, CALL_FLEET_RESOURCE_APPLY, work->cell->kube, work->kind->kube,
                        json_str(work->row, "namespace"), json_str(work->row, "name"), NULL, strays,
                        FLEET_MANAGER, &work->live));
     }
@@ -198,7 +200,7 @@ static int on_ahead(struct ctx *ctx, struct work *work)
 static int on_leaving(struct ctx *ctx, struct work *work)
 {
     return err_set(ctx, ERR_WAITING, verdict_row(VERDICT_LEAVING)->reason,
-                   "registry %s is being deleted in its cell", work->id);
+                   "%s is being deleted in its cell", work->id);
 }
 
 static int on_foreign(struct ctx *ctx, struct work *work)
@@ -258,7 +260,7 @@ static int run_round(struct ctx *ctx, struct work *work)
     if (flag(work, "diverged") && !flag(work, "tombstone"))
         return 0;
     TRY(open_cell(ctx, work));
-    TRY(kube_get(ctx, CALL_FLEET_REGISTRY_GET, work->cell->kube, KIND_REGISTRY,
+    TRY(kube_get(ctx, CALL_FLEET_RESOURCE_GET, work->cell->kube, work->kind->kube,
                  json_str(work->row, "namespace"), json_str(work->row, "name"), &work->live));
     if (flag(work, "tombstone"))
         return on_tombstone(ctx, work);
@@ -317,8 +319,12 @@ static int settle(struct ctx *ctx, const struct work *work, const struct store_f
 void publish_item(struct ctx *ctx, struct pg_pool *pool, struct cells *cells,
                   const struct kek_ring *keks, const struct store_fleet_item *item)
 {
-    struct work work = {.pool = pool, .cells = cells, .keks = keks, .id = item->id};
-    log_field(ctx, "registry", item->id);
+    struct work work = {.pool = pool,
+                        .cells = cells,
+                        .keks = keks,
+                        .id = item->id,
+                        .kind = published_kind(item->id)};
+    log_field(ctx, "resource", item->id);
     int rc = run_rounds(ctx, &work);
     const char *cell = work.cell ? work.cell->name : "";
     if (rc < 0) {

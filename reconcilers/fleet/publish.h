@@ -20,6 +20,7 @@ struct work {
     struct cells *cells;
     const struct kek_ring *keks;
     const char *id;
+    const struct published_kind *kind;
     json_t *row;
     struct cell *cell;
     json_t *live;      /* the custom resource, NULL = none */
@@ -42,7 +43,7 @@ void publish_item(struct ctx *ctx, struct pg_pool *pool, struct cells *cells,
 
 /* For purge.c: -ERR_CONFLICT, upon which the round starts again by reading everything. */
 int publish_again(struct ctx *ctx, const char *why);
-/* Creates the custom resource of a row that has none; fenced by its namespace. */
+/* Creates the custom resource of a row that has none; a registry's is fenced by its namespace. */
 int publish_create(struct ctx *ctx, struct work *work);
 /* Did anybody keep or begin to purge the registry's data? NULL = nothing is known of it. */
 int publish_identity_state(struct ctx *ctx, const struct work *work, const char **ret_state);

@@ -6,15 +6,14 @@
 
 static int wait_for_operator(struct ctx *ctx, const struct work *work)
 {
-    return err_set(ctx, ERR_WAITING, "Purging", "the operator removes what registry %s held",
-                   work->id);
+    return err_set(ctx, ERR_WAITING, "Purging", "the operator removes what %s held", work->id);
 }
 
 /* Exactly the object that was read: an undo that another process published meanwhile wins. */
 static int delete_live(struct ctx *ctx, const struct work *work)
 {
     int rc = kube_delete(
-        ctx, CALL_FLEET_REGISTRY_DELETE, work->cell->kube, KIND_REGISTRY,
+        ctx, CALL_FLEET_RESOURCE_DELETE, work->cell->kube, work->kind->kube,
         json_str(work->live, "metadata.namespace"), json_str(work->live, "metadata.name"),
         json_str(work->live, "metadata.uid"), json_str(work->live, "metadata.resourceVersion"));
     return rc == -ERR_NOT_FOUND ? publish_again(ctx, "it went by itself") : rc;
@@ -48,18 +47,20 @@ static int delete_fence(struct ctx *ctx, const struct work *work)
  */
 static int wait_until_observed(struct ctx *ctx, const struct work *work)
 {
-    if (json_int_or(work->live, "status.observedRevision", 0) >= work_generation(work))
+    if (!work->kind->keeps_data ||
+        json_int_or(work->live, "status.observedRevision", 0) >= work_generation(work))
         return 0;
-    return err_set(ctx, ERR_WAITING, "PurgeWaits",
-                   "no operator has seen the last generation of registry %s", work->id);
+    return err_set(ctx, ERR_WAITING, "PurgeWaits", "no operator has seen the last generation of %s",
+                   work->id);
 }
 
 /* The custom resource is gone: so must be the identity, or the data is still there. */
 static int finish(struct ctx *ctx, struct work *work, bool *ret_handled)
 {
-    const char *state;
+    const char *state = NULL;
     bool is_changed;
-    TRY(publish_identity_state(ctx, work, &state));
+    if (work->kind->keeps_data)
+        TRY(publish_identity_state(ctx, work, &state));
     if (str_equal(state, "Purging"))
         return wait_for_operator(ctx, work);
     if (state) /* deleted by hand and retained: publish it again, then purge it in order */
@@ -75,6 +76,8 @@ static int finish(struct ctx *ctx, struct work *work, bool *ret_handled)
 int purge_due(struct ctx *ctx, struct work *work, enum verdict verdict, bool *ret_handled)
 {
     *ret_handled = false;
+    if (verdict == VERDICT_STALE && !work->kind->keeps_data)
+        verdict = VERDICT_CURRENT; /* there is nobody who has to hear of its end first */
     switch (verdict) {
     case VERDICT_ABSENT:
         return finish(ctx, work, ret_handled);

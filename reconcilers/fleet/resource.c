@@ -17,6 +17,28 @@ static const struct verdict_row rows[] = {
 #undef VERDICT
 };
 
+const struct published_kind published_kinds[PUBLISHED_KINDS] = {
+    {
+        .title = "Registry",
+        .id_prefix = "reg_",
+        .id_label = LABEL_REGISTRY_ID,
+        .kube = KIND_REGISTRY,
+        .serves = "Available",
+        .rejected = "",
+        .keeps_data = true,
+    },
+    {
+        .title = "Pipeline",
+        .id_prefix = "pl_",
+        .id_label = LABEL_PIPELINE_ID,
+        .kube = KIND_PIPELINE,
+        .is_optional = true,
+        .serves = "Ready",
+        .rejected = "StageCount BadStageName UnknownNext Cycle UnreachableStage UnknownClass "
+                    "ExceedsMaxCapacity OverQuota NamespaceFull",
+    },
+};
+
 /* Members of spec that a row may lack and a custom resource may have, without a default in the CRD.
  * A member with a default must be in the row's object: else it would look like an edit. */
 static const char *const optional_members[] = {"purgeAfter",  "backends",       "components",
@@ -26,6 +48,14 @@ static const char *const optional_members[] = {"purgeAfter",  "backends",       
 const struct verdict_row *verdict_row(enum verdict verdict)
 {
     return &rows[verdict];
+}
+
+const struct published_kind *published_kind(const char *id)
+{
+    const struct published_kind *kind = &published_kinds[PUBLISHED_KINDS - 1];
+    while (kind > published_kinds && !str_starts(id, kind->id_prefix))
+        kind--;
+    return kind;
 }
 
 static json_t *member(const json_t *object, const char *parent, const char *key)
@@ -40,9 +70,21 @@ int64_t resource_revision(const json_t *object)
 
 const char *resource_id(const json_t *object)
 {
-    return str_equal(kube_label(object, LABEL_FLEET), "true")
-               ? kube_label(object, LABEL_REGISTRY_ID)
-               : NULL;
+    const char *id = NULL;
+    if (str_equal(kube_label(object, LABEL_FLEET), "true"))
+        for (size_t at = 0; at < PUBLISHED_KINDS && !id; at++)
+            id = kube_label(object, published_kinds[at].id_label);
+    return id;
+}
+
+bool resource_owns_fence(const json_t *row, const json_t *fence)
+{
+    static const char *const labels[] = {LABEL_FLEET, LABEL_TENANT, LABEL_REGISTRY_ID};
+    for (size_t at = 0; at < ARRAY_SIZE(labels); at++)
+        if (!str_equal(kube_label(fence, labels[at]),
+                       kube_label(json_object_get(row, "fence"), labels[at])))
+            return false;
+    return true;
 }
 
 bool resource_keeps_password(const json_t *object)

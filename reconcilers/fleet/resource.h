@@ -7,8 +7,11 @@
  *    tombstone, object, fence, handover}
  * `object` is the custom resource as the cell shall have it, `fence` its namespace, `handover` the
  * Secret with the first admin password, without the password, or null when the cell keeps it.
+ * Kinds without an identity have null there, and never a hand-over.
  */
 #pragma once
+
+#include "reconcilers/kube/kube.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -17,11 +20,31 @@
 struct ctx;
 
 #define FLEET_MANAGER "flotilla-fleet" /* our field manager */
+#define LABEL_TENANT "flotilla.dev/tenant"
 #define LABEL_REGISTRY_ID "flotilla.dev/registry-id"
+#define LABEL_PIPELINE_ID "flotilla.dev/pipeline-id"
 /* On a custom resource: "<revision>-<hash of spec>", as the fleet last wrote it. It tells what the
  * fleet wrote from what somebody else did, in a cached object too (caches keep no managedFields).
  */
 #define ANNOTATION_PUBLISHED "flotilla.dev/published"
+
+/* A kind of resource that is published. */
+struct published_kind {
+    const char *title;     /* "Registry" */
+    const char *id_prefix; /* kind_of() of sql/migrations tells kinds by it, too */
+    const char *id_label;  /* on its custom resources */
+    enum kube_kind kube;
+    bool is_optional;     /* a cell may not serve it yet */
+    const char *serves;   /* the condition that says whether it serves now */
+    const char *rejected; /* reasons of Ready with which nothing is waited for */
+    bool keeps_data;      /* an operator keeps what it held, and purges it in the end */
+};
+
+enum { PUBLISHED_KINDS = 2 };
+extern const struct published_kind published_kinds[PUBLISHED_KINDS];
+
+/* By the id of a row. */
+const struct published_kind *published_kind(const char *id);
 
 /* X(id, reason, is it drift in the eyes of a customer, doc) */
 #define VERDICTS(X)                                                                                \
@@ -65,5 +88,7 @@ json_t *resource_strays(struct ctx *ctx, const json_t *row, const json_t *live);
 bool resource_keeps_password(const json_t *object);
 
 int64_t resource_revision(const json_t *object);
-/* Value of LABEL_REGISTRY_ID, or NULL when it is no fleet's resource. */
+/* Value of its id label, or NULL when it is no fleet's resource. */
 const char *resource_id(const json_t *object);
+/* Is this namespace the one that the row's resource lives in: its own, or its tenant's? */
+bool resource_owns_fence(const json_t *row, const json_t *fence);

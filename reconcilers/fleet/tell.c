@@ -16,7 +16,7 @@ void tell_reverted(struct ctx *ctx, const struct cell *cell, const json_t *live,
                                     crypto_random_base32(ctx->arena, 12));
     const char *note = arena_printf(ctx->arena,
                                     "spec belongs to the fleet's database; the edit was reverted "
-                                    "to revision %" PRId64 ". Change the registry by the API, or "
+                                    "to revision %" PRId64 ". Change it by the API, or "
                                     "remove the label flotilla.dev/fleet to take it over",
                                     revision);
     json_t *event = arena_json(

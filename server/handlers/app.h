@@ -32,7 +32,8 @@ typedef int (*transaction_body)(struct ctx *ctx, struct api_call *call, struct p
 int transaction_read(struct ctx *ctx, struct api_call *call, transaction_body body);
 /*
  * The same for a change. With an Idempotency-Key the answer is kept in this transaction, and a
- * repeated request gets it without `body` being run. Deadlocks are tried anew.
+ * repeated request gets it without `body` being run. Deadlocks are tried anew. With ?dryRun=true,
+ * on routes that take it, nothing is kept.
  */
 int transaction_write(struct ctx *ctx, struct api_call *call, transaction_body body);
 

@@ -9,6 +9,18 @@ static const struct taken tenant_taken[] = {
     {0},
 };
 
+static struct store_tenant row_of(const struct tenant_request *request, const char *id)
+{
+    return (struct store_tenant){
+        .id = id,
+        .name = request->name,
+        .registry_limit = request->registry_limit,
+        .key_limit = request->key_limit,
+        .pipeline_limit = request->pipeline_limit,
+        .document_limit = request->document_limit,
+    };
+}
+
 static int list(struct ctx *ctx, struct api_call *call, struct pg *pg)
 {
     return call_list(ctx, call, pg, store_tenant_list);
@@ -22,7 +34,7 @@ static int create(struct ctx *ctx, struct api_call *call, struct pg *pg)
     TRY(tenant_request_create(ctx, call_audience(call), json, &request, &call->errors));
     const char *id = crypto_id(ctx->arena, "tn"), *body;
     struct store_actor actor = call_actor(ctx, call);
-    const struct store_tenant row = {id, request.name, request.registry_limit, request.key_limit};
+    const struct store_tenant row = row_of(&request, id);
     TRY(call_taken(ctx, call, store_tenant_insert(ctx, pg, &row, &actor), tenant_taken));
     TRY(store_tenant_view(ctx, pg, id, &body));
     response_header(call->response, "Location", arena_printf(ctx->arena, "/v1/tenants/%s", id));
@@ -47,8 +59,7 @@ static int patch(struct ctx *ctx, struct api_call *call, struct pg *pg)
     TRY(call_body(ctx, call, &json));
     TRY(tenant_request_patch(ctx, call_audience(call), json, &request, &call->errors));
     struct store_actor actor = call_actor(ctx, call);
-    const struct store_tenant row = {call->param[0], NULL, request.registry_limit,
-                                     request.key_limit};
+    const struct store_tenant row = row_of(&request, call->param[0]);
     TRY(store_tenant_change(ctx, pg, &row, &actor));
     return get(ctx, call, pg);
 }

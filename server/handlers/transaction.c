@@ -111,7 +111,7 @@ static int change(struct ctx *ctx, struct api_call *call, struct pg *pg, transac
 {
     struct store_idempotency key;
     TRY(idempotency_of(ctx, call, &key));
-    if (!key.key)
+    if (!key.key || call->dry_run)
         return body(ctx, call, pg);
     bool first;
     int headers = call->response->headers;
@@ -142,7 +142,7 @@ static void attempt(struct ctx *ctx, struct api_call *call, transaction_body bod
     ret->rc = store_begin(ctx, pg, &scope);
     if (ret->rc == 0)
         ret->rc = writes ? change(ctx, call, pg, body) : body(ctx, call, pg);
-    if (ret->rc == 0) {
+    if (ret->rc == 0 && !call->dry_run) {
         ret->committing = writes;
         ret->rc = writes ? store_commit(ctx, pg) : store_end(ctx, pg);
     }
@@ -190,7 +190,20 @@ int transaction_read(struct ctx *ctx, struct api_call *call, transaction_body bo
     return run(ctx, call, body, false);
 }
 
+/* What is asked for is done to the last row, quotas and names included, and rolled back. */
+static int read_dry_run(struct ctx *ctx, struct api_call *call)
+{
+    const char *text = request_query(call->request, "dryRun");
+    if (text && !str_has_word("true false", text)) {
+        field_errors_add(&call->errors, "?dryRun", "BadParameter", "true or false");
+        return err_set(ctx, ERR_INVALID, "InvalidParameter", "dryRun: true or false");
+    }
+    call->dry_run = str_equal(text, "true");
+    return 0;
+}
+
 int transaction_write(struct ctx *ctx, struct api_call *call, transaction_body body)
 {
+    TRY(read_dry_run(ctx, call));
     return run(ctx, call, body, true);
 }

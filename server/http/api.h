@@ -48,6 +48,7 @@ struct api_call {
     const char
         *param[ROUTE_PARAMS_MAX]; /* the {x} of the path, in order; the first is the tenant */
     const char *kept_body; /* what a repeated request gets instead of the body; NULL = the same */
+    bool dry_run;          /* ?dryRun=true: what is done is rolled back */
     struct field_errors errors; /* what validation found; goes into the problem document */
 };
 

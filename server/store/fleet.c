@@ -4,9 +4,9 @@
 #include "server/base/json.h"
 #include "server/store/statement.h"
 
-int store_fleet_cells(struct ctx *ctx, struct pg_pool *pool, json_t **ret)
+int store_fleet_cells(struct ctx *ctx, struct pg_pool *pool, const char *id, json_t **ret)
 {
-    const struct statement statement = {"fleet_cells", CALL_FLEET_CELLS_READ, {NULL}, 0};
+    const struct statement statement = {"fleet_cells", CALL_FLEET_CELLS_READ, {id}, 1};
     return statement_documents(ctx, pool, &statement, ret);
 }
 
@@ -136,7 +136,8 @@ static int place_locked(struct ctx *ctx, struct pg *pg, const char *const values
                         struct pg_rows *ret)
 {
     TRY(store_begin(ctx, pg, NULL));
-    TRY(store_query(ctx, pg, "fleet_place_lock", 1, &values[1], NULL));
+    const char *const locked[] = {values[1], values[0]};
+    TRY(store_query(ctx, pg, "fleet_place_lock", 2, locked, NULL));
     TRY(store_query(ctx, pg, "fleet_place", 3, values, ret));
     return store_end(ctx, pg);
 }

@@ -22,8 +22,9 @@ struct store_fleet_item {
     int64_t generation; /* as it was when it was taken */
 };
 
-/* Cells: array of {name, kubeconfig, state, capacity, used}. */
-int store_fleet_cells(struct ctx *ctx, struct pg_pool *pool, json_t **ret);
+/* Cells: array of {name, kubeconfig, state, capacity, used, elsewhere}, the last two as they are
+ * for the resource `id`, NULL = a registry. */
+int store_fleet_cells(struct ctx *ctx, struct pg_pool *pool, const char *id, json_t **ret);
 /* Takes or renews `cells` (array of names) for `owner`; `force`: also from a holder that is alive.
  * Array of {cell, epoch} of those that are now held. */
 int store_fleet_lease(struct ctx *ctx, struct pg_pool *pool, const json_t *cells, const char *owner,

@@ -39,6 +39,8 @@ int store_tenant_insert(struct ctx *ctx, struct pg *pg, const struct store_tenan
                             tenant->name,
                             number(ctx, tenant->registry_limit),
                             number(ctx, tenant->key_limit),
+                            number(ctx, tenant->pipeline_limit),
+                            number(ctx, tenant->document_limit),
                             actor->name,
                             actor->request_id};
     return store_query(ctx, pg, "tenant_insert", ARRAY_SIZE(values), values, NULL);
@@ -47,8 +49,13 @@ int store_tenant_insert(struct ctx *ctx, struct pg *pg, const struct store_tenan
 int store_tenant_change(struct ctx *ctx, struct pg *pg, const struct store_tenant *tenant,
                         const struct store_actor *actor)
 {
-    const char *values[] = {tenant->id, number(ctx, tenant->registry_limit),
-                            number(ctx, tenant->key_limit), actor->name, actor->request_id};
+    const char *values[] = {tenant->id,
+                            number(ctx, tenant->registry_limit),
+                            number(ctx, tenant->key_limit),
+                            number(ctx, tenant->pipeline_limit),
+                            number(ctx, tenant->document_limit),
+                            actor->name,
+                            actor->request_id};
     return store_query(ctx, pg, "tenant_change", ARRAY_SIZE(values), values, NULL);
 }
 

@@ -26,7 +26,7 @@ struct store_key {
 
 struct store_tenant {
     const char *id, *name;
-    int64_t registry_limit, key_limit;
+    int64_t registry_limit, key_limit, pipeline_limit, document_limit;
 };
 
 struct store_new_key {

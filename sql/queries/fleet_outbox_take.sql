@@ -5,22 +5,22 @@
 -- stand before all others.
 WITH placed AS (
     SELECT o.id, r.cell
-    FROM outbox o JOIN registry r ON r.id = o.registry_id
+    FROM outbox o JOIN resource r ON r.id = o.resource_id
     WHERE (r.cell IS NULL AND o.last_error LIKE 'NoCell:%') IS NOT TRUE
       AND o.due_at <= now()
       AND (o.lease_until IS NULL OR o.lease_until < now() OR o.lease_owner = $1 OR $4::boolean)
       AND (r.cell IS NULL OR NOT $5::jsonb ? r.cell)
-      AND NOT $6::jsonb ? o.registry_id
+      AND NOT $6::jsonb ? o.resource_id
     ORDER BY o.due_at
     LIMIT $2::integer
     FOR UPDATE OF o SKIP LOCKED
 ), homeless AS (
     SELECT o.id, r.cell
-    FROM outbox o JOIN registry r ON r.id = o.registry_id
+    FROM outbox o JOIN resource r ON r.id = o.resource_id
     WHERE r.cell IS NULL AND o.last_error LIKE 'NoCell:%'
       AND o.due_at <= now()
       AND (o.lease_until IS NULL OR o.lease_until < now() OR o.lease_owner = $1 OR $4::boolean)
-      AND NOT $6::jsonb ? o.registry_id
+      AND NOT $6::jsonb ? o.resource_id
     ORDER BY o.due_at
     LIMIT 1
     FOR UPDATE OF o SKIP LOCKED
@@ -31,4 +31,4 @@ UPDATE outbox o
 SET lease_owner = $1, lease_until = now() + $3::integer * interval '1 ms'
 FROM picked
 WHERE o.id = picked.id
-RETURNING jsonb_build_object('id', o.registry_id, 'generation', o.generation, 'cell', picked.cell)
+RETURNING jsonb_build_object('id', o.resource_id, 'generation', o.generation, 'cell', picked.cell)

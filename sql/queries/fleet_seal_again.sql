@@ -3,7 +3,7 @@
 WITH sealed AS (
     UPDATE sealed_secret s
     SET kek_id = $2, wrapped_dek = decode($3, 'base64'), sealed = decode($4, 'base64'), delivered_at = NULL, shredded_at = NULL
-    FROM registry r
+    FROM resource r
     WHERE r.id = $1 AND r.published = 0 AND r.deleted_at IS NULL
       AND s.owner_kind = 'registry' AND s.owner_id = r.id AND s.purpose = 'admin-password' AND s.shredded_at IS NOT NULL
     RETURNING s.id, s.tenant_id

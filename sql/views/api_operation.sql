@@ -2,15 +2,17 @@
 CREATE OR REPLACE VIEW api_operation WITH (security_invoker = true) AS
 SELECT id,
        tenant_id,
-       registry_id,
+       resource_id,
        status IN ('pending', 'running') AS open,
        jsonb_build_object(
            'id', id,
            'tenantId', tenant_id,
            'kind', kind,
            'resource', jsonb_build_object(
-               'type', 'registry', 'id', registry_id,
-               'href', '/v1/tenants/' || tenant_id || '/registries/' || registry_id),
+               'type', kind_of(resource_id), 'id', resource_id,
+               'href', '/v1/tenants/' || tenant_id || '/'
+                       || CASE kind_of(resource_id) WHEN 'pipeline' THEN 'pipelines' ELSE 'registries' END
+                       || '/' || resource_id),
            'requestedGeneration', requested_generation,
            'status', status,
            'error', CASE WHEN acting_as_provider() THEN error ELSE error - 'detail' END,

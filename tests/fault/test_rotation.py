@@ -26,7 +26,7 @@ class Rotated:
         self.world, self.cluster = world, cluster
         self.id = world.create("rotated")
         world.wait_phase(self.id, "ready")
-        self.namespace, self.identity = world.db.query("SELECT namespace, identity FROM registry WHERE id = %s", self.id)[0]
+        self.namespace, self.identity = world.db.query("SELECT namespace, identity FROM resource WHERE id = %s", self.id)[0]
 
     def told(self):
         return pools.decoded(self.cluster.get("secrets", "rotated-backends", self.namespace))

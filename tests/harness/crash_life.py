@@ -131,7 +131,7 @@ class HttpLife(Life):
     def create(self):
         body = {"name": self.name, "spec": {"plan": "s", "host": f"{self.name}.example.com"}}
         self.id = self.ask("create", "POST", self.world.path(), body)["id"]
-        found = self.world.db.query("SELECT id, namespace, identity FROM registry WHERE name = %s", self.name)
+        found = self.world.db.query("SELECT id, namespace, identity FROM resource WHERE name = %s", self.name)
         assert [row[0] for row in found] == [self.id], f"one request made {found}"
         self.know(found[0][1], found[0][2], registry=self.id)
 
@@ -154,12 +154,12 @@ class HttpLife(Life):
 
     def diverge(self):
         """As after a restore of the database: the row is behind what stands in the cell."""
-        self.world.db.query("WITH r AS (UPDATE registry SET generation = generation - 1, published = generation - 1"
+        self.world.db.query("WITH r AS (UPDATE resource SET generation = generation - 1, published = generation - 1"
                             " WHERE id = %s RETURNING id, tenant_id, generation)"
-                            " INSERT INTO outbox (registry_id, tenant_id, generation) SELECT * FROM r", self.id)
+                            " INSERT INTO outbox (resource_id, tenant_id, generation) SELECT * FROM r", self.id)
 
     def is_diverged(self):
-        return self.world.db.value("SELECT state FROM registry WHERE id = %s", self.id) == "diverged"
+        return self.world.db.value("SELECT state FROM resource WHERE id = %s", self.id) == "diverged"
 
     def reached(self, stage):
         """Has what the stage set going come to its end? Asked only where no earlier run can be compared with."""

@@ -176,19 +176,19 @@ def store(env, identity, seen):
 
 ROWS_SQL = {
     "row": "SELECT lifecycle, generation, published, cell, state, spec, purge_after IS NULL, purge_started_at IS NULL,"
-           " deleted_at IS NULL FROM registry WHERE id = %s",
+           " deleted_at IS NULL FROM resource WHERE id = %s",
     "status": "SELECT cell, observed_generation, phase, health, drift, reason, message, conditions"
-              " FROM registry_status WHERE registry_id = %s",
+              " FROM resource_status WHERE resource_id = %s",
     "operations": "SELECT kind, status, requested_generation, error, started_at IS NULL FROM operation"
-                  " WHERE registry_id = %s ORDER BY id",
+                  " WHERE resource_id = %s ORDER BY id",
     "audit": "SELECT action FROM audit_event WHERE resource_id = %s ORDER BY id",
     "sealed": "SELECT purpose, delivered_at IS NULL, shredded_at IS NULL FROM sealed_secret WHERE owner_id = %s",
-    "outbox": "SELECT generation FROM outbox WHERE registry_id = %s",
+    "outbox": "SELECT generation FROM outbox WHERE resource_id = %s",
 }
 COUNTERS_SQL = """
     SELECT coalesce(c.cell, s.cell), coalesce(c.phase, s.phase), c.n, s.n
     FROM (SELECT cell, phase, sum(count) AS n FROM status_counter GROUP BY 1, 2) c
-    FULL JOIN (SELECT cell, phase, count(*) AS n FROM registry_status GROUP BY 1, 2) s USING (cell, phase)
+    FULL JOIN (SELECT cell, phase, count(*) AS n FROM resource_status GROUP BY 1, 2) s USING (cell, phase)
     WHERE coalesce(c.n, 0) <> coalesce(s.n, 0)"""
 
 

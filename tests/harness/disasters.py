@@ -44,7 +44,7 @@ MADE_ANEW = ("rows/*/row/generation", "rows/*/row/published", "rows/*/status/obs
 
 def write(world, name, registry):
     """What no restore may lose: it is on the pools."""
-    identity = world.db.value("SELECT identity FROM registry WHERE id = %s", registry)
+    identity = world.db.value("SELECT identity FROM resource WHERE id = %s", registry)
     conninfo = world.credential(identity)
     world.pool_query("CREATE TABLE kept (word text)", conninfo=conninfo)
     world.pool_query("INSERT INTO kept VALUES (%s)", name, conninfo=conninfo)
@@ -52,7 +52,7 @@ def write(world, name, registry):
 
 
 def written(world, registry):
-    identity = world.db.value("SELECT identity FROM registry WHERE id = %s", registry)
+    identity = world.db.value("SELECT identity FROM resource WHERE id = %s", registry)
     return (world.pool_query("SELECT word FROM kept", conninfo=world.credential(identity))[0][0],
             pools.Store(world.stack.env).call("GET", f"/t-{identity}/kept"))
 
@@ -87,7 +87,7 @@ def made_outside(world):
 
 def resolve(world, registry):
     """What the cell has forgotten waits for a person's word, and does not come back without."""
-    eventually(lambda: world.db.value("SELECT state FROM registry WHERE id = %s", registry) == "diverged", 60, what="newer Diverged")
+    eventually(lambda: world.db.value("SELECT state FROM resource WHERE id = %s", registry) == "diverged", 60, what="newer Diverged")
     alone = world.run("audit", "--resolve", registry, "--take", "row", check=False)
     assert alone.returncode == 1 and "RegistryPurged" in alone.stderr, alone.stderr
     world.run("audit", "--resolve", CELL, "--take", "row")

@@ -24,16 +24,16 @@ _ROWS = """
                (PARTITION BY r.tenant_id, r.name, r.deleted_at IS NULL ORDER BY r.id) END,
            r.identity, r.namespace, r.tenant_id,
            to_jsonb(r) - '{id,tenant_id,identity,namespace,created_at,updated_at,placement}'::text[],
-           to_jsonb(s) - '{registry_id,tenant_id,updated_at,hash,epoch,message}'::text[],
+           to_jsonb(s) - '{resource_id,tenant_id,updated_at,hash,epoch,message}'::text[],
            ARRAY(SELECT o.kind || ' ' || CASE o.status WHEN 'superseded' THEN 'succeeded' ELSE o.status END
-                 FROM operation o WHERE o.registry_id = r.id ORDER BY o.id),
+                 FROM operation o WHERE o.resource_id = r.id ORDER BY o.id),
            ARRAY(SELECT a.action FROM audit_event a WHERE a.resource_id = r.id ORDER BY a.id),
-           (SELECT count(*) FROM outbox o WHERE o.registry_id = r.id),
+           (SELECT count(*) FROM outbox o WHERE o.resource_id = r.id),
            ARRAY(SELECT concat_ws(' ', a.purpose,
                                   CASE WHEN a.delivered_at IS NOT NULL AND r.deleted_at IS NULL THEN 'delivered' END,
                                   CASE WHEN a.shredded_at IS NOT NULL THEN 'shredded' END)
                  FROM sealed_secret a WHERE a.owner_id = r.id)
-    FROM registry r JOIN tenant t ON t.id = r.tenant_id LEFT JOIN registry_status s ON s.registry_id = r.id
+    FROM resource r JOIN tenant t ON t.id = r.tenant_id LEFT JOIN resource_status s ON s.resource_id = r.id
     ORDER BY r.id"""
 
 _DATABASES = """

@@ -15,7 +15,7 @@ REPLICAS = {"s": 1, "m": 2, "l": 3}
 # In one snapshot: the counters of /v1/status against the rows that they count.
 COUNTERS_DIFFER = """
     SELECT * FROM (SELECT cell, phase, sum(count) AS n FROM status_counter GROUP BY 1, 2 HAVING sum(count) <> 0) c
-    FULL JOIN (SELECT cell, phase, count(*) AS n FROM registry_status GROUP BY 1, 2) r USING (cell, phase, n)
+    FULL JOIN (SELECT cell, phase, count(*) AS n FROM resource_status GROUP BY 1, 2) r USING (cell, phase, n)
     WHERE c.n IS NULL OR r.n IS NULL"""
 
 

@@ -185,7 +185,7 @@ class World:
             return self.tenant_api.request("GET", self.path(registry)).status == 410
 
         eventually(gone, timeout, what=f"{registry} purged")
-        row = self.db.query("SELECT namespace FROM registry WHERE id = %s", registry)[0][0]
+        row = self.db.query("SELECT namespace FROM resource WHERE id = %s", registry)[0][0]
         eventually(lambda: not self.exists("namespace", row), timeout, what=f"namespace {row} gone")
 
     # ---- the cell and the pool

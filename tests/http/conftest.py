@@ -42,6 +42,17 @@ class Tenant:
         return answer
 
 
+    def pipeline_body(self, rate=10, workers=None, **more):
+        line = {"first": {"class": "blue", "next": ["second"]}, "second": {"class": "green"}}
+        spec = {"documentsPerSecond": rate, "workers": workers or line, **more}
+        return {"name": f"p{next(_numbers)}", "spec": spec}
+
+    def create_pipeline(self, *args, **more):
+        answer = self.api.post(f"{self.path}/pipelines", self.pipeline_body(*args, **more))
+        assert answer.status == 202, answer.body
+        return answer
+
+
 def bootstrap_key(database, directory):
     made = subprocess.run([binary(), "bootstrap-key"], env={**base_env(directory), **database.env()},
                           capture_output=True, text=True, check=False)
@@ -65,7 +76,7 @@ class Service:
 
     def counts(self):
         """Rows of what a request can leave behind."""
-        tables = ("tenant", "api_key", "cell", "registry", "registry_status", "operation", "outbox", "audit_event",
+        tables = ("tenant", "api_key", "cell", "resource", "resource_status", "operation", "outbox", "audit_event",
                   "idempotency_key")
         return {table: self.database.value(f"SELECT count(*) FROM {table}") for table in tables}
 

@@ -16,7 +16,7 @@ def test_an_unknown_outcome_is_cleared_up_by_the_key(fleet_db, tmp_path, side, r
     answer = tenant.api.post(f"{tenant.path}/registries", body, headers=key)
     assert failing.process.stop() == 0
     assert answer.status == 503 and answer.json["retryable"]
-    count = "SELECT count(*) FROM registry WHERE tenant_id = %s"
+    count = "SELECT count(*) FROM resource WHERE tenant_id = %s"
     assert fleet_db.value(count, tenant.id) == rows
     healed = Service(fleet_db, tmp_path, key=calm.provider.key)
     tenant.api.port = healed.port

@@ -72,7 +72,7 @@ def test_a_lock_is_waited_for_and_then_said(service, tenant):
     path = f"{tenant.path}/registries/{registry['id']}"
     with service.database.connect() as holder, holder.cursor() as cursor:
         cursor.execute("BEGIN")
-        cursor.execute("SELECT 1 FROM registry WHERE id = %s FOR UPDATE", (registry["id"],))
+        cursor.execute("SELECT 1 FROM resource WHERE id = %s FOR UPDATE", (registry["id"],))
         answer, took = timed(lambda: tenant.api.call("PATCH", path, {"spec": {"plan": "m"}}))
         cursor.execute("ROLLBACK")
     assert (answer.status, answer.json["code"]) == (409, "RequestInProgress") and 4 < took < 9

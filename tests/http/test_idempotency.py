@@ -11,7 +11,7 @@ def post(tenant, body, key):
 
 
 def count(service, tenant):
-    return service.database.value("SELECT count(*) FROM registry WHERE tenant_id = %s", tenant.id)
+    return service.database.value("SELECT count(*) FROM resource WHERE tenant_id = %s", tenant.id)
 
 
 def test_eight_at_once_make_one(service):

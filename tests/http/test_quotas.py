@@ -23,6 +23,7 @@ def order(tenant):
 def test_a_new_tenant_has_limits(service):
     usual = service.provider.post("/v1/tenants", {"name": "usual"}).json
     assert (usual["registryLimit"], usual["keyLimit"]) == (100, 50)
+    assert (usual["pipelineLimit"], usual["documentLimit"]) == (100, 100000)
     large = service.provider.post("/v1/tenants", {"name": "large", "registryLimit": 9000, "keyLimit": 0}).json
     assert (large["registryLimit"], large["keyLimit"]) == (9000, 0)
     refused = service.provider.post(f"/v1/tenants/{large['id']}/api-keys", {"name": "x"})
@@ -37,7 +38,7 @@ def test_registries_that_are_made_at_once_stay_within_the_limit(service, small):
     refused = next(answer for answer in answers if answer.status == 403)
     assert refused.json["code"] == "QuotaExceeded"
     assert "has 3 registries, closed ones included, and may have 3" in refused.json["detail"]
-    assert service.database.value("SELECT count(*) FROM registry WHERE tenant_id = %s", small.id) == 3
+    assert service.database.value("SELECT count(*) FROM resource WHERE tenant_id = %s", small.id) == 3
 
 
 def test_a_closed_registry_counts_until_it_is_purged(service, small):
@@ -45,7 +46,7 @@ def test_a_closed_registry_counts_until_it_is_purged(service, small):
     assert small.api.call("DELETE", f"{small.path}/registries/{made[0]}").status == 202
     assert order(small).status == 403
     service.database.query(
-        "UPDATE registry SET purge_after = now(), purge_started_at = now(), deleted_at = now() WHERE id = %s", made[0])
+        "UPDATE resource SET purge_after = now(), purge_started_at = now(), deleted_at = now() WHERE id = %s", made[0])
     assert order(small).status == 202
 
 
@@ -71,6 +72,7 @@ def test_keys_have_a_limit_and_revoked_ones_do_not_count(small):
 def test_limits_are_the_providers(service, small):
     assert small.api.call("PATCH", small.path, {"registryLimit": 9}).status == 403
     for body, code in (({"registryLimit": -1}, "OutOfRange"), ({"keyLimit": 10001}, "OutOfRange"),
+                       ({"pipelineLimit": 10001}, "OutOfRange"), ({"documentLimit": 100000001}, "OutOfRange"),
                        ({"name": "other"}, "Immutable")):
         answer = service.provider.call("PATCH", small.path, body)
         assert answer.status == 400 and answer.codes == [(f"/{next(iter(body))}", code)], answer.body

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 def observe(service, registry, phase, generation):
     """What the collector writes."""
     service.database.query(
-        "UPDATE registry_status SET phase = %s, observed_generation = %s, drift = 'in_sync' WHERE registry_id = %s",
+        "UPDATE resource_status SET phase = %s, observed_generation = %s, drift = 'in_sync' WHERE resource_id = %s",
         phase, generation, registry["id"], role="fleet",
     )
 
@@ -26,9 +26,9 @@ def test_create_answers_where_to_look(service, tenant):
     assert (operation["status"], operation["kind"]) == ("pending", "create")
     assert operation["resource"]["id"] == registry["id"]
     assert [item["id"] for item in registry["currentOperations"]] == [operation["id"]]
-    row = service.database.query("SELECT identity, namespace FROM registry WHERE id = %s", registry["id"])[0]
+    row = service.database.query("SELECT identity, namespace FROM resource WHERE id = %s", registry["id"])[0]
     assert len(row[0]) == 16 and row[1] == "reg-" + registry["id"][4:]
-    assert service.database.value("SELECT generation FROM outbox WHERE registry_id = %s", registry["id"]) == 1
+    assert service.database.value("SELECT generation FROM outbox WHERE resource_id = %s", registry["id"]) == 1
     audit = service.database.query("SELECT action, actor FROM audit_event WHERE resource_id = %s", registry["id"])
     assert audit == [("registry.create", f"key:{tenant.key_id}")]
 
@@ -42,8 +42,8 @@ def test_the_provider_sees_where_it_is(service, tenant):
 def test_messages_about_the_providers_servers_are_the_providers(service, tenant):
     registry = tenant.create().json
     told = '[{"type": "BackendsReady", "status": "False", "reason": "Unreachable", "message": "10.0.0.5: refused"}]'
-    service.database.query("UPDATE registry_status SET reason = 'Unreachable', message = '10.0.0.5: refused',"
-                           " conditions = %s WHERE registry_id = %s", told, registry["id"], role="fleet")
+    service.database.query("UPDATE resource_status SET reason = 'Unreachable', message = '10.0.0.5: refused',"
+                           " conditions = %s WHERE resource_id = %s", told, registry["id"], role="fleet")
     path = f"{tenant.path}/registries/{registry['id']}"
     for body in (tenant.api.get(path).json, tenant.api.get(f"{tenant.path}/registries").json["items"][-1]):
         assert body["status"]["reason"] == "Unreachable" and body["status"]["message"] is None
@@ -55,7 +55,7 @@ def test_what_is_stored_is_shown(service, tenant):
     registry = tenant.create().json
     assert registry["usage"] is None
     told = '{"storageBytes": 5368709120, "limitBytes": 107374182400, "observedAt": "2026-11-28T10:00:00Z"}'
-    service.database.query("UPDATE registry_status SET usage = %s WHERE registry_id = %s", told, registry["id"], role="fleet")
+    service.database.query("UPDATE resource_status SET usage = %s WHERE resource_id = %s", told, registry["id"], role="fleet")
     path = f"{tenant.path}/registries/{registry['id']}"
     for body in (tenant.api.get(path).json, tenant.api.get(f"{tenant.path}/registries").json["items"][-1]):
         assert body["usage"]["storageBytes"] == 5 << 30 and body["usage"]["limitBytes"] == 100 << 30
@@ -71,7 +71,7 @@ def test_version_that_runs_is_told_and_a_hop_withdrawn(service, tenant):
     assert registry["status"]["version"] is None
     assert wants("2.15.2").status == 202
     assert wants("2.14.4").codes == [("/spec/version", "VersionDowngrade")], "nobody knows yet what runs"
-    service.database.query("UPDATE registry_status SET version = '2.14.4' WHERE registry_id = %s", registry["id"], role="fleet")
+    service.database.query("UPDATE resource_status SET version = '2.14.4' WHERE resource_id = %s", registry["id"], role="fleet")
     seen = tenant.api.get(path).json
     assert (seen["spec"]["version"], seen["status"]["version"]) == ("2.15.2", "2.14.4")
     assert wants("2.13.5").codes == [("/spec/version", "VersionDowngrade")]
@@ -99,7 +99,7 @@ def test_patch_supersedes_and_coalesces(service, tenant):
     assert (same.status, same.json["generation"]) == (200, 3)
     operation = tenant.api.get(first.headers["Operation-Location"]).json
     assert operation["status"] == "superseded" and operation["finishedAt"]
-    assert service.database.query("SELECT generation FROM outbox WHERE registry_id = %s", registry["id"]) == [(3,)]
+    assert service.database.query("SELECT generation FROM outbox WHERE resource_id = %s", registry["id"]) == [(3,)]
 
 
 def test_if_none_match_is_of_the_desired_side(service, tenant):
@@ -135,7 +135,7 @@ def test_close_undo_close_purge(service, tenant):
     assert (late.status, late.json["code"]) == (409, "PurgeStarted")
     assert tenant.api.call("PATCH", path, {"spec": {"plan": "l"}}).status == 409
     service.database.query(
-        "UPDATE registry SET purge_started_at = now(), deleted_at = now() WHERE id = %s", registry["id"], role="fleet")
+        "UPDATE resource SET purge_started_at = now(), deleted_at = now() WHERE id = %s", registry["id"], role="fleet")
     gone = tenant.api.get(path)
     assert (gone.status, gone.json["code"]) == (410, "RegistryPurged")
     listed = tenant.api.get(f"{tenant.path}/registries?limit=500").json["items"]
@@ -149,7 +149,7 @@ def test_nothing_is_accepted_that_a_diverged_row_would_not_carry_out(service, te
     path = f"{tenant.path}/registries/{registry['id']}"
     observe(service, registry, "ready", 1)
     service.provider.call("DELETE", f"{path}?graceSeconds=0")
-    service.database.query("UPDATE registry SET state = 'diverged' WHERE id = %s", registry["id"], role="fleet")
+    service.database.query("UPDATE resource SET state = 'diverged' WHERE id = %s", registry["id"], role="fleet")
     for method, where, body in (("PATCH", path, {"spec": {"plan": "l"}}), ("DELETE", path, None), ("POST", f"{path}:undo", None)):
         answer = tenant.api.call(method, where, body)
         assert (answer.status, answer.json["code"]) == (409, "Diverged"), method
@@ -187,7 +187,7 @@ def test_changes_at_the_same_time_lose_nothing(service, tenant):
         "SELECT count(*) FROM audit_event WHERE resource_id = %s AND action = 'registry.update'", registry["id"])
     assert audit == changes
     open_operations = service.database.value(
-        "SELECT count(*) FROM operation WHERE registry_id = %s AND finished_at IS NULL", registry["id"])
+        "SELECT count(*) FROM operation WHERE resource_id = %s AND finished_at IS NULL", registry["id"])
     assert open_operations == 1
 
 
@@ -203,5 +203,5 @@ def test_status_comes_from_counters(service):
         observe(service, registry, "ready", 1)
     after = phases()
     assert after["byPhase"]["ready"] == before["byPhase"].get("ready", 0) + 3
-    counted = dict(service.database.query("SELECT phase, count(*) FROM registry_status GROUP BY phase"))
+    counted = dict(service.database.query("SELECT phase, count(*) FROM resource_status GROUP BY phase"))
     assert after["byPhase"] == counted

@@ -10,7 +10,7 @@ def path_of(tenant, registry):
 
 
 def numbers(service, registry):
-    return service.database.value("SELECT credentials FROM registry WHERE id = %s", registry["id"])
+    return service.database.value("SELECT credentials FROM resource WHERE id = %s", registry["id"])
 
 
 def rotate(tenant, registry, body=None, **headers):
@@ -25,7 +25,7 @@ def test_a_rotation_is_an_operation(service, tenant):
     operation = tenant.api.get(answer.headers["Operation-Location"]).json
     assert (operation["kind"], operation["status"], operation["requestedGeneration"]) == ("rotate", "pending", 2)
     assert numbers(service, registry) == {kind: 2 for kind in KINDS}
-    assert service.database.value("SELECT generation FROM outbox WHERE registry_id = %s", registry["id"]) == 2
+    assert service.database.value("SELECT generation FROM outbox WHERE resource_id = %s", registry["id"]) == 2
     audit = service.database.query("SELECT action, detail -> 'credentials' FROM audit_event WHERE resource_id = %s ORDER BY id",
                                    registry["id"])
     assert audit[-1] == ("registry.rotate", KINDS)

@@ -36,35 +36,35 @@ class Row:
         self.identity = _text(BASE32, 16)
         spec = {"plan": "s", "version": "2.15", "host": f"{name}.example.org"}
         db.query(
-            "WITH made AS (INSERT INTO registry (id, tenant_id, name, identity, spec, namespace)"
+            "WITH made AS (INSERT INTO resource (id, tenant_id, name, identity, spec, namespace)"
             " VALUES (%s, %s, %s, %s, %s, %s) RETURNING id, tenant_id), observed AS"
-            " (INSERT INTO registry_status (registry_id, tenant_id) SELECT id, tenant_id FROM made)"
-            " INSERT INTO outbox (registry_id, tenant_id, generation) SELECT id, tenant_id, 1 FROM made",
+            " (INSERT INTO resource_status (resource_id, tenant_id) SELECT id, tenant_id FROM made)"
+            " INSERT INTO outbox (resource_id, tenant_id, generation) SELECT id, tenant_id, 1 FROM made",
             self.id, tenant_id, name, self.identity, json.dumps(spec), self.namespace)
         self.operation("create", 1)
 
     # ---- as serve
 
     def operation(self, kind, generation):
-        self.db.query("INSERT INTO operation (id, tenant_id, registry_id, kind, requested_generation, actor)"
+        self.db.query("INSERT INTO operation (id, tenant_id, resource_id, kind, requested_generation, actor)"
                       " VALUES (%s, %s, %s, %s, %s, 'test')",
                       "op_" + _text(BASE32HEX, 26), self.tenant, self.id, kind, generation)
 
     def change(self, kind, assignment, *args):
         """One change with its operation and outbox row, in the shape of registry_change.sql."""
         generation = self.db.value(
-            f"UPDATE registry SET generation = generation + 1, {assignment} WHERE id = %s RETURNING generation",
+            f"UPDATE resource SET generation = generation + 1, {assignment} WHERE id = %s RETURNING generation",
             *args, self.id)
         self.db.query("UPDATE operation SET status = 'superseded', finished_at = now()"
-                      " WHERE registry_id = %s AND finished_at IS NULL", self.id)
+                      " WHERE resource_id = %s AND finished_at IS NULL", self.id)
         self.operation(kind, generation)
         self.enqueue()
         return generation
 
     def enqueue(self):
         self.db.query(
-            "INSERT INTO outbox (registry_id, tenant_id, generation) SELECT id, tenant_id, generation FROM registry"
-            " WHERE id = %s ON CONFLICT (registry_id) DO UPDATE SET"
+            "INSERT INTO outbox (resource_id, tenant_id, generation) SELECT id, tenant_id, generation FROM resource"
+            " WHERE id = %s ON CONFLICT (resource_id) DO UPDATE SET"
             " generation = greatest(outbox.generation, excluded.generation), due_at = now(), attempts = 0", self.id)
 
     def resize(self, plan):
@@ -75,23 +75,23 @@ class Row:
 
     def get(self, columns="*"):
         """A column's value, or a tuple of several."""
-        found = self.db.query(f"SELECT {columns} FROM registry WHERE id = %s", self.id)[0]
+        found = self.db.query(f"SELECT {columns} FROM resource WHERE id = %s", self.id)[0]
         return found[0] if len(found) == 1 else found
 
     def get_outbox(self, column):
         """None when nothing waits."""
-        found = self.db.query(f"SELECT {column} FROM outbox WHERE registry_id = %s", self.id)
+        found = self.db.query(f"SELECT {column} FROM outbox WHERE resource_id = %s", self.id)
         return found[0][0] if found else None
 
     def status(self, columns):
-        found = self.db.query(f"SELECT {columns} FROM registry_status WHERE registry_id = %s", self.id)
+        found = self.db.query(f"SELECT {columns} FROM resource_status WHERE resource_id = %s", self.id)
         return found[0][0] if found else None
 
     def waits(self):
-        return bool(self.db.query("SELECT FROM outbox WHERE registry_id = %s", self.id))
+        return bool(self.db.query("SELECT FROM outbox WHERE resource_id = %s", self.id))
 
     def last_operation(self):
-        return self.db.value("SELECT status FROM operation WHERE registry_id = %s"
+        return self.db.value("SELECT status FROM operation WHERE resource_id = %s"
                              " ORDER BY requested_generation DESC, created_at DESC LIMIT 1", self.id)
 
     # ---- as people and operators in the cell

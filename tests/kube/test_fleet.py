@@ -29,8 +29,8 @@ def make(stack, fleet_db):
 
     yield create
     for row in made:  # no later test shall find its rows as work
-        fleet_db.query("DELETE FROM outbox WHERE registry_id = %s", row.id)
-        fleet_db.query("UPDATE registry SET state = 'diverged' WHERE id = %s", row.id)
+        fleet_db.query("DELETE FROM outbox WHERE resource_id = %s", row.id)
+        fleet_db.query("UPDATE resource SET state = 'diverged' WHERE id = %s", row.id)
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_purge_waits_for_an_operator(fleet, make):
     settled(row, 1)
     row.close("1 second")
     eventually(lambda: "PurgeWaits" in (row.db.query(
-        "SELECT last_error FROM outbox WHERE registry_id = %s", row.id) or [["-"]])[0][0], 15)
+        "SELECT last_error FROM outbox WHERE resource_id = %s", row.id) or [["-"]])[0][0], 15)
     assert not row.get("purge_started_at") and not row.live()["metadata"].get("deletionTimestamp")
 
 
@@ -194,7 +194,7 @@ def test_a_resource_deleted_by_hand_comes_back(fleet, make):
 def test_a_resource_left_by_a_tombstone_is_deleted(fleet, make):
     row = make("left")
     settled(row, 1)
-    row.db.query("UPDATE registry SET lifecycle = 'closed', purge_after = now(), purge_started_at = now(),"
+    row.db.query("UPDATE resource SET lifecycle = 'closed', purge_after = now(), purge_started_at = now(),"
                  " deleted_at = now() WHERE id = %s", row.id)
     row.operate("Progressing", "False")  # any event
     eventually(lambda: not row.live() and not row.has_namespace(), 15)
@@ -206,13 +206,13 @@ def test_without_the_label_nobody_touches_it(fleet, make):
     row.kubectl("label", "registry", row.name, "flotilla.dev/fleet-")
     row.resize("l")
     eventually(lambda: "NotOurs" in (row.db.query(
-        "SELECT last_error FROM outbox WHERE registry_id = %s AND last_error IS NOT NULL", row.id) or [["-"]])[0][0])
+        "SELECT last_error FROM outbox WHERE resource_id = %s AND last_error IS NOT NULL", row.id) or [["-"]])[0][0])
     assert row.live()["spec"]["size"] == "S"
 
 
 def test_the_last_place_of_a_cell_is_given_once(flotillad, fleet_db, make, env):
     """Many workers of two processes choose at the same time."""
-    used = fleet_db.value("SELECT count(*) FROM registry WHERE cell = %s AND deleted_at IS NULL", fleet_rows.CELL)
+    used = fleet_db.value("SELECT count(*) FROM resource WHERE cell = %s AND deleted_at IS NULL", fleet_rows.CELL)
     fleet_db.query("UPDATE cell SET capacity = %s WHERE name = %s", used + 1, fleet_rows.CELL)
     try:
         rows = [make(f"last-{number}") for number in range(8)]

@@ -64,7 +64,7 @@ def life(row):
     def soon(check):
         """How long a failure is waited after, up to 30 s, is not what this is about."""
         def due_and_checked():
-            row.db.query("UPDATE outbox SET due_at = least(due_at, now() + interval '1 s') WHERE registry_id = %s", row.id)
+            row.db.query("UPDATE outbox SET due_at = least(due_at, now() + interval '1 s') WHERE resource_id = %s", row.id)
             return check()
 
         eventually(due_and_checked, 120, what="a step of a registry's life")
@@ -85,7 +85,7 @@ def life(row):
     row.close("0 seconds")
     soon(lambda: row.revision() == 9)
     row.drop_identity()
-    soon(lambda: row.db.value("SELECT attempts FROM outbox WHERE registry_id = %s", row.id) > 1)
+    soon(lambda: row.db.value("SELECT attempts FROM outbox WHERE resource_id = %s", row.id) > 1)
     row.operate("Closed", "True")
     soon(lambda: row.get("deleted_at") and not row.has_namespace() and not row.waits())
     assert row.last_operation() == "succeeded" and row.get("state") == "normal"
@@ -104,7 +104,7 @@ def test_every_call_may_fail_once(flotillad, env, make, shop, tmp_path, action):
         eventually(lambda: behind.revision() == 1 and not behind.waits(), 60)
         behind.resize("m")
         eventually(lambda: behind.revision() == 2 and not behind.waits(), 60)
-        behind.db.query("UPDATE registry SET generation = 1, published = 1 WHERE id = %s", behind.id)
+        behind.db.query("UPDATE resource SET generation = 1, published = 1 WHERE id = %s", behind.id)
         behind.enqueue()
         eventually(lambda: behind.get("state") == "diverged" and not behind.waits(), 60)
         assert behind.revision() == 2

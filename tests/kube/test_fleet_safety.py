@@ -31,14 +31,14 @@ def run(flotillad, env):
 
 def forget(row):
     """The database is restored to a time before the row was made."""
-    for table, column in (("outbox", "registry_id"), ("registry_status", "registry_id"), ("operation", "registry_id"),
-                          ("registry", "id")):
+    for table, column in (("outbox", "resource_id"), ("resource_status", "resource_id"), ("operation", "resource_id"),
+                          ("resource", "id")):
         row.db.query(f"DELETE FROM {table} WHERE {column} = %s", row.id)
 
 
 def restore(row, generation, size="s"):
     """The database is restored to a time when the row had this generation."""
-    row.db.query("UPDATE registry SET generation = %s, published = least(published, %s),"
+    row.db.query("UPDATE resource SET generation = %s, published = least(published, %s),"
                  " spec = jsonb_set(spec, '{plan}', to_jsonb(%s::text)) WHERE id = %s", generation, generation, size, row.id)
 
 
@@ -101,7 +101,7 @@ def test_an_undo_that_the_restored_row_does_not_know_is_not_purged(fleet, make):
     row.change("undo", "lifecycle = 'active', purge_after = NULL")
     settled(row, 3)
     restore(row, 2)
-    row.db.query("UPDATE registry SET lifecycle = 'closed', purge_after = now() WHERE id = %s", row.id)
+    row.db.query("UPDATE resource SET lifecycle = 'closed', purge_after = now() WHERE id = %s", row.id)
     eventually(lambda: row.get("state") == "diverged")
     assert row.live()["spec"]["lifecycle"] == "Active" and not row.get("purge_started_at")
 
@@ -133,8 +133,8 @@ def test_a_resource_without_a_row_is_left_alone_and_can_be_claimed(fleet, make, 
 
 def test_a_namespace_left_behind_a_purge_is_found_and_removed(flotillad, env, make, run):
     row = make("fence")
-    row.db.query("DELETE FROM outbox WHERE registry_id = %s", row.id)
-    row.db.query("UPDATE registry SET cell = %s, lifecycle = 'closed', purge_after = now(), purge_started_at = now(),"
+    row.db.query("DELETE FROM outbox WHERE resource_id = %s", row.id)
+    row.db.query("UPDATE resource SET cell = %s, lifecycle = 'closed', purge_after = now(), purge_started_at = now(),"
                  " deleted_at = now() WHERE id = %s", fleet_rows.CELL, row.id)
     row.stack.kubectl("create", "namespace", row.namespace)
     row.stack.kubectl("label", "namespace", row.namespace, "flotilla.dev/fleet=true",
@@ -193,7 +193,7 @@ def test_two_fleets_without_leases_reach_the_same_end(flotillad, env, make):
     for row in rows:
         eventually(lambda: row.get("deleted_at") and not row.live() and not row.has_namespace(), 30)
         assert row.get("state") == "normal"
-    assert not row.db.query("SELECT FROM outbox WHERE registry_id = ANY(%s)", [r.id for r in rows])
+    assert not row.db.query("SELECT FROM outbox WHERE resource_id = ANY(%s)", [r.id for r in rows])
 
 
 def test_a_dead_cell_delays_no_other(flotillad, env, make, stack, tmp_path):
@@ -203,14 +203,14 @@ def test_a_dead_cell_delays_no_other(flotillad, env, make, stack, tmp_path):
     row, lost = make("alive"), [make(f"lost-{n}") for n in range(6)]
     fleet_rows.cell(row.db, "dead", capacity=0)
     for each in lost:
-        each.db.query("UPDATE registry SET cell = 'dead' WHERE id = %s", each.id)
+        each.db.query("UPDATE resource SET cell = 'dead' WHERE id = %s", each.id)
     process = flotillad(["fleet"], env)
     published(row)
-    eventually(lambda: all(each.db.value("SELECT attempts FROM outbox WHERE registry_id = %s", each.id) > 0
+    eventually(lambda: all(each.db.value("SELECT attempts FROM outbox WHERE resource_id = %s", each.id) > 0
                            for each in lost))
     process.stop()  # while it runs it takes the lease of each cell again
     for each in lost:
-        each.db.query("UPDATE registry SET cell = NULL WHERE id = %s", each.id)
+        each.db.query("UPDATE resource SET cell = NULL WHERE id = %s", each.id)
     row.db.query("DELETE FROM cell_lease WHERE cell = 'dead'")
     row.db.query("DELETE FROM cell WHERE name = 'dead'")
 

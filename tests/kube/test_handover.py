@@ -28,8 +28,8 @@ def order(shop, fleet_db):
 
     yield ordered
     for row in made:  # no later test shall find its rows as work
-        fleet_db.query("DELETE FROM outbox WHERE registry_id = %s", row.id)
-        fleet_db.query("UPDATE registry SET state = 'diverged' WHERE id = %s", row.id)
+        fleet_db.query("DELETE FROM outbox WHERE resource_id = %s", row.id)
+        fleet_db.query("UPDATE resource SET state = 'diverged' WHERE id = %s", row.id)
 
 
 def delivered(row):
@@ -38,7 +38,7 @@ def delivered(row):
 
 
 def last_error(row):
-    found = row.db.query("SELECT last_error FROM outbox WHERE registry_id = %s AND last_error IS NOT NULL", row.id)
+    found = row.db.query("SELECT last_error FROM outbox WHERE resource_id = %s AND last_error IS NOT NULL", row.id)
     return found[0][0] if found else ""
 
 

@@ -78,7 +78,7 @@ def test_the_lock_is_waited_for_and_given_up(run, empty_db):
         cursor.execute("SELECT pg_advisory_lock(hashtextextended('flotilla.schema', 0))")
         refused = run("migrate", empty_db)
         assert refused.returncode != 0 and "another migration" in refused.stderr, refused.stderr
-    assert empty_db.value("SELECT to_regclass('registry') IS NULL")
+    assert empty_db.value("SELECT to_regclass('tenant') IS NULL")
     assert run("migrate", empty_db).returncode == 0
 
 

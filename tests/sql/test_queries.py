@@ -46,11 +46,11 @@ def test_rows_without_a_cell_do_not_stand_before_others(fleet_db):
     for number in range(6):
         registry = f"reg_000000000000000000000000{number:02}"
         fleet_db.query(
-            "INSERT INTO registry (id, tenant_id, name, identity, spec, namespace)"
+            "INSERT INTO resource (id, tenant_id, name, identity, spec, namespace)"
             " VALUES (%s, %s, %s, repeat(%s, 16), jsonb_build_object('host', %s::text), 'reg-' || substr(%s, 5))",
             registry, tenant, f"r{number}", "abcdef"[number], f"r{number}.example", registry)
         fleet_db.query(
-            "INSERT INTO outbox (registry_id, tenant_id, generation, due_at, last_error)"
+            "INSERT INTO outbox (resource_id, tenant_id, generation, due_at, last_error)"
             " VALUES (%s, %s, 1, now() - make_interval(hours => %s), %s)",
             registry, tenant, 10 - number, "NoCell: no open cell has room" if number < 4 else None)
     assert sorted(take(fleet_db, 1)) == ["04"]

@@ -33,12 +33,12 @@ def filled(fleet_db):
             f" ('key_0000000000000000000000000{letter}', 'aaaaaaa{letter}', repeat('0', 64), 'tenant', '{tenant}', 'x')",
             f"INSERT INTO idempotency_key (tenant_id, principal, key, fingerprint) VALUES ('{tenant}', 'k', 'k', 'f')",
             f"INSERT INTO audit_event (tenant_id, actor, action, resource_id) VALUES ('{tenant}', 'x', 'x', 'x')",
-            f"INSERT INTO registry (id, tenant_id, name, identity, spec, namespace) VALUES ('{registry}', '{tenant}',"
+            f"INSERT INTO resource (id, tenant_id, name, identity, spec, namespace) VALUES ('{registry}', '{tenant}',"
             f" 'x', repeat('{letter}', 16), '{{\"host\": \"{letter}.example\"}}', 'reg-' || substr('{registry}', 5))",
-            f"INSERT INTO registry_status (registry_id, tenant_id) VALUES ('{registry}', '{tenant}')",
-            f"INSERT INTO operation (id, tenant_id, registry_id, kind, requested_generation, actor) VALUES"
+            f"INSERT INTO resource_status (resource_id, tenant_id) VALUES ('{registry}', '{tenant}')",
+            f"INSERT INTO operation (id, tenant_id, resource_id, kind, requested_generation, actor) VALUES"
             f" ('op_0000000000000000000000000{letter}', '{tenant}', '{registry}', 'create', 1, 'x')",
-            f"INSERT INTO outbox (registry_id, tenant_id, generation) VALUES ('{registry}', '{tenant}', 1)",
+            f"INSERT INTO outbox (resource_id, tenant_id, generation) VALUES ('{registry}', '{tenant}', 1)",
             "INSERT INTO sealed_secret (id, tenant_id, owner_kind, owner_id, purpose, kek_id, wrapped_dek, sealed) VALUES"
             f" ('sec_0000000000000000000000000{letter}', '{tenant}', 'registry', '{registry}', 'admin-password', 'k',"
             " decode(repeat('00', 60), 'hex'), decode(repeat('00', 52), 'hex'))",
@@ -115,10 +115,10 @@ def test_settings_end_with_the_transaction(filled):
         cursor.execute("BEGIN")
         cursor.execute("SELECT set_config('flotilla.tenant', %s, true)", (A,))
         cursor.execute("SELECT set_config('flotilla.role', 'provider', true)")
-        cursor.execute("SELECT count(*) FROM registry")
+        cursor.execute("SELECT count(*) FROM resource")
         assert cursor.fetchone()[0] == 2
         cursor.execute("COMMIT")
-        cursor.execute("SELECT count(*) FROM registry")
+        cursor.execute("SELECT count(*) FROM resource")
         assert cursor.fetchone()[0] == 0
 
 
@@ -149,13 +149,13 @@ INSERTS = {
     "idempotency_key": "INSERT INTO idempotency_key (tenant_id, principal, key, fingerprint) VALUES"
                        " ('{tenant}', 'k', 'new', 'f')",
     "audit_event": "INSERT INTO audit_event (tenant_id, actor, action, resource_id) VALUES ('{tenant}', 'x', 'x', 'x')",
-    "registry": "INSERT INTO registry (id, tenant_id, name, identity, spec, namespace) VALUES"
+    "resource": "INSERT INTO resource (id, tenant_id, name, identity, spec, namespace) VALUES"
                 " ('reg_0000000000000000000000000c', '{tenant}', 'y', repeat('c', 16), '{{}}',"
                 " 'reg-0000000000000000000000000c')",
-    "operation": "INSERT INTO operation (id, tenant_id, registry_id, kind, requested_generation, actor) VALUES"
+    "operation": "INSERT INTO operation (id, tenant_id, resource_id, kind, requested_generation, actor) VALUES"
                  " ('op_0000000000000000000000000c', '{tenant}', '{registry}', 'update', 2, 'x')",
-    "outbox": "INSERT INTO outbox (registry_id, tenant_id, generation) VALUES ('{registry}', '{tenant}', 1)",
-    "registry_status": "INSERT INTO registry_status (registry_id, tenant_id) VALUES ('{registry}', '{tenant}')",
+    "outbox": "INSERT INTO outbox (resource_id, tenant_id, generation) VALUES ('{registry}', '{tenant}', 1)",
+    "resource_status": "INSERT INTO resource_status (resource_id, tenant_id) VALUES ('{registry}', '{tenant}')",
     "sealed_secret": "INSERT INTO sealed_secret (id, tenant_id, owner_kind, owner_id, purpose, kek_id, wrapped_dek, sealed)"
                      " VALUES ('sec_0000000000000000000000000c', '{tenant}', 'registry', 'reg_0000000000000000000000000c',"
                      " 'admin-password', 'k', decode(repeat('00', 60), 'hex'), decode(repeat('00', 52), 'hex'))",
@@ -172,12 +172,12 @@ def test_a_tenant_writes_for_itself_only(table, as_serve):
     text = INSERTS[table]
     with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="row-level security"):
         as_serve(text.format(tenant=B, registry=REGISTRY[B]), tenant=A)
-    if table not in ("tenant", "outbox", "registry_status"): # the last two would meet A's own row
+    if table not in ("tenant", "outbox", "resource_status"): # the last two would meet A's own row
         assert as_serve(text.format(tenant=A, registry=REGISTRY[A]), tenant=A) == 1
 
 
 UPDATES = {
-    "api_key": "revoked_at = now()", "idempotency_key": "status = 1", "registry": "generation = generation + 1",
+    "api_key": "revoked_at = now()", "idempotency_key": "status = 1", "resource": "generation = generation + 1",
     "operation": "status = 'superseded', finished_at = now()", "outbox": "attempts = 0",
 }
 
@@ -192,7 +192,7 @@ def test_nothing_can_be_handed_to_another_tenant(as_serve):
     for table in ("idempotency_key",): # the only one whose tenant_id serve may write at all
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             as_serve(f"UPDATE {table} SET tenant_id = '{B}'", tenant=A)
-    for table in ("registry", "operation", "outbox", "api_key"):
+    for table in ("resource", "operation", "outbox", "api_key"):
         with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="permission denied"):
             as_serve(f"UPDATE {table} SET tenant_id = '{B}'", provider=True)
 
@@ -204,9 +204,9 @@ def test_a_login_sees_one_key(as_serve):
 
 def test_serve_cannot_touch_what_is_the_fleets(as_serve):
     for statement in (
-        "UPDATE registry_status SET phase = 'ready'", "DELETE FROM registry", "DELETE FROM outbox",
-        "UPDATE registry SET cell = 'c'", "UPDATE registry SET deleted_at = now()", "SELECT * FROM cell_lease",
-        "UPDATE status_counter SET count = 0", "SELECT status_counter_add('{x}', '{x}', '{1}')",
+        "UPDATE resource_status SET phase = 'ready'", "DELETE FROM resource", "DELETE FROM outbox",
+        "UPDATE resource SET cell = 'c'", "UPDATE resource SET deleted_at = now()", "SELECT * FROM cell_lease",
+        "UPDATE status_counter SET count = 0", "SELECT status_counter_add('[]')",
         "CREATE TABLE mine (id int)", "SELECT sealed FROM sealed_secret", "SELECT wrapped_dek FROM sealed_secret",
         "UPDATE sealed_secret SET kek_id = 'x'", "DELETE FROM sealed_secret", "SELECT * FROM sealed_secret",
     ):
@@ -222,10 +222,10 @@ def test_the_audit_trail_only_grows(role, as_serve):
 
 
 def test_the_fleet_sees_what_it_needs_and_no_more(as_serve):
-    assert as_serve("SELECT count(*) FROM registry", role="fleet") == [(2,)]
+    assert as_serve("SELECT count(*) FROM resource", role="fleet") == [(2,)]
     for statement in (
         "SELECT * FROM api_key", "SELECT * FROM idempotency_key", "SELECT created_at FROM tenant",
-        "UPDATE registry SET identity = 'x'", "UPDATE registry SET tenant_id = 'x'", "DELETE FROM registry",
+        "UPDATE resource SET identity = 'x'", "UPDATE resource SET tenant_id = 'x'", "DELETE FROM resource",
         "INSERT INTO cell (name, kubeconfig, capacity) VALUES ('d', 'd', 1)", "DELETE FROM sealed_secret",
         "UPDATE sealed_secret SET owner_id = 'x'", "UPDATE sealed_secret SET tenant_id = 'x'",
     ):

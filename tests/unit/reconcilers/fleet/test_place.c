@@ -39,6 +39,11 @@ static const struct {
      "{\"name\":\"b\",\"state\":\"open\",\"capacity\":10,\"used\":5}]",
      "b",
      {NULL}},
+    {"a pipeline goes where its tenant has others, or waits",
+     "[{\"name\":\"a\",\"state\":\"open\",\"capacity\":10,\"used\":0,\"elsewhere\":true},"
+     "{\"name\":\"b\",\"state\":\"open\",\"capacity\":10,\"used\":9,\"elsewhere\":false}]",
+     "b",
+     {"TenantElsewhere", NULL}},
     {"of equals the first by name, in any order",
      "[{\"name\":\"b\",\"state\":\"open\",\"capacity\":10,\"used\":5},"
      "{\"name\":\"a\",\"state\":\"open\",\"capacity\":20,\"used\":10}]",

@@ -2,6 +2,7 @@
 #include "tests/unit/test.h"
 
 #include "reconcilers/fleet/project.h"
+#include "reconcilers/fleet/resource.h"
 
 #include "reconcilers/engine/conditions.h"
 #include "server/base/cleanup.h"
@@ -14,7 +15,7 @@ enum { PROJECTION_MAX_BYTES = 200 };
 
 struct seen {
     const char *what;
-    const char *lifecycle;
+    const char *lifecycle; /* NULL = a pipeline */
     int revision, observed;
     const char *ready, *reason, *available, *stalled;
     bool leaving;
@@ -36,6 +37,17 @@ static const struct seen seen[] = {
     {"still ready as it was", "Closed", 4, 4, "True", "ReadyUnprobed", "True", NULL, false,
      "updating", "healthy"},
     {"leaving", "Closed", 4, 4, "True", "Closed", "False", NULL, true, "deleting", "down"},
+    {"a pipeline that serves", NULL, 2, 2, "True", "Routed", NULL, NULL, false, "ready", "healthy"},
+    {"with less than it asks for", NULL, 2, 2, "True", "Degraded", NULL, NULL, false, "ready",
+     "degraded"},
+    {"at its old rate", NULL, 2, 2, "True", "RateRefused", NULL, NULL, false, "updating",
+     "healthy"},
+    {"that waits for room", NULL, 2, 2, "False", "WaitingForScale", NULL, NULL, false, "updating",
+     "down"},
+    {"whose class is not there", NULL, 2, 2, "False", "UnknownClass", NULL, NULL, false, "error",
+     "down"},
+    {"rejected before it changed", NULL, 3, 2, "False", "UnknownClass", NULL, NULL, false,
+     "updating", "down"},
 };
 
 static json_t *object_of(struct ctx *ctx, const struct seen *row)
@@ -43,10 +55,12 @@ static json_t *object_of(struct ctx *ctx, const struct seen *row)
     json_t *object = arena_json(ctx->arena, json_object());
     json_t *labels = json_object();
     json_object_set_new(labels, "flotilla.dev/fleet", json_string("true"));
-    json_object_set_new(labels, "flotilla.dev/registry-id", json_string("reg_1"));
+    json_object_set_new(labels, row->lifecycle ? LABEL_REGISTRY_ID : LABEL_PIPELINE_ID,
+                        json_string(row->lifecycle ? "reg_1" : "pl_1"));
     json_put(object, "metadata.labels", labels);
     json_put(object, "spec.revision", json_integer(row->revision));
-    json_put(object, "spec.lifecycle", json_string(row->lifecycle));
+    if (row->lifecycle)
+        json_put(object, "spec.lifecycle", json_string(row->lifecycle));
     json_put(object, "status.observedRevision", json_integer(row->observed));
     json_t *status = json_object_get(object, "status");
     if (row->ready)

@@ -3,6 +3,7 @@
 
 #include "reconcilers/fleet/resource.h"
 
+#include "reconcilers/engine/engine.h"
 #include "server/base/cleanup.h"
 #include "server/base/json.h"
 
@@ -130,6 +131,36 @@ static void test_resource__strays_are_removed_under_a_fence(void **state)
 }
 
 /* What lets the fleet forget a password: this word in the status, and nothing else. */
+static json_t *fence_of(struct ctx *ctx, const char *fleet, const char *tenant, const char *id)
+{
+    return arena_json(ctx->arena,
+                      json_pack("{s:{s:{s:s*, s:s*, s:s*}}}", "metadata", "labels", LABEL_FLEET,
+                                fleet, LABEL_TENANT, tenant, LABEL_REGISTRY_ID, id));
+}
+
+/* A registry's namespace is its own; a tenant's is that of all its pipelines. */
+static void test_resource__knows_its_namespace(void **state)
+{
+    static const struct {
+        const char *id, *fleet, *tenant, *found_id;
+        bool owns;
+    } rows[] = {
+        {"reg_1", "true", "tn_1", "reg_1", true}, {"reg_1", "true", "tn_1", "reg_2", false},
+        {"reg_1", "true", "tn_1", NULL, false},   {"reg_1", NULL, "tn_1", "reg_1", false},
+        {NULL, "true", "tn_1", NULL, true},       {NULL, "true", "tn_2", NULL, false},
+        {NULL, "true", "tn_1", "reg_1", false},   {NULL, NULL, NULL, NULL, false},
+    };
+    struct ctx *ctx = *state;
+    for (size_t at = 0; at < ARRAY_SIZE(rows); at++) {
+        json_t *of_row = arena_json(
+            ctx->arena, json_pack("{s:O}", "fence", fence_of(ctx, "true", "tn_1", rows[at].id)));
+        const json_t *found = fence_of(ctx, rows[at].fleet, rows[at].tenant, rows[at].found_id);
+        assert_int_equal(resource_owns_fence(of_row, found), rows[at].owns);
+    }
+    assert_int_equal(published_kind("pl_1")->kube, KIND_PIPELINE);
+    assert_int_equal(published_kind("reg_1")->kube, KIND_REGISTRY);
+}
+
 static void test_resource__keeps_only_what_it_says(void **state)
 {
     struct ctx *ctx = *state;
@@ -159,6 +190,7 @@ int main(void)
         TEST(test_resource__tells_two_histories_apart),
         TEST(test_resource__desired_is_fenced),
         TEST(test_resource__strays_are_removed_under_a_fence),
+        TEST(test_resource__knows_its_namespace),
         TEST(test_resource__keeps_only_what_it_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

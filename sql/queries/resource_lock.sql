@@ -1,4 +1,4 @@
--- $1 tenant, $2 id. The row of a registry, locked until the transaction ends, so that what is
+-- $1 kind, $2 tenant, $3 id. The row of a resource, locked until the transaction ends, so that what is
 -- decided from it still holds when it is written.
 SELECT r.spec,
        r.name,
@@ -8,7 +8,7 @@ SELECT r.spec,
        r.deleted_at IS NOT NULL AS deleted,
        r.state = 'diverged' AS diverged,
        r.purge_started_at IS NOT NULL OR coalesce(r.purge_after <= now(), false) AS purging
-FROM registry AS r
-LEFT JOIN registry_status AS s ON s.registry_id = r.id
-WHERE r.tenant_id = $1 AND r.id = $2
+FROM resource AS r
+LEFT JOIN resource_status AS s ON s.resource_id = r.id
+WHERE kind_of(r.id) = $1 AND r.tenant_id = $2 AND r.id = $3
 FOR UPDATE OF r

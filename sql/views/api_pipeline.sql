@@ -1,0 +1,10 @@
+CREATE OR REPLACE VIEW api_pipeline WITH (security_invoker = true) AS
+SELECT id,
+       tenant_id,
+       generation,
+       deleted_at,
+       head || placement || jsonb_build_object('spec', spec, 'status', status) AS body
+FROM api_envelope
+WHERE kind_of(id) = 'pipeline';
+
+GRANT SELECT ON api_pipeline TO flotilla_serve;
