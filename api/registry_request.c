@@ -18,14 +18,8 @@ static const char *const versions[] = {
 #define EVERYBODY (AUDIENCE_TENANT | AUDIENCE_PROVIDER)
 #define AT(member) offsetof(struct registry_request, member)
 
-/* Services are named after the registry, and a Service's name begins with a letter (RFC 1035). */
-static bool is_registry_name(const char *text)
-{
-    return schema_is_dns_label(text) && *text >= 'a';
-}
-
 static const struct field fields[] = {
-    {"name", FIELD_STRING, EVERYBODY, true, AT(name), 1, 40, is_registry_name,
+    {"name", FIELD_STRING, EVERYBODY, true, AT(name), 1, 40, schema_is_service_name,
      "a letter, then lower case letters, digits and inner hyphens; at most 40 characters"},
     {"spec.plan", FIELD_STRING, EVERYBODY, true, AT(plan), 1, 20, NULL, "the name of a plan"},
     {"spec.version", FIELD_STRING, EVERYBODY, false, AT(version), 1, 16, NULL, "a Harbor version"},

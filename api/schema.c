@@ -43,6 +43,11 @@ bool schema_is_dns_label(const char *text)
     return length <= 40 && is_label(text, length);
 }
 
+bool schema_is_service_name(const char *text)
+{
+    return schema_is_dns_label(text) && *text >= 'a';
+}
+
 bool schema_is_dns_name(const char *text)
 {
     int labels = 0;
@@ -144,6 +149,16 @@ static void bind_boolean(struct binding *binding, const struct field *field, con
         complain(binding, field, "WrongType", "true or false is wanted");
 }
 
+/* As it is: the caller looks inside. */
+static void bind_whole_object(struct binding *binding, const struct field *field,
+                              const json_t *value)
+{
+    if (json_is_object(value))
+        *(const json_t **)((char *)binding->target + field->offset) = value;
+    else
+        complain(binding, field, "WrongType", "an object is wanted");
+}
+
 static void bind_field(struct binding *binding, const struct field *field, const json_t *value)
 {
     if (field->type == FIELD_READ_ONLY)
@@ -156,6 +171,8 @@ static void bind_field(struct binding *binding, const struct field *field, const
         bind_string(binding, field, value);
     else if (field->type == FIELD_BOOLEAN)
         bind_boolean(binding, field, value);
+    else if (field->type == FIELD_OBJECT)
+        bind_whole_object(binding, field, value);
     else
         bind_integer(binding, field, value);
 }

@@ -28,15 +28,15 @@ struct field_errors {
 void field_errors_add(struct field_errors *errors, const char *pointer, const char *code,
                       const char *detail);
 
-enum field_type { FIELD_STRING, FIELD_INTEGER, FIELD_BOOLEAN, FIELD_READ_ONLY };
+enum field_type { FIELD_STRING, FIELD_INTEGER, FIELD_BOOLEAN, FIELD_OBJECT, FIELD_READ_ONLY };
 
 struct field {
     const char *path; /* "spec.plan" */
     enum field_type type;
     unsigned audience;
     bool required;
-    size_t offset;                   /* of a const char *, int64_t or bool in the target */
-    int64_t min, max;                /* of the length, or of the value */
+    size_t offset;    /* of a const char *, int64_t, bool or const json_t * in the target */
+    int64_t min, max; /* of the length, or of the value */
     bool (*check)(const char *text); /* NULL = any; false gives BadFormat with `doc` */
     const char *doc;                 /* what it is, as a sentence for people */
 };
@@ -59,6 +59,8 @@ int schema_parse(struct ctx *ctx, const char *text, size_t bytes, json_t **ret,
                  struct field_errors *errors);
 
 bool schema_is_dns_label(const char *text); /* RFC 1123, lower case, at most 40 here */
-bool schema_is_dns_name(const char *text);  /* at least two labels, at most 253 bytes */
+/* Services are named after it: such a label that begins with a letter (RFC 1035). */
+bool schema_is_service_name(const char *text);
+bool schema_is_dns_name(const char *text); /* at least two labels, at most 253 bytes */
 bool schema_is_file_name(const char *text);
 bool schema_is_title(const char *text); /* printable, no leading or trailing blank */

@@ -76,6 +76,15 @@ def usage_of_a_cell():
     return set(schema["properties"]["status"]["properties"]["usage"]["properties"])
 
 
+def test_a_pipeline_has_the_documented_members(service, tenant):
+    properties = DOCUMENT["components"]["schemas"]["Pipeline"]["properties"]
+    made = tenant.create_pipeline().json
+    pipeline = service.provider.get(f"{tenant.path}/pipelines/{made['id']}").json
+    assert set(pipeline) == set(properties)
+    for part in ("spec", "status"):
+        assert set(pipeline[part]) == set(properties[part]["properties"])
+
+
 def test_answers_have_the_documented_members(service, tenant):
     properties = DOCUMENT["components"]["schemas"]["Registry"]["properties"]
     answer = tenant.create()

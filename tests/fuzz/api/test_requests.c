@@ -3,6 +3,7 @@
  * names what is wrong; what is accepted is kept as text and comes back as the same.
  */
 #include "api/account_request.h"
+#include "api/pipeline_request.h"
 #include "api/registry_request.h"
 #include "api/rotation_request.h"
 #include "server/base/str.h"
@@ -21,11 +22,21 @@ static void check_kept(struct ctx *ctx, const struct registry_request *request)
     MUST(again.trivy == request->trivy && again.exporter == request->exporter);
 }
 
+static void check_kept_pipeline(struct ctx *ctx, const struct pipeline_request *request)
+{
+    struct pipeline_request again;
+    const char *spec = pipeline_request_spec(ctx, request);
+    MUST(pipeline_request_of(ctx, spec, request->name, &again) == 0);
+    MUST(again.documents_per_second == request->documents_per_second);
+    MUST(again.priority == request->priority && json_equal(again.workers, request->workers));
+}
+
 static int bind(struct ctx *ctx, unsigned what, enum audience audience, const json_t *body,
                 struct field_errors *errors)
 {
     union {
         struct registry_request registry;
+        struct pipeline_request pipeline;
         struct rotation_request rotation;
         struct tenant_request tenant;
         struct name_request name;
@@ -49,9 +60,14 @@ static int bind(struct ctx *ctx, unsigned what, enum audience audience, const js
         return name_request_bind(ctx, audience, body, &got.name, errors);
     case 5:
         return cell_request_bind(ctx, audience, body, &got.cell, errors);
-    default:
+    case 6:
         rc = rotation_request_bind(ctx, audience, body, &got.rotation, errors);
         MUST(rc < 0 || rotation_request_kinds(ctx, &got.rotation));
+        return rc;
+    default:
+        rc = pipeline_request_create(ctx, audience, body, &got.pipeline, errors);
+        if (rc == 0)
+            check_kept_pipeline(ctx, &got.pipeline);
         return rc;
     }
 }
@@ -66,7 +82,7 @@ void fuzz_one(struct ctx *ctx, const char *text, size_t bytes)
     unsigned what = (unsigned char)*text;
     int rc = schema_parse(ctx, text + 1, bytes - 1, &body, &errors);
     if (rc == 0)
-        rc = bind(ctx, what / 2 % 7, audiences[what % 2], body, &errors);
+        rc = bind(ctx, what / 2 % 8, audiences[what % 2], body, &errors);
     MUST(rc <= 0 && errors.count <= FIELD_ERRORS_MAX);
     MUST((rc == 0) == (errors.count == 0) && (rc == 0 || ctx->err.message[0]));
     for (int at = 0; at < errors.count; at++)

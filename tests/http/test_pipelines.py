@@ -1,0 +1,194 @@
+"""Pipelines over HTTP: what is answered at once, what is written, what a dry run leaves behind."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+GRAPH = {"first": {"class": "blue", "next": ["second"]}, "second": {"class": "green"}}
+
+
+@pytest.fixture
+def small(service):
+    """A tenant that may have three pipelines, and 100 documents per second in all."""
+    tenant = service.tenant()
+    answer = service.provider.call("PATCH", tenant.path, {"pipelineLimit": 3, "documentLimit": 100})
+    assert (answer.status, answer.json["pipelineLimit"], answer.json["documentLimit"]) == (200, 3, 100)
+    return tenant
+
+
+def order(tenant, *args, **more):
+    return tenant.api.post(f"{tenant.path}/pipelines", tenant.pipeline_body(*args, **more))
+
+
+def path_of(tenant, pipeline):
+    return f"{tenant.path}/pipelines/{pipeline['id']}"
+
+
+def refused(answer):
+    assert (answer.status, answer.json["code"]) == (403, "QuotaExceeded"), answer.body
+    return answer.json["detail"]
+
+
+def test_a_create_is_accepted_with_all_that_belongs_to_it(service, tenant):
+    answer = tenant.create_pipeline(rate=25, priority=3)
+    made = answer.json
+    assert made["spec"] == {"documentsPerSecond": 25, "priority": 3, "workers": GRAPH}
+    assert made["status"]["phase"] == "creating" and made["generation"] == 1 and "placement" not in made
+    assert answer.headers["ETag"] == '"g1"' and answer.headers["Location"] == path_of(tenant, made)
+    operation = tenant.api.get(answer.headers["Operation-Location"]).json
+    assert (operation["kind"], operation["status"]) == ("create", "pending")
+    assert operation["resource"] == {"type": "pipeline", "id": made["id"], "href": path_of(tenant, made)}
+    assert service.database.value("SELECT generation FROM outbox WHERE resource_id = %s", made["id"]) == 1
+    audit = service.database.query("SELECT action, actor FROM audit_event WHERE resource_id = %s", made["id"])
+    assert audit == [("pipeline.create", f"key:{tenant.key_id}")]
+    assert not service.database.query("SELECT FROM sealed_secret WHERE owner_id = %s", made["id"])
+    seen = service.provider.get(path_of(tenant, made)).json
+    assert seen["placement"]["namespace"] == "tn-" + tenant.id[3:]
+    same = tenant.api.get(path_of(tenant, made), headers={"If-None-Match": answer.headers["ETag"]})
+    assert (same.status, same.body) == (304, b"")
+
+
+def test_lists_hold_one_kind_of_one_tenant(tenant, other):
+    theirs, registry = other.create_pipeline().json, tenant.create().json
+    mine = [tenant.create_pipeline().json["id"] for _ in range(3)]
+    page = tenant.api.get(f"{tenant.path}/pipelines?limit=2").json
+    seen = [item["id"] for item in page["items"]]
+    while page["nextCursor"]:
+        page = tenant.api.get(f"{tenant.path}/pipelines?limit=2&cursor={page['nextCursor']}").json
+        seen += [item["id"] for item in page["items"]]
+    assert set(mine) <= set(seen) and seen == sorted(seen) and theirs["id"] not in seen and registry["id"] not in seen
+    assert {item["id"][:4] for item in tenant.api.get(f"{tenant.path}/registries").json["items"]} == {"reg_"}
+    for crossed in (f"{tenant.path}/pipelines/{registry['id']}", f"{tenant.path}/registries/{mine[0]}",
+                    f"{tenant.path}/pipelines/{theirs['id']}"):
+        for method, body in (("GET", None), ("PATCH", {}), ("DELETE", None)):
+            assert tenant.api.call(method, crossed, body).status == 404, (method, crossed)
+
+
+def test_a_name_is_free_for_the_other_kind_and_for_another_tenant(tenant, other):
+    registry = tenant.create().json
+    body = {**tenant.pipeline_body(), "name": registry["name"]}
+    assert tenant.api.post(f"{tenant.path}/pipelines", body).status == 202
+    assert other.api.post(f"{other.path}/pipelines", body).status == 202
+    again = tenant.api.post(f"{tenant.path}/pipelines", body)
+    assert (again.status, again.codes) == (409, [("/name", "NameTaken")])
+
+
+def test_one_idempotency_key_makes_one(service, tenant):
+    body = tenant.pipeline_body()
+    before = service.counts()["resource"]
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: tenant.api.post(f"{tenant.path}/pipelines", body,
+                                                          headers={"Idempotency-Key": "line"}), range(6)))
+    assert {answer.status for answer in answers} == {202} and len({answer.json["id"] for answer in answers}) == 1
+    assert service.counts()["resource"] == before + 1
+    changed = {**body, "spec": {**body["spec"], "documentsPerSecond": 11}}
+    reused = tenant.api.post(f"{tenant.path}/pipelines", changed, headers={"Idempotency-Key": "line"})
+    assert (reused.status, reused.json["code"]) == (422, "IdempotencyKeyReused")
+
+
+def test_the_rate_changes_and_nothing_else(service, tenant):
+    made = tenant.create_pipeline(rate=10).json
+    path = path_of(tenant, made)
+    answer = tenant.api.call("PATCH", path, {"spec": {"documentsPerSecond": 20}}, headers={"If-Match": '"g1"'})
+    assert (answer.status, answer.json["generation"], answer.json["spec"]["documentsPerSecond"]) == (202, 2, 20)
+    assert tenant.api.get(answer.headers["Operation-Location"]).json["kind"] == "update"
+    stale = tenant.api.call("PATCH", path, {"spec": {"documentsPerSecond": 30}}, headers={"If-Match": '"g1"'})
+    assert stale.status == 412
+    same = tenant.api.call("PATCH", path, {"name": made["name"], "spec": {**made["spec"], "documentsPerSecond": 20}})
+    assert (same.status, same.json["generation"]) == (200, 2) and "Operation-Location" not in same.headers
+    before = service.counts()
+    for body, pointer, code in (
+        ({"name": "other"}, "/name", "Immutable"),
+        ({"spec": {"priority": 9}}, "/spec/priority", "Immutable"),
+        ({"spec": {"workers": {"first": {"class": "red"}}}}, "/spec/workers", "Immutable"),
+        ({"spec": {"workers": None}}, "/spec/workers", "Required"),
+        ({"spec": {"documentsPerSecond": None}}, "/spec/documentsPerSecond", "Required"),
+        ({"spec": {"documentsPerSecond": "20"}}, "/spec/documentsPerSecond", "WrongType"),
+        ({"spec": {"documentsPerSecond": -1}}, "/spec/documentsPerSecond", "OutOfRange"),
+        ({"generation": 9}, "/generation", "ReadOnly"),
+    ):
+        wrong = tenant.api.call("PATCH", path, body)
+        assert (wrong.status, wrong.codes) == (400, [(pointer, code)]), body
+    assert service.counts() == before
+
+
+def test_a_dry_run_answers_alike_and_leaves_nothing(service, small):
+    made = small.create_pipeline(rate=40).json
+    path, before = path_of(small, made), service.counts()
+    body = small.pipeline_body(rate=60)
+    keyed = {"Idempotency-Key": "dry"}
+    would = small.api.post(f"{small.path}/pipelines?dryRun=true", body, headers=keyed)
+    assert would.status == 200 and would.json["spec"] == {**body["spec"], "priority": 0}
+    assert not {"Location", "Operation-Location"} & set(would.headers)
+    assert small.api.get(f"{small.path}/pipelines/{would.json['id']}").status == 404
+    refused(small.api.post(f"{small.path}/pipelines?dryRun=true", small.pipeline_body(rate=61)))
+    taken = small.api.post(f"{small.path}/pipelines?dryRun=true", {**body, "name": made["name"]})
+    assert (taken.status, taken.codes) == (409, [("/name", "NameTaken")])
+    circle = {"a": {"class": "x", "next": ["a"]}}
+    drawn = small.api.post(f"{small.path}/pipelines?dryRun=true", small.pipeline_body(workers=circle))
+    assert (drawn.status, drawn.codes) == (400, [("/spec/workers/a", "Cycle")])
+    faster = small.api.call("PATCH", f"{path}?dryRun=true", {"spec": {"documentsPerSecond": 100}})
+    assert (faster.status, faster.json["generation"], faster.json["spec"]["documentsPerSecond"]) == (200, 2, 100)
+    refused(small.api.call("PATCH", f"{path}?dryRun=true", {"spec": {"documentsPerSecond": 101}}))
+    ended = small.api.call("DELETE", f"{path}?dryRun=true")
+    assert (ended.status, ended.json["status"]["phase"]) == (200, "deleting")
+    assert service.counts() == before and small.api.get(path).json["generation"] == 1
+    real = small.api.post(f"{small.path}/pipelines?dryRun=false", body, headers=keyed)
+    assert real.status == 202, "the key of a dry run is still free"
+
+
+def test_pipelines_made_at_once_stay_within_both_limits(service, small):
+    def all_of(bodies):
+        with ThreadPoolExecutor(len(bodies)) as pool:
+            return sorted(a.status for a in pool.map(lambda body: small.api.post(f"{small.path}/pipelines", body), bodies))
+
+    assert all_of([small.pipeline_body(rate=50) for _ in range(8)]) == [202] * 2 + [403] * 6
+    assert "has 100 documents per second in its other pipelines and may have 100" in refused(order(small, rate=1))
+    assert all_of([small.pipeline_body(rate=0) for _ in range(8)]) == [202] + [403] * 7
+    assert "has 3 pipelines and may have 3" in refused(order(small, rate=0))
+    assert service.database.value("SELECT count(*) FROM resource WHERE tenant_id = %s", small.id) == 3
+
+
+def test_rates_that_rise_at_once_stay_within_the_limit(service, small):
+    paths = [path_of(small, small.create_pipeline(rate=20).json) for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda path: small.api.call("PATCH", path, {"spec": {"documentsPerSecond": 60}}), paths))
+    assert sorted(answer.status for answer in answers) == [202, 403, 403]
+    assert service.database.value("SELECT sum((spec ->> 'documentsPerSecond')::int) FROM resource WHERE tenant_id = %s",
+                                  small.id) == 100
+    assert service.provider.call("PATCH", small.path, {"documentLimit": 10}).status == 200
+    lower = small.api.call("PATCH", paths[0], {"spec": {"documentsPerSecond": 15}})
+    assert lower.status == 202, "who has more than it may have can ask for less"
+
+
+def test_a_delete_is_for_good_and_frees_the_rate(service, small):
+    made = small.create_pipeline(rate=100).json
+    path = path_of(small, made)
+    gone = small.api.call("DELETE", path, headers={"If-Match": '"g1"'})
+    assert (gone.status, gone.json["status"]["phase"]) == (202, "deleting")
+    operation = small.api.get(gone.headers["Operation-Location"]).json
+    assert (operation["kind"], operation["status"], operation["requestedGeneration"]) == ("delete", "pending", 2)
+    again = small.api.call("DELETE", path)
+    assert (again.status, again.headers["Operation-Location"]) == (202, gone.headers["Operation-Location"])
+    late = small.api.call("PATCH", path, {"spec": {"documentsPerSecond": 1}})
+    assert (late.status, late.json["code"]) == (409, "PurgeStarted")
+    assert order(small, rate=100).status == 202
+    service.database.query("UPDATE resource SET purge_started_at = now(), deleted_at = now() WHERE id = %s", made["id"])
+    for method, body in (("GET", None), ("PATCH", {}), ("DELETE", None)):
+        answer = small.api.call(method, path, body)
+        assert (answer.status, answer.json["code"]) == (410, "PipelineDeleted")
+    assert small.api.post(f"{small.path}/pipelines", {**small.pipeline_body(rate=0), "name": made["name"]}).status == 202
+
+
+def test_what_its_cell_says_is_the_tenant_s_to_read(service, tenant):
+    made = tenant.create_pipeline().json
+    told = '[{"type": "Ready", "status": "False", "reason": "UnknownClass", "message": "stage first needs the class blue"}]'
+    service.database.query("UPDATE resource_status SET phase = 'error', reason = 'UnknownClass', message = 'stage first',"
+                           " conditions = %s, observed_generation = 1 WHERE resource_id = %s", told, made["id"], role="fleet")
+    status = tenant.api.get(path_of(tenant, made)).json["status"]
+    assert (status["phase"], status["reason"], status["message"]) == ("error", "UnknownClass", "stage first")
+    assert status["conditions"][0]["message"] == "stage first needs the class blue"
+    counted = service.provider.get("/v1/status").json["pipelines"]
+    assert counted["byPhase"]["error"] == 1
+    assert counted["total"] == service.database.value(
+        "SELECT count(*) FROM resource_status WHERE kind_of(resource_id) = 'pipeline'")

@@ -1,0 +1,142 @@
+"""A pipeline ordered over HTTP, from POST to its end: server, fleet, operator and a cell, each the real one."""
+
+import json
+
+import pytest
+from harness import proof
+from harness.cluster import Cluster
+from harness.wait import eventually
+from harness.world import POOLS, World
+
+API = "scheduling.k8s.xxii.io/v1alpha1"
+GRAPH = {"first": {"class": "blue", "next": ["second"]}, "second": {"class": "green"}}
+RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": True, "runAsUser": 1000,
+              "seccompProfile": {"type": "RuntimeDefault"}}
+
+
+@pytest.fixture
+def world(stack, tmp_path):
+    made = World(stack, tmp_path, {**proof.CALM, "FLOTILLA_POLL_INTERVAL_MS": 50}).up()
+    yield made
+    made.down()
+    stack.kubectl("delete", "backendpool", *POOLS.values())
+
+
+class Line:
+    """A tenant's pipelines on both sides."""
+
+    def __init__(self, world, tenant=None, api=None):
+        self.world, self.cluster = world, Cluster(world.stack)
+        self.tenant, self.api = tenant or world.tenant, api or world.tenant_api
+        self.base = f"/v1/tenants/{self.tenant}/pipelines"
+        self.namespace = "tn-" + self.tenant[3:]
+
+    def create(self, name, rate=10, workers=None):
+        answer = self.api.request("POST", self.base, {"name": name, "spec": {"documentsPerSecond": rate,
+                                                                             "workers": workers or GRAPH}})
+        assert answer.status == 202, answer.body
+        return answer
+
+    def change(self, method, pipeline, body=None):
+        answer = self.api.request(method, f"{self.base}/{pipeline}", body)
+        assert answer.status == 202, answer.body
+        return answer
+
+    def ended(self, answer):
+        """The operation of an accepted change, once it is over."""
+        def over():
+            operation = self.api.get(answer.headers["operation-location"])
+            assert operation["status"] not in ("pending", "running"), (operation, self.api.get(operation["resource"]["href"]))
+            return operation
+
+        return eventually(over, 30)
+
+    def status(self, pipeline):
+        return self.api.get(f"{self.base}/{pipeline}")["status"]
+
+    def live(self, name):
+        return self.cluster.get("pipelines", name, self.namespace)
+
+    def worker_class(self, name, capacity, **more):
+        self.cluster.apply("workerclasses", {"apiVersion": API, "kind": "WorkerClass", "spec": {"capacity": capacity, **more},
+                                             "metadata": {"name": name, "namespace": self.namespace}})
+
+    def pod(self, workload, ordinal):
+        spec = {"containers": [{"name": "worker", "image": "registry.k8s.io/pause:3.10", "securityContext": RESTRICTED}],
+                "terminationGracePeriodSeconds": 0}
+
+        def made():  # once the namespace has its service account
+            self.cluster.apply("pods", {"apiVersion": "v1", "kind": "Pod", "spec": spec, "metadata": {
+                "name": f"{workload}-{ordinal}", "namespace": self.namespace,
+                "labels": {"scheduling.k8s.xxii.io/workerclass": workload}}})
+            return True
+
+        eventually(made, 20)
+
+
+def test_a_pipeline_s_life(world):
+    line = Line(world)
+    made = line.create("stream")
+    pipeline = made.body["id"]
+    failed = line.ended(made)
+    assert (failed["status"], failed["error"]) == ("failed", {"code": "UnknownClass"}), "no class is there yet"
+    assert line.status(pipeline)["phase"] == "error" and "'blue'" in line.status(pipeline)["conditions"][0]["message"]
+
+    for name, capacity in (("blue", 30), ("green", 15)):
+        line.worker_class(name, capacity, drainSeconds=0, maxReplicas=1)
+        line.pod(name, 0)
+    eventually(lambda: line.status(pipeline)["phase"] == "ready", 20)
+    assert line.status(pipeline)["health"] == "healthy"
+    live = line.live("stream")
+    assert live["spec"]["workers"] == GRAPH and live["spec"]["revision"] == live["status"]["observedRevision"] == 1
+    assert live["metadata"]["labels"]["flotilla.dev/pipeline-id"] == pipeline
+
+    faster = line.change("PATCH", pipeline, {"spec": {"documentsPerSecond": 15}})
+    assert line.ended(faster)["status"] == "succeeded" and line.live("stream")["spec"]["documentsPerSecond"] == 15
+
+    side = line.create("side", workers={"only": {"class": "blue"}})
+    assert line.ended(side)["status"] == "succeeded"
+    waits = line.change("PATCH", side.body["id"], {"spec": {"documentsPerSecond": 20}})  # of 30 the other one has 15
+    eventually(lambda: line.status(side.body["id"])["reason"] == "RateRefused", 20)
+    assert line.api.get(waits.headers["operation-location"])["status"] == "running"
+    assert (line.status(side.body["id"])["phase"], line.status(side.body["id"])["health"]) == ("updating", "healthy")
+    line.change("PATCH", pipeline, {"spec": {"documentsPerSecond": 10}})
+    assert line.ended(waits)["status"] == "succeeded", "there is room now"
+
+    too_much = line.create("flood", rate=31)
+    assert (line.ended(too_much)["status"], line.ended(too_much)["error"]) == ("failed", {"code": "ExceedsMaxCapacity"})
+    assert line.ended(line.change("DELETE", too_much.body["id"]))["status"] == "succeeded"
+
+    world.stack.kubectl("patch", "pipeline", "stream", "-n", line.namespace, "--type=merge",
+                        "-p", json.dumps({"spec": {"documentsPerSecond": 1}}))
+    eventually(lambda: line.live("stream")["spec"]["documentsPerSecond"] == 10, 20)
+    world.stack.kubectl("delete", "pipeline", "stream", "-n", line.namespace)
+    eventually(lambda: line.live("stream"), 20)  # it keeps no data: made again
+    eventually(lambda: line.status(pipeline)["phase"] == "ready", 20)
+    world.assert_clean_audit()
+
+    for each in (side.body["id"], pipeline):
+        assert line.ended(line.change("DELETE", each))["status"] == "succeeded"
+    assert line.api.request("GET", f"{line.base}/{pipeline}").status == 410
+    eventually(lambda: not line.cluster.list("pipelinebindings", line.namespace), 20)
+    assert line.live("stream") is None and world.exists("namespace", line.namespace), "the workers stay"
+    again = line.create("stream")
+    assert again.body["id"] != pipeline and line.ended(again)["status"] == "succeeded"
+    world.assert_clean_audit()
+
+
+def test_tenants_do_not_meet(world):
+    """Of one name, in one cell, each among its own workers."""
+    mine, theirs = Line(world), Line(world, *world.make_tenant("other"))
+    first, second = mine.create("stream"), theirs.create("stream", workers={"only": {"class": "blue"}})
+    eventually(lambda: theirs.live("stream") and mine.live("stream"), 20)
+    mine.worker_class("blue", 30)
+    mine.worker_class("green", 30)
+    mine.pod("blue", 0)
+    mine.pod("green", 0)
+    eventually(lambda: mine.status(first.body["id"])["phase"] == "ready", 20)
+    assert theirs.ended(second)["error"] == {"code": "UnknownClass"}
+    assert mine.live("stream")["spec"]["workers"] == GRAPH and set(theirs.live("stream")["spec"]["workers"]) == {"only"}
+    assert mine.api.request("GET", f"{theirs.base}/{second.body['id']}").status == 404
+    assert mine.api.request("DELETE", f"{mine.base}/{second.body['id']}").status == 404
+    assert theirs.live("stream")["metadata"]["labels"]["flotilla.dev/tenant"] == theirs.tenant
