@@ -1,6 +1,9 @@
--- $1 kind, $2 tenant, $3 id after which the page starts, $4 limit
-SELECT id, body
-FROM api_resource
-WHERE kind = $1 AND tenant_id = $2 AND id > $3 AND deleted_at IS NULL
-ORDER BY id
-LIMIT $4
+-- $1 kind, $2 tenant, $3 id after which the page starts, $4 limit. The page first, then its bodies: a tenant may have many.
+SELECT page.id, shown.body
+FROM (SELECT id
+      FROM resource
+      WHERE tenant_id = $2 AND kind_of(id) = $1 AND id > $3 AND deleted_at IS NULL
+      ORDER BY id
+      LIMIT $4) AS page,
+LATERAL (SELECT body FROM api_resource WHERE kind = $1 AND tenant_id = $2 AND id = page.id) AS shown
+ORDER BY page.id
