@@ -95,10 +95,23 @@ static json_t *named(const json_t *list, const char *name, size_t *ret_at)
 
 static void default_to(json_t *object, const char *path, json_t *value)
 {
-    if (json_at(object, path))
+    const json_t *there = json_at(object, path);
+    if (there && json_typeof(there) == json_typeof(value))
         json_decref(value);
     else
         json_put(object, path, value);
+}
+
+/* No API server has kept such a one. */
+static int drop_odd_status(struct ctx *ctx, const json_t *schema, json_t *object)
+{
+    json_t *problems = arena_json(ctx->arena, json_array());
+    const json_t *status = json_object_get(object, "status");
+    if (status)
+        TRY(crd_check_schema(ctx, json_at(schema, "properties.status"), status, problems));
+    if (json_array_size(problems))
+        json_object_del(object, "status");
+    return 0;
 }
 
 /* What the API server gives to who is new, and keeps of who is there. A spec that differs is of
@@ -126,7 +139,8 @@ int preview_apply(struct ctx *ctx, struct preview *preview, const json_t *object
 {
     int kind = kind_of(object);
     const char *namespace = json_str_or(object, "metadata.namespace", preview->namespace);
-    *ret_used = kind < PREVIEW_KINDS && str_equal(namespace, preview->namespace);
+    *ret_used = kind < PREVIEW_KINDS && json_is_object(json_at(object, "metadata")) &&
+                str_equal(namespace, preview->namespace);
     if (!*ret_used)
         return 0;
     json_t *schema = preview->schemas[kind], *list = preview->lists[kind];
@@ -134,6 +148,7 @@ int preview_apply(struct ctx *ctx, struct preview *preview, const json_t *object
     size_t at;
     if (schema) {
         TRY(check(ctx, schema, made));
+        TRY(drop_odd_status(ctx, schema, made));
         crd_default(schema, made);
     }
     const json_t *live = named(list, json_str_or(made, "metadata.name", ""), &at);

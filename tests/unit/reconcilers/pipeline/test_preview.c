@@ -124,6 +124,31 @@ static void test_what_is_elsewhere_is_left_out(void **state)
         apply(&preview, ctx, typed(arena_json(ctx->arena, set), "apps/v1", "StatefulSet")));
 }
 
+/* Files are written by hand, too. */
+static json_t *odd_first(struct fixture *fixture, const char *metadata, const char *status)
+{
+    json_t *made = json_deep_copy(json_array_get(fixture->pipelines, 0));
+    json_object_set_new(made, "metadata", json_loads(metadata, JSON_DECODE_ANY, NULL));
+    json_object_set_new(made, "status", json_loads(status, JSON_DECODE_ANY, NULL));
+    return arena_json(fixture->ctx->arena, made);
+}
+
+static void test_what_no_api_server_would_keep_harms_nobody(void **state)
+{
+    static const char *const statuses[] = {"\"gone\"", "{\"conditions\": [1]}", "{\"phase\": 7}"};
+    static const char odd[] = "{\"name\": \"first\", \"uid\": 5, \"generation\": \"x\", "
+                              "\"creationTimestamp\": []}";
+    struct fixture fixture = fixture_new(*state);
+    struct preview preview = cell_of(&fixture);
+    assert_false(apply(&preview, *state, odd_first(&fixture, "\"x\"", "{}")));
+    for (size_t at = 0; at < sizeof statuses / sizeof statuses[0]; at++) {
+        assert_true(apply(&preview, *state, odd_first(&fixture, odd, statuses[at])));
+        const json_t *told = made(*state, &preview);
+        assert_int_equal(json_array_size(json_at(told, "pipelines")), 1);
+        assert_string_equal(json_str(told, "pipelines.0.status.stages.0.reason"), "Placed");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +157,7 @@ int main(void)
         TEST(test_a_pipeline_of_a_file_is_the_one_that_is_there),
         TEST(test_a_binding_of_another_is_seen),
         TEST(test_what_is_elsewhere_is_left_out),
+        TEST(test_what_no_api_server_would_keep_harms_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
