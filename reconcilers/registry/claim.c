@@ -192,6 +192,7 @@ static int take_slot(struct ctx *ctx, struct pass *pass, enum backend_type type,
     const json_t *live[BACKEND_TYPES];
     int64_t slots = json_int_or(pool, "spec.slots", 0);
     int tries = 0;
+    TRY(registry_still_wanted(ctx, pass)); /* or a cache of before a restore brings it back */
     for (int64_t slot = 0; slot < slots && tries < TRIES_MAX; slot++) {
         if (slot_used(claims, slot))
             continue;

@@ -69,6 +69,7 @@ static int create(struct ctx *ctx, struct pass *pass, json_t **ret)
                   kind->api_version, "kind", kind->kind, "metadata", "name", scope->spec.identity,
                   "labels", LABEL_MANAGED_BY, "flotilla", LABEL_ROOT, root, "spec", "owner",
                   identity_owner(scope), "state", "Held", "fleet", scope->fleet));
+    TRY(registry_still_wanted(ctx, pass)); /* or a cache of before a restore brings it back */
     int rc = pass_create(ctx, pass, CALL_KUBE_IDENTITY_CREATE, object, ret);
     if (rc != -ERR_ALREADY_EXISTS)
         return rc;
