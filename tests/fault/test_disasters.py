@@ -1,4 +1,4 @@
-"""What may happen to a cell's API server (harness.disasters)."""
+"""What may happen to a cell (harness.disasters)."""
 
 import pytest
 from harness import disasters
@@ -7,15 +7,22 @@ from harness.world import World
 
 
 @pytest.fixture
-def fleet(stack, tmp_path):
-    running = World(stack, tmp_path, CALM).up()
-    yield running
-    running.down()
+def make(stack, tmp_path):
+    """make(settings): a whole Flotilla."""
+    made = []
+
+    def up(settings):
+        made.append(World(stack, tmp_path, settings))
+        return made[0].up()
+
+    yield up
+    made[0].down()
 
 
-def test_an_api_server_that_restarts(fleet):
-    disasters.api_server_restarts(fleet)
+def test_an_api_server_that_restarts(make):
+    disasters.api_server_restarts(make(CALM))
 
 
-def test_etcd_that_comes_back_from_an_older_snapshot(fleet):
-    disasters.etcd_restored(fleet)
+@pytest.mark.parametrize("running, settings", disasters.RESTORES)
+def test_etcd_that_comes_back_from_an_older_snapshot(make, running, settings):
+    disasters.etcd_restored(make(settings), running)

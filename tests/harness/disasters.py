@@ -3,6 +3,7 @@
 import re
 
 from . import kube_audit, pools, quiet, snapshot
+from .proof import CALM
 from .wait import eventually
 from .world import CELL
 
@@ -35,7 +36,10 @@ def api_server_restarts(world):
 
 # ---- a cell that comes back from a backup
 
-BEFORE = {"bystander": "ready", "changed": "ready", "closed": "ready", "undone": "closed"}  # name → phase in the backup
+# An operator that must go on over it: one that finds no Lease to renew for so long ends, and here nobody starts it again.
+PATIENT = {"FLOTILLA_LEASE_DURATION_MS": 120000, "FLOTILLA_LEASE_RENEW_MS": 5000, "FLOTILLA_LEASE_DEADLINE_MS": 90000}
+RESTORES = ((False, CALM), (True, PATIENT))  # do fleet and operator go on? And their settings
+BEFORE = {"bystander": "ready", "changed": "ready", "closed": "ready", "undone": "closed", "purged": "ready"}  # in the backup
 AFTER = {"bystander": "ready", "changed": "ready", "closed": "closed", "undone": "ready", "newer": "ready"}
 # Made anew by a person's word, a registry has a generation more, and its row tells why.
 MADE_ANEW = ("rows/*/row/generation", "rows/*/row/published", "rows/*/status/observed_generation", "rows/*/actions",
@@ -72,9 +76,11 @@ def history(world, registries):
     world.patch(registries["changed"], plan="m")
     world.close(registries["closed"])
     world.undo(registries["undone"])
+    world.close(registries["purged"], 0)
     registries["newer"] = world.create("newer")
     for name, phase in AFTER.items():
         world.wait_phase(registries[name], phase, 90)
+    world.wait_gone(registries.pop("purged"), 90)
     write(world, "newer", registries["newer"])
     eventually(lambda: not world.db.query("SELECT 1 FROM sealed_secret WHERE shredded_at IS NULL"), 60, what="passwords handed over")
     world.assert_clean_audit(60)
@@ -87,7 +93,7 @@ def made_outside(world):
 
 def resolve(world, registry):
     """What the cell has forgotten waits for a person's word, and does not come back without."""
-    eventually(lambda: world.db.value("SELECT state FROM resource WHERE id = %s", registry) == "diverged", 60, what="newer Diverged")
+    eventually(lambda: world.db.value("SELECT state FROM resource WHERE id = %s", registry) == "diverged", 90, what="newer Diverged")
     alone = world.run("audit", "--resolve", registry, "--take", "row", check=False)
     assert alone.returncode == 1 and "RegistryPurged" in alone.stderr, alone.stderr
     world.run("audit", "--resolve", CELL, "--take", "row")
@@ -114,17 +120,26 @@ def assert_quiet(world):
     eventually(look, 60, 0, "quiet")
 
 
-def etcd_restored(world):
-    """From a snapshot that is older than what fleet and operator know and did."""
+def assert_noticed(world, roles):
+    for role in roles:
+        process = world.running[role]
+        process.wait_log(lambda line: line.get("msg", "").startswith("HistorySetBack"), 60)
+
+
+def etcd_restored(world, running=False):
+    """From a snapshot that is older than what fleet and operator know and did; `running`: they go on over it."""
     registries = before_backup(world)
     backup = f"{world.directory}/etcd.backup"
     world.stack.back_up_etcd(backup)
     history(world, registries)
     wanted, outside = snapshot.take(world), made_outside(world)
-    for role in ("fleet", "operate"):
+    roles = ("fleet", "operate")
+    for role in () if running else roles:
         world.stop(role)
     world.stack.restore_etcd(backup)
-    for role in ("fleet", "operate"):
+    if running:
+        assert_noticed(world, roles)
+    for role in () if running else roles:
         world.start(role)
     resolve(world, registries["newer"])
     for name, phase in AFTER.items():
@@ -135,3 +150,8 @@ def etcd_restored(world):
     other = other_ends(wanted, snapshot.take(world))
     assert not other, f"another end: {other}"
     assert_quiet(world)
+    for registry in registries.values():
+        world.close(registry, 0)
+    for registry in registries.values():
+        world.wait_gone(registry, 90)
+    world.assert_clean_audit(60)

@@ -61,10 +61,12 @@ class Stack:
         self._run("kill", name)
 
     def back_up_etcd(self, to):
-        """A backup of the cluster's storage, of one moment, in the folder `to`."""
-        self.stop("etcd")
-        shutil.copytree(f"{self.directory}/etcd", to)
-        self.start("etcd")
+        """The cluster's storage of one moment, in the folder `to`, as a snapshot of its volume has it."""
+        self.signal("etcd", "STOP")
+        try:
+            shutil.copytree(f"{self.directory}/etcd", to)
+        finally:
+            self.signal("etcd", "CONT")
 
     def restore_etcd(self, backup):
         """The cluster is again what it was then; its components start anew, as what they knew is yet to come."""
