@@ -74,37 +74,29 @@ static void admit(struct placement *placement, uint32_t id, int64_t now_s)
     phase_settle(placement, id, now_s);
 }
 
-/* The first stage that still lacks something, or cannot leave a pod that drains. */
-static uint32_t fit_each(struct placement *placement, uint32_t id)
+/* What each stage lacks, and what it has on pods that drain elsewhere. */
+static void fit_each(struct placement *placement, uint32_t id)
 {
     const struct pipeline *pipeline = &placement->pipelines[id];
-    uint32_t failed = PLACE_NONE, next;
+    uint32_t next;
     for (uint32_t stage = 0; stage < pipeline->stage_count; stage++) {
-        bool fits = fit_stage(placement, id, stage, PLACE_NONE);
+        fit_stage(placement, id, stage, PLACE_NONE);
         for (uint32_t at = pipeline->stages[stage].shares; at != PLACE_NONE; at = next) {
             const struct share *share = &placement->shares[at];
             next = share->stage_next;
-            if (placement->classes[share->class_id]->pods[share->pod].state != POD_DRAINING)
-                continue;
-            if (!fit_move(placement, at))
-                fits = false;
-            else
+            if (placement->classes[share->class_id]->pods[share->pod].state == POD_DRAINING &&
+                fit_move(placement, at))
                 next = pipeline->stages[stage].shares; /* the list is another now */
         }
-        failed = fits || failed != PLACE_NONE ? failed : stage;
     }
-    return failed;
 }
 
 static void repair(struct placement *placement, uint32_t id, int64_t now_s)
 {
-    uint32_t stage = fit_each(placement, id);
-    bool whole = true;
-    const struct pipeline *pipeline = &placement->pipelines[id];
-    for (uint32_t at = 0; at < pipeline->stage_count; at++)
-        whole = whole && pipeline->stages[at].placed == pipeline->stages[at].rate;
-    if (!whole && preempt(placement, id, now_s))
-        stage = PLACE_NONE;
+    fit_each(placement, id);
+    if (phase_lacks(placement, id, false) != PLACE_NONE)
+        preempt(placement, id, now_s);
+    uint32_t stage = phase_lacks(placement, id, true);
     if (stage != PLACE_NONE)
         phase_wait(placement, id, stage, PLACE_NO_CAPACITY, now_s);
     phase_settle(placement, id, now_s);

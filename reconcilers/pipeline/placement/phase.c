@@ -115,6 +115,16 @@ static unsigned stage_state(const struct placement *placement, const struct stag
     return found | (lives ? 0 : STAGE_DEAD);
 }
 
+uint32_t phase_lacks(const struct placement *placement, uint32_t id, bool drains)
+{
+    const struct pipeline *pipeline = &placement->pipelines[id];
+    unsigned wanted = drains ? STAGE_LACKS | STAGE_DRAINS : STAGE_LACKS;
+    uint32_t at = 0;
+    while (at < pipeline->stage_count && !(stage_state(placement, &pipeline->stages[at]) & wanted))
+        at++;
+    return at < pipeline->stage_count ? at : PLACE_NONE;
+}
+
 static int32_t longest_timeout(const struct placement *placement, const struct pipeline *pipeline)
 {
     int32_t longest = 0;

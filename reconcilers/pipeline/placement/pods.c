@@ -48,17 +48,23 @@ uint32_t *pods_pipelines(struct placement *placement, const struct pod *pod, uin
     return ids;
 }
 
-/* First where it was: the part of a lost pod stays in its zone if the class minds. */
+/* What it lacks, its part of the lost pod, if the class minds, in the same zone. Nothing else
+ * moves: what must leave another pod is the next tick's, for which it stays due if it was. */
 static void mend(struct placement *placement, uint32_t id, uint32_t class_id, uint32_t zone,
                  int64_t now_s)
 {
-    const struct pipeline *pipeline = &placement->pipelines[id];
+    struct pipeline *pipeline = &placement->pipelines[id];
+    bool due = pipeline->view.due;
     if (!pipeline->admitted)
         return; /* one before it took its room */
     for (uint32_t stage = 0; stage < pipeline->stage_count; stage++)
-        if (pipeline->stages[stage].class_id == class_id)
-            fit_stage(placement, id, stage, zone);
-    admit_try(placement, id, now_s);
+        fit_stage(placement, id, stage,
+                  pipeline->stages[stage].class_id == class_id ? zone : PLACE_NONE);
+    if (phase_lacks(placement, id, false) != PLACE_NONE && !preempt(placement, id, now_s)) {
+        phase_wait(placement, id, phase_lacks(placement, id, true), PLACE_NO_CAPACITY, now_s);
+        pipeline->view.due = due;
+    }
+    phase_settle(placement, id, now_s);
 }
 
 /* What was placed there goes elsewhere, once the pod is what `fact` says. */

@@ -120,6 +120,8 @@ void memory_grow_pods(struct class *class, uint32_t count);
 /* phase.c */
 /* The phase anew from the shares; a stage that lacks something keeps reason and retry. */
 void phase_settle(struct placement *placement, uint32_t id, int64_t now_s);
+/* The first stage that lacks a part, or, with `drains`, must leave a pod; PLACE_NONE = none. */
+uint32_t phase_lacks(const struct placement *placement, uint32_t id, bool drains);
 /* How it is seen when a try just failed: what it lacks of which stage, why, when it is tried again.
  */
 struct place_view phase_lacking(const struct placement *placement, uint32_t id, uint32_t stage,
