@@ -3,6 +3,7 @@
  * PROOF_SEED lengthen and repeat a walk; what breaks is shrunk and printed. Each row has a fault
  * planted in what is seen, and must catch it.
  */
+#include "tests/unit/reconcilers/pipeline/placement/same.h"
 #include "tests/unit/reconcilers/pipeline/placement/steps.h"
 
 #include "server/base/cleanup.h"
