@@ -64,8 +64,8 @@ int placement_drained(struct ctx *ctx, struct placement *placement, uint32_t cla
 
 /*
  * A new pipeline: placed, reserved, waiting or rejected as a whole; placement_look() tells.
- * -ERR_ALREADY_EXISTS for an id in use, -ERR_INVALID with the limit's name. O(stages * split * log
- * pods), without preemption.
+ * -ERR_ALREADY_EXISTS for an id in use, -ERR_INVALID with the limit's name. O(stages * (split * log
+ * pods + who waits for the class)), without preemption.
  */
 int placement_admit(struct ctx *ctx, struct placement *placement, const struct place_pipeline *spec,
                     int64_t now_s);
