@@ -115,7 +115,8 @@ def test_a_hand_over_that_somebody_removed_comes_back(flotillad, env, fleet, ord
 def test_a_strangers_secret_is_left_alone(flotillad, env, order):  # noqa: F811
     row = order("stranger")
     row.stack.kubectl("create", "namespace", row.namespace)
-    row.stack.kubectl("label", "namespace", row.namespace, "flotilla.dev/fleet=true", f"flotilla.dev/registry-id={row.id}")
+    row.stack.kubectl("label", "namespace", row.namespace, "flotilla.dev/fleet=true", f"flotilla.dev/registry-id={row.id}",
+                      f"flotilla.dev/tenant={row.tenant}")
     row.kubectl("create", "secret", "generic", SECRET, "--from-literal=password=mine")
     flotillad(["fleet"], env)
     eventually(lambda: "HandoverNotOurs" in last_error(row), 40)
