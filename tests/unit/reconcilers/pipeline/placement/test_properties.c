@@ -155,6 +155,19 @@ static bool has_reason(const struct step *step)
     return true;
 }
 
+/* Without it, is there the room that its equal asks for? Equal parts ask for the larger part on
+ * each pod (P5); who has one milli less on one may sit where another cannot come. */
+static bool leaves_enough(const struct step *step, const struct seen_stage *stage)
+{
+    for (uint32_t pod = 0; pod < PODS && stage->class_id == 1; pod++) {
+        int64_t room = step->now->pods[1][pod].pod.capacity - step->now->pods[1][pod].used -
+                       step->now->pods[1][pod].leaving + stage->on[pod];
+        if (stage->on[pod] && room * stage->count < stage->rate)
+            return false;
+    }
+    return true;
+}
+
 /* P11: in the calm no lower one runs while its equal of higher priority lacks room. */
 static bool by_priority(const struct step *step)
 {
@@ -168,7 +181,8 @@ static bool by_priority(const struct step *step)
                 other->view.phase == PLACE_PLACED && one->stage_count == 1 &&
                 other->stage_count == 1 && one->priority > other->priority &&
                 one->stages[0].class_id == other->stages[0].class_id &&
-                one->stages[0].rate == other->stages[0].rate)
+                one->stages[0].rate == other->stages[0].rate &&
+                leaves_enough(step, &other->stages[0]))
                 return false;
         }
     return true;
