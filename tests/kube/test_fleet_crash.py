@@ -82,7 +82,7 @@ def life(row):
     soon(lambda: row.revision() == 8 and not row.waits())
     row.kubectl("delete", "registry", row.name)
     soon(lambda: row.revision() == 8 and not row.waits())
-    row.db.query("UPDATE registry SET published = 0 WHERE id = %s", row.id)  # as for a cell that has forgotten it
+    row.db.query("UPDATE resource SET published = 0 WHERE id = %s", row.id)  # as for a cell that has forgotten it
     row.kubectl("delete", "registry", row.name)
     row.enqueue()
     soon(lambda: row.revision() == 8 and row.sealed() == (True, False))
