@@ -8,6 +8,8 @@ ALTER TABLE registry_status RENAME TO resource_status;
 ALTER TABLE resource_status RENAME COLUMN registry_id TO resource_id;
 ALTER TABLE operation RENAME COLUMN registry_id TO resource_id;
 ALTER TABLE outbox RENAME COLUMN registry_id TO resource_id;
+-- A view keeps the names of its columns, and CREATE OR REPLACE does not change them.
+ALTER VIEW IF EXISTS api_operation RENAME COLUMN registry_id TO resource_id;
 
 -- Registries have a namespace and an identity each; a tenant's pipelines share a namespace, where their workers are.
 ALTER TABLE resource
@@ -23,6 +25,9 @@ ALTER TABLE resource
 DROP INDEX registry_name_taken;
 CREATE UNIQUE INDEX resource_name_taken ON resource (tenant_id, kind_of(id), name) WHERE deleted_at IS NULL;
 ALTER INDEX registry_host_taken RENAME TO resource_host_taken;
+-- A pipeline's end has no grace period: what a tenant made and deleted must not be counted through.
+CREATE INDEX resource_of_cell ON resource (cell, kind_of(id)) WHERE deleted_at IS NULL;
+CREATE INDEX resource_of_tenant ON resource (tenant_id, kind_of(id), id) WHERE deleted_at IS NULL;
 
 ALTER TABLE operation
     DROP CONSTRAINT operation_kind_check,

@@ -1,6 +1,7 @@
 -- Resource $1 of generation $2 is gone from its cell. Its outbox row stays until a namespace of its own is, too.
 WITH buried AS (
-    UPDATE resource SET deleted_at = now(), updated_at = now()
+    UPDATE resource SET deleted_at = now(), updated_at = now(),
+        spec = CASE kind_of(id) WHEN 'pipeline' THEN '{}' ELSE spec END -- nobody counts how many of them there come to be
     WHERE id = $1 AND generation = $2::bigint AND purge_started_at IS NOT NULL AND deleted_at IS NULL
       AND state = 'normal'
     RETURNING id, tenant_id, generation
