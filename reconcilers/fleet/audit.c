@@ -334,8 +334,8 @@ static int resolve_cell(struct ctx *ctx, const struct fleet_options *options, st
     json_t *row, *identity;
     json_object_foreach(audit.rows, id, row) {
         bool is_changed;
-        if (!str_equal(json_str(row, "cell"), cell) || !json_bool_or(row, "diverged", false) ||
-            json_object_get(audit.found, id))
+        if (!str_equal(json_str(row, "cell"), cell) || !published_kind(id)->keeps_data ||
+            !json_bool_or(row, "diverged", false) || json_object_get(audit.found, id))
             continue;
         TRY(find_identity(ctx, pool, options->cells_dir, row, &identity));
         if (identity)

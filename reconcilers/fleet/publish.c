@@ -216,7 +216,8 @@ static int on_foreign(struct ctx *ctx, struct work *work)
  */
 static int on_tombstone(struct ctx *ctx, struct work *work)
 {
-    if (work->live && resource_judge(work->row, work->live) == VERDICT_STALE) {
+    if (work->kind->keeps_data && work->live &&
+        resource_judge(work->row, work->live) == VERDICT_STALE) {
         TRY(apply(ctx, work));
         return publish_again(ctx, "a purged registry was there again, and is closed now");
     }
@@ -256,7 +257,7 @@ static int run_round(struct ctx *ctx, struct work *work)
     if (flag(work, "tombstone") && !json_str(work->row, "cell"))
         return 0;
     if (!json_str(work->row, "cell") && !flag(work, "diverged"))
-        return choose_cell(ctx, work);
+        return flag(work, "due") ? purge_unplaced(ctx, work) : choose_cell(ctx, work);
     if (flag(work, "diverged") && !flag(work, "tombstone"))
         return 0;
     TRY(open_cell(ctx, work));

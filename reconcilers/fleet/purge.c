@@ -27,6 +27,14 @@ static int close_the_way_back(struct ctx *ctx, const struct work *work)
     return is_changed ? 0 : publish_again(ctx, "the row changed before its purge");
 }
 
+static int end_row(struct ctx *ctx, const struct work *work)
+{
+    bool is_changed;
+    TRY(close_the_way_back(ctx, work));
+    TRY(store_fleet_tombstone(ctx, work->pool, work->id, work_generation(work), &is_changed));
+    return is_changed ? 0 : publish_again(ctx, "the row changed before it became a tombstone");
+}
+
 static int delete_fence(struct ctx *ctx, const struct work *work)
 {
     json_t *fence;
@@ -58,7 +66,6 @@ static int wait_until_observed(struct ctx *ctx, const struct work *work)
 static int finish(struct ctx *ctx, struct work *work, bool *ret_handled)
 {
     const char *state = NULL;
-    bool is_changed;
     if (work->kind->keeps_data)
         TRY(publish_identity_state(ctx, work, &state));
     if (str_equal(state, "Purging"))
@@ -66,11 +73,13 @@ static int finish(struct ctx *ctx, struct work *work, bool *ret_handled)
     if (state) /* deleted by hand and retained: publish it again, then purge it in order */
         return publish_create(ctx, work) < 0 ? -ctx->err.code : wait_for_operator(ctx, work);
     *ret_handled = true;
-    TRY(close_the_way_back(ctx, work));
-    TRY(store_fleet_tombstone(ctx, work->pool, work->id, work_generation(work), &is_changed));
-    if (!is_changed)
-        return publish_again(ctx, "the row changed before it became a tombstone");
+    TRY(end_row(ctx, work));
     return delete_fence(ctx, work);
+}
+
+int purge_unplaced(struct ctx *ctx, struct work *work)
+{
+    return end_row(ctx, work);
 }
 
 int purge_due(struct ctx *ctx, struct work *work, enum verdict verdict, bool *ret_handled)

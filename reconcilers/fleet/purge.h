@@ -12,5 +12,7 @@
  * resource is not what the row says; -ERR_WAITING while the operator is at work.
  */
 int purge_due(struct ctx *ctx, struct work *work, enum verdict verdict, bool *ret_handled);
+/* For a row that is due and was never placed: no cell has anything of it. */
+int purge_unplaced(struct ctx *ctx, struct work *work);
 /* For a tombstone: removes what a slower process may have left in the cell, the namespace last. */
 int purge_bury(struct ctx *ctx, struct work *work);

@@ -108,8 +108,8 @@ def test_a_pipeline_s_life(world):
     assert line.ended(line.change("DELETE", too_much.body["id"]))["status"] == "succeeded"
 
     world.stack.kubectl("patch", "pipeline", "stream", "-n", line.namespace, "--type=merge",
-                        "-p", json.dumps({"spec": {"documentsPerSecond": 1}}))
-    eventually(lambda: line.live("stream")["spec"]["documentsPerSecond"] == 10, 20)
+                        "-p", json.dumps({"spec": {"documentsPerSecond": 1, "workers": {"second": {"next": ["third"]}, "third": {"class": "blue"}}}}))
+    eventually(lambda: line.live("stream")["spec"]["documentsPerSecond"] == 10 and line.live("stream")["spec"]["workers"] == GRAPH, 20)
     world.stack.kubectl("delete", "pipeline", "stream", "-n", line.namespace)
     eventually(lambda: line.live("stream"), 20)  # it keeps no data: made again
     eventually(lambda: line.status(pipeline)["phase"] == "ready", 20)
@@ -123,6 +123,16 @@ def test_a_pipeline_s_life(world):
     again = line.create("stream")
     assert again.body["id"] != pipeline and line.ended(again)["status"] == "succeeded"
     world.assert_clean_audit()
+
+
+def test_what_no_cell_could_take_can_be_deleted(world):
+    line = Line(world)
+    world.db.query("UPDATE cell SET state = 'cordoned'")
+    pipeline = line.create("nowhere").body["id"]
+    eventually(lambda: "NoCell" in (world.db.value("SELECT last_error FROM outbox WHERE resource_id = %s", pipeline) or ""), 20)
+    assert line.ended(line.change("DELETE", pipeline))["status"] == "succeeded"
+    assert line.api.request("GET", f"{line.base}/{pipeline}").status == 410
+    eventually(lambda: not world.db.query("SELECT 1 FROM outbox WHERE resource_id = %s", pipeline), 20)
 
 
 def test_tenants_do_not_meet(world):
