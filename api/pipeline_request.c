@@ -13,6 +13,7 @@
 #define AT(member) offsetof(struct pipeline_request, member)
 
 enum { RATE_MAX = 100000000, PRIORITY_MAX = 1000 }; /* as in crds/pipelines.yaml */
+enum { WORKERS_MAX_BYTES = 16 << 10 };
 
 static const struct field fields[] = {
     {"name", FIELD_STRING, EVERYBODY, true, AT(name), 1, 40, schema_is_service_name,
@@ -65,11 +66,24 @@ static int check_schema(struct ctx *ctx, const struct pipeline_request *request,
     return json_array_size(problems) ? -ERR_INVALID : 0;
 }
 
+/* Lists show it, operators hold it and the audit trail keeps it. */
+static int check_size(struct ctx *ctx, const struct pipeline_request *request,
+                      struct field_errors *errors)
+{
+    size_t bytes = json_dumpb(request->workers, NULL, 0, JSON_COMPACT);
+    if (bytes <= WORKERS_MAX_BYTES)
+        return 0;
+    return refuse(ctx, errors, "/spec/workers", "TooLarge",
+                  arena_printf(ctx->arena, "%zu bytes of JSON; a graph has at most %d", bytes,
+                               WORKERS_MAX_BYTES));
+}
+
 int pipeline_request_create(struct ctx *ctx, enum audience audience, const json_t *body,
                             struct pipeline_request *ret, struct field_errors *errors)
 {
     *ret = (struct pipeline_request){0};
     TRY(schema_bind(ctx, fields, BIND_WHOLE, audience, body, ret, errors));
+    TRY(check_size(ctx, ret, errors));
     return check_schema(ctx, ret, errors);
 }
 

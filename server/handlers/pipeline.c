@@ -74,7 +74,11 @@ static int create(struct ctx *ctx, struct api_call *call, struct pg *pg)
     return resource_create(ctx, call, pg, &kind, &row);
 }
 
-/* The tenant's lock comes before the row's, as in every other change that a quota counts. */
+/*
+ * A closed pipeline is one that ends: its DELETE may be younger than this transaction, so that its
+ * time of purge is not yet past here. The tenant's lock comes before the row's, as in every
+ * other change that a quota counts.
+ */
 static int patch(struct ctx *ctx, struct api_call *call, struct pg *pg)
 {
     json_t *json;
@@ -85,7 +89,7 @@ static int patch(struct ctx *ctx, struct api_call *call, struct pg *pg)
     TRY(resource_lock(ctx, call, pg, &kind, &row));
     TRY(pipeline_request_of(ctx, row.spec, row.name, &current));
     TRY(pipeline_request_patch(ctx, call_audience(call), json, &current, &wanted, &call->errors));
-    if (row.purging)
+    if (row.closed)
         return resource_refuse_purging(ctx, &kind);
     if (wanted.documents_per_second == current.documents_per_second)
         return resource_answer(ctx, call, pg, &kind, call->param[1], 200);
@@ -101,7 +105,7 @@ static int delete (struct ctx *ctx, struct api_call *call, struct pg *pg)
 {
     struct store_resource row;
     TRY(resource_lock(ctx, call, pg, &kind, &row));
-    if (row.purging)
+    if (row.closed)
         return resource_accept_again(ctx, call, pg, &kind);
     struct store_resource_change end = {.kind = "delete", .spec = row.spec};
     return resource_change(ctx, call, pg, &kind, &end);

@@ -1,6 +1,7 @@
 -- The next generation of a resource that resource_lock holds.
 -- $1 tenant, $2 id, $3 kind (update, close, delete, undo, rotate), $4 spec, $5 grace in seconds (NULL: open),
 -- $6 operation, $7 actor, $8 request id, $9 kinds of credentials to be made anew (NULL: none)
+-- A pipeline keeps its graph for life, and its making told it: each change of a rate would tell all of it again.
 WITH changed AS (
     UPDATE resource
     SET spec = $4::jsonb,
@@ -31,7 +32,7 @@ WITH changed AS (
 ), noted AS (
     INSERT INTO audit_event (tenant_id, actor, action, resource_id, request_id, detail)
     SELECT tenant_id, $7, kind_of(id) || '.' || $3, id, $8,
-           jsonb_build_object('generation', generation, 'operation', $6::text, 'spec', $4::jsonb,
+           jsonb_build_object('generation', generation, 'operation', $6::text, 'spec', $4::jsonb - 'workers',
                               'purgeAfter', api_time(purge_after))
            || CASE WHEN $9::jsonb IS NULL THEN '{}' ELSE jsonb_build_object('credentials', $9::jsonb) END
     FROM changed

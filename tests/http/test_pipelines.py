@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from harness.wait import eventually
 
 GRAPH = {"first": {"class": "blue", "next": ["second"]}, "second": {"class": "green"}}
 
@@ -41,7 +42,7 @@ def test_a_create_is_accepted_with_all_that_belongs_to_it(service, tenant):
     assert service.database.value("SELECT generation FROM outbox WHERE resource_id = %s", made["id"]) == 1
     audit = service.database.query("SELECT action, actor FROM audit_event WHERE resource_id = %s", made["id"])
     assert audit == [("pipeline.create", f"key:{tenant.key_id}")]
-    assert not service.database.query("SELECT FROM sealed_secret WHERE owner_id = %s", made["id"])
+    assert not service.database.query("SELECT 1 FROM sealed_secret WHERE owner_id = %s", made["id"])
     seen = service.provider.get(path_of(tenant, made)).json
     assert seen["placement"]["namespace"] == "tn-" + tenant.id[3:]
     same = tenant.api.get(path_of(tenant, made), headers={"If-None-Match": answer.headers["ETag"]})
@@ -178,6 +179,34 @@ def test_a_delete_is_for_good_and_frees_the_rate(service, small):
         answer = small.api.call(method, path, body)
         assert (answer.status, answer.json["code"]) == (410, "PipelineDeleted")
     assert small.api.post(f"{small.path}/pipelines", {**small.pipeline_body(rate=0), "name": made["name"]}).status == 202
+
+
+def test_a_change_that_waited_for_a_delete_comes_too_late(service, small):
+    """Its transaction began before, so that the time of the purge is yet to come for it."""
+    made = small.create_pipeline().json
+    path = path_of(small, made)
+    with service.database.connect() as holder, holder.cursor() as cursor, ThreadPoolExecutor(2) as pool:
+        holder.autocommit = False
+        cursor.execute("SELECT 1 FROM resource WHERE id = %s FOR UPDATE", (made["id"],))
+        late = [pool.submit(small.api.call, "PATCH", path, {"spec": {"documentsPerSecond": 1}}), pool.submit(small.api.call, "DELETE", path)]
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        eventually(lambda: service.database.value(waiting) == 2, 20)
+        cursor.execute("UPDATE resource SET lifecycle = 'closed', purge_after = clock_timestamp() WHERE id = %s", (made["id"],))
+        holder.commit()
+        assert [future.result().status for future in late] == [409, 202]
+    assert service.database.value("SELECT generation FROM resource WHERE id = %s", made["id"]) == 1
+
+
+def test_a_graph_has_a_size_and_is_told_once(service, tenant):
+    long = [f"{'s' * 30}-{number}" for number in range(32)]
+    workers = {name: {"class": "blue", "next": long[at + 1:]} for at, name in enumerate(long)}
+    refused = tenant.api.post(f"{tenant.path}/pipelines", {"name": "large", "spec": {"documentsPerSecond": 1, "workers": workers}})
+    assert refused.status == 400, refused.body
+    assert [(row["pointer"], row["code"]) for row in refused.json["errors"]] == [("/spec/workers", "TooLarge")]
+    made = tenant.create_pipeline().json
+    assert tenant.api.call("PATCH", path_of(tenant, made), {"spec": {"documentsPerSecond": 2}}).status == 202
+    told = service.database.query("SELECT action, detail -> 'spec' ? 'workers' FROM audit_event WHERE resource_id = %s ORDER BY id", made["id"])
+    assert told == [("pipeline.create", True), ("pipeline.update", False)]
 
 
 def test_what_its_cell_says_is_the_tenant_s_to_read(service, tenant):
