@@ -42,6 +42,7 @@ class FleetDatabase:
 
             def query(sql, *args):
                 cursor.execute(sql, args or None)
+                assert cursor.description or not (cursor.statusmessage or "").startswith("SELECT"), f"no column is asked for: {sql}"
                 return cursor.fetchall() if cursor.description else []
 
             yield query

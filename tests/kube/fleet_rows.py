@@ -88,7 +88,7 @@ class Row:
         return found[0][0] if found else None
 
     def waits(self):
-        return bool(self.db.query("SELECT FROM outbox WHERE resource_id = %s", self.id))
+        return bool(self.db.query("SELECT 1 FROM outbox WHERE resource_id = %s", self.id))
 
     def last_operation(self):
         return self.db.value("SELECT status FROM operation WHERE resource_id = %s"

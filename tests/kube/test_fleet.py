@@ -234,4 +234,4 @@ def test_who_leaves_gives_its_leases_back(flotillad, fleet_db, make, env):
         settled(row, 1)
         process.stop()
         assert fleet_db.value("SELECT until <= clock_timestamp() FROM cell_lease WHERE cell = %s", fleet_rows.CELL)
-        assert not fleet_db.query("SELECT FROM outbox WHERE lease_owner IS NOT NULL")
+        assert not fleet_db.query("SELECT 1 FROM outbox WHERE lease_owner IS NOT NULL")

@@ -24,11 +24,15 @@ enum drawing_form drawing_form_of(const char *word)
     return form;
 }
 
-/* Bytes of a character at `text` that XML does not know, not even escaped; 0 = it is none. */
+/* Bytes of a character at `text` that XML does not know, not even escaped, or that a terminal would
+ * obey; 0 = it is none. */
 static size_t unfit(const char *text)
 {
-    if ((unsigned char)*text < ' ' || *text == '\177')
+    const unsigned char *byte = (const unsigned char *)text;
+    if (byte[0] < ' ' || byte[0] == 0x7f)
         return 1;
+    if (byte[0] == 0xc2 && byte[1] >= 0x80 && byte[1] <= 0x9f)
+        return 2;
     return strncmp(text, "\357\277\276", 3) == 0 || strncmp(text, "\357\277\277", 3) == 0 ? 3 : 0;
 }
 
