@@ -1,7 +1,7 @@
 /*
  * Sealed secrets (sql/migrations/0004_sealed_secrets.sql) as the role flotilla_fleet sees them.
  * What stands in a row opens only with the key ring; see server/adapters/envelope.h. serve makes a
- * row with its owner (store_registry_insert).
+ * row with its owner (store_resource_insert).
  */
 #pragma once
 

@@ -1,4 +1,4 @@
--- $1 registry, $2 owner, $3 the generation that was dealt with, $4 the generation that was published, or 0.
+-- $1 resource, $2 owner, $3 the generation that was dealt with, $4 the generation that was published, or 0.
 -- The row stays when a newer generation came meanwhile, or when the lease was revoked because something
 -- happened in the cell while we worked.
 WITH forgotten AS (

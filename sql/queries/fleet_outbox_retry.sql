@@ -1,4 +1,4 @@
--- $1 registry, $2 owner, $3 milliseconds at least, $4 reason, $5 message, $6 fail the operations up to this
+-- $1 resource, $2 owner, $3 milliseconds at least, $4 reason, $5 message, $6 fail the operations up to this
 -- generation, or 0, $7 milliseconds at most, $8 the generation that was published, or 0. Exponential with full
 -- jitter.
 WITH failed AS (

@@ -1,5 +1,5 @@
 -- Leases work: $1 owner, $2 how many, $3 milliseconds, $4 also what another owner holds,
--- $5 cells that get no more for now, $6 registries that this process works on: another row of its own
+-- $5 cells that get no more for now, $6 resources that this process works on: another row of its own
 -- is one whose end it could not record.
 -- Rows for which no cell had room come last and one at a time: any number of them, always due again, would else
 -- stand before all others.

@@ -51,7 +51,7 @@ class Row:
                       "op_" + _text(BASE32HEX, 26), self.tenant, self.id, kind, generation)
 
     def change(self, kind, assignment, *args):
-        """One change with its operation and outbox row, in the shape of registry_change.sql."""
+        """One change with its operation and outbox row, in the shape of resource_change.sql."""
         generation = self.db.value(
             f"UPDATE resource SET generation = generation + 1, {assignment} WHERE id = %s RETURNING generation",
             *args, self.id)
