@@ -92,20 +92,29 @@ static json_int_t length_of(const json_t *value)
                                    : (json_int_t)json_array_size(value);
 }
 
+/* "is longer than 3", "has more than 3 items" */
+static const char *tell_bound(struct walk *walk, const json_t *want, const json_t *value,
+                              const char *of_text, const char *of_others)
+{
+    long long bound = json_integer_value(want);
+    if (json_is_string(value))
+        return arena_printf(walk->ctx->arena, "is %s than %lld", of_text, bound);
+    return arena_printf(walk->ctx->arena, "has %s than %lld %s", of_others, bound,
+                        json_is_object(value) ? "members" : "items");
+}
+
 static const char *check_shortest(struct walk *walk, const json_t *want, const json_t *value)
 {
     if (length_of(value) >= json_integer_value(want))
         return NULL;
-    return arena_printf(walk->ctx->arena, "is shorter than %lld",
-                        (long long)json_integer_value(want));
+    return tell_bound(walk, want, value, "shorter", "fewer");
 }
 
 static const char *check_longest(struct walk *walk, const json_t *want, const json_t *value)
 {
     if (length_of(value) <= json_integer_value(want))
         return NULL;
-    return arena_printf(walk->ctx->arena, "is longer than %lld",
-                        (long long)json_integer_value(want));
+    return tell_bound(walk, want, value, "longer", "more");
 }
 
 static const char *check_least(struct walk *walk, const json_t *want, const json_t *value)

@@ -1,6 +1,7 @@
 /* The table tests/kube/crd_inputs.yaml through the C checks; the API server sees the same one. */
 #include "tests/unit/test.h"
 
+#include "api/crd.h"
 #include "api/registry.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
@@ -122,6 +123,30 @@ static void check__names_the_field(void **state)
     assert_int_equal(registry_object_check(ctx, item, NULL, &problems), -ERR_INVALID);
 }
 
+static void check__tells_a_bound_in_what_it_counts(void **state)
+{
+    static const struct {
+        const char *keyword;
+        int bound;
+        const char *value, *message;
+    } rows[] = {
+        {"minProperties", 1, "{}", "has fewer than 1 members"},
+        {"maxProperties", 1, "{\"a\": 1, \"b\": 2}", "has more than 1 members"},
+        {"maxItems", 1, "[1, 2]", "has more than 1 items"},
+        {"minLength", 1, "\"\"", "is shorter than 1"},
+        {"maxLength", 1, "\"ab\"", "is longer than 1"},
+    };
+    struct ctx *ctx = *state;
+    for (size_t at = 0; at < sizeof rows / sizeof *rows; at++) {
+        json_t *problems = arena_json(ctx->arena, json_array());
+        json_t *value = arena_json(ctx->arena, json_loads(rows[at].value, JSON_DECODE_ANY, NULL));
+        const json_t *schema =
+            arena_json(ctx->arena, json_pack("{s:i}", rows[at].keyword, rows[at].bound));
+        assert_int_equal(crd_check_schema(ctx, schema, value, problems), 0);
+        assert_string_equal(json_str(problems, "0.message"), rows[at].message);
+    }
+}
+
 /* A keyword that api/crd.c does not know would be ignored in silence. */
 static void schema__has_only_keywords_that_are_checked(void **state)
 {
@@ -197,6 +222,7 @@ int main(void)
         TEST(hop__goes_to_a_later_patch_or_one_of_two_minors),
         TEST(version_that_runs__may_be_named_again),
         TEST(check__names_the_field),
+        TEST(check__tells_a_bound_in_what_it_counts),
         TEST(schema__has_only_keywords_that_are_checked),
         TEST(bind__gives_defaults),
     };
