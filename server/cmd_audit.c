@@ -69,6 +69,10 @@ static int compare(struct ctx *ctx, const struct config *config)
 static int resolve(struct ctx *ctx, const struct config *config)
 {
     bool cluster = str_equal(config->take, "cluster");
+    if (!*config->database_fleet || !*config->cells_dir) {
+        fputs("audit: --resolve needs --database-fleet and --cells-dir\n", stderr);
+        return EXIT_USAGE;
+    }
     if (!cluster && !str_equal(config->take, "row")) {
         fprintf(stderr, "--take: '%s' is neither row nor cluster\n", config->take);
         return EXIT_USAGE;

@@ -1,10 +1,12 @@
 """The fleet layer when the world is not as it should be: restored databases, two brains, dead cells."""
 
 import json
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
+from harness.process import base_env, binary
 from harness.wait import eventually
 from harness.world import registry_of
 from kube import fleet_rows
@@ -63,6 +65,14 @@ def test_a_row_behind_its_resource_diverges_until_resolved(fleet, make, run):
     assert other.get("generation") == 2 and other.get("spec")["plan"] == "m" and other.revision() == 2
     _, found = run("audit")
     assert row.id not in found and other.id not in found
+
+
+@pytest.mark.parametrize("given", [("--kubeconfig", "/nowhere"), ("--database-fleet", "host=/nowhere"), ("--cells-dir", "/nowhere")])
+def test_a_resolution_without_the_fleet_is_refused(tmp_path, given):
+    """Rather than done to the database that libpq takes when none is named."""
+    done = subprocess.run([binary(), "audit", "--resolve", "c1", "--take", "row", *given, "--kubeconfig", "/nowhere"],
+                          env=base_env(tmp_path), capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (2, "audit: --resolve needs --database-fleet and --cells-dir\n")
 
 
 def test_the_same_number_from_another_history_diverges(flotillad, env, fleet, make):
