@@ -43,6 +43,11 @@ bool schema_is_dns_label(const char *text)
     return length <= 40 && is_label(text, length);
 }
 
+bool schema_is_namespace(const char *text)
+{
+    return is_label(text, strlen(text));
+}
+
 bool schema_is_service_name(const char *text)
 {
     return schema_is_dns_label(text) && *text >= 'a';

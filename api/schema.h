@@ -59,6 +59,7 @@ int schema_parse(struct ctx *ctx, const char *text, size_t bytes, json_t **ret,
                  struct field_errors *errors);
 
 bool schema_is_dns_label(const char *text); /* RFC 1123, lower case, at most 40 here */
+bool schema_is_namespace(const char *text); /* the same, at most 63 */
 /* Services are named after it: such a label that begins with a letter (RFC 1035). */
 bool schema_is_service_name(const char *text);
 bool schema_is_dns_name(const char *text); /* at least two labels, at most 253 bytes */

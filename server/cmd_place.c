@@ -1,23 +1,25 @@
 /*
  * flotillad do place: what the placement makes of pipelines, and why, by the operator's own code;
- * nothing is written. Exit status: 0 all that is shown is placed, 3 some of it is not, 1 it cannot
- * be told, 2 wrong usage.
+ * nothing is written. Exit status: 0 all that is shown is placed (--graph: it is drawn), 3 some of
+ * it is not, 1 it cannot be told, 2 wrong words.
  */
 #include "server/place.h"
 
+#include "api/schema.h"
 #include "reconcilers/pipeline/graph/drawing.h"
 #include "server/base/cleanup.h"
-#include "server/base/clock.h"
 #include "server/base/ctx.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
 #include "server/commands.h"
 #include "server/config.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { EXIT_PLACED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_LACKS = 3 };
+enum { NAMES_TOLD_MAX = 10 };
 
 static const struct word {
     const char *name;
@@ -33,7 +35,8 @@ static const struct word {
     {"--graph", offsetof(struct place_words, graph), "FORM", "dot svg",
      "the graph of the pipeline [NAMESPACE/]NAME, or of the only one that there is"},
     {"-f", offsetof(struct place_words, files), "FILE", NULL,
-     "objects as YAML or JSON, as kubectl get writes them; - is standard input; up to 32 times"},
+     "objects as kubectl get writes them, YAML up to 1 MiB, JSON up to 32 MiB a file; up to 32 "
+     "times; - is standard input"},
     {"--kubeconfig", offsetof(struct place_words, kubeconfig), "FILE", NULL,
      "what is there is this cell's; objects of files stand in for it"},
     {"-n", offsetof(struct place_words, namespace), "NAMESPACE", NULL,
@@ -41,19 +44,29 @@ static const struct word {
     {"-o", offsetof(struct place_words, output), "FORM", "table json", "table, or json"},
 };
 
-static int usage(const char *fault, const char *of)
+static void help(FILE *out)
 {
-    if (fault)
-        fprintf(stderr, "do place: %s%s\n\n", of, fault);
     fputs("usage: flotillad do place --dry-run | --explain NAMESPACE/NAME | --graph dot|svg "
-          "[[NAMESPACE/]NAME]\n       with -f FILE..., --kubeconfig FILE, or both\n\n",
-          stderr);
+          "[[NAMESPACE/]NAME]\n       with -f FILE..., --kubeconfig FILE (else "
+          "FLOTILLA_KUBECONFIG), or both\n\n",
+          out);
     for (size_t at = 0; at < ARRAY_SIZE(words); at++)
-        fprintf(stderr, "  %-12s %-14s  %s\n", words[at].name,
-                words[at].takes ? words[at].takes : "", words[at].doc);
-    fputs("\nNothing is written. Exit status: 0 all that is shown is placed, 3 some of it is not, "
-          "1 it cannot be told.\n",
-          stderr);
+        fprintf(out, "  %-12s %-14s  %s\n", words[at].name, words[at].takes ? words[at].takes : "",
+                words[at].doc);
+    fputs("\nNothing is written. Exit status: 0 all that is shown is placed (--graph: it is "
+          "drawn), 3 some of it is not,\n1 it cannot be told, 2 wrong words.\n",
+          out);
+}
+
+__attribute__((format(printf, 1, 2))) static int wrong(const char *fault, ...)
+{
+    va_list values;
+    va_start(values, fault);
+    fputs("do place: ", stderr);
+    vfprintf(stderr, fault, values);
+    va_end(values);
+    fputs("\n\n", stderr);
+    help(stderr);
     return EXIT_USAGE;
 }
 
@@ -62,16 +75,14 @@ static int usage(const char *fault, const char *of)
 static int put_word(const struct word *word, const char *value, struct place_words *ret)
 {
     const char **field = (const char **)(void *)((char *)ret + word->offset);
-    if (word->allowed && !str_has_word(word->allowed, value)) {
-        fprintf(stderr, "do place: %s: '%s' is none of: %s\n", word->name, value, word->allowed);
-        return EXIT_USAGE;
-    }
+    if (word->allowed && !str_has_word(word->allowed, value))
+        return wrong("%s: '%s' is none of: %s", word->name, value, word->allowed);
     if (field != ret->files) {
         *field = value;
         return 0;
     }
     if (ret->file_count == PLACE_FILES_MAX)
-        return usage(": at most 32 files", word->name);
+        return wrong("%s: at most 32 files", word->name);
     ret->files[ret->file_count++] = value;
     return 0;
 }
@@ -83,23 +94,23 @@ static int read_words(int argc, char **argv, struct place_words *ret)
         while (row < ARRAY_SIZE(words) && strcmp(words[row].name, argv[at]) != 0)
             row++;
         if (row == ARRAY_SIZE(words) && (*argv[at] == '-' || ret->name))
-            return usage(": no such option, or a second name", argv[at]);
+            return wrong("%s: no such option, or a second name", argv[at]);
         if (row == ARRAY_SIZE(words)) {
             ret->name = argv[at];
             continue;
         }
         if (words[row].takes && at + 1 == argc)
-            return usage(": a value is missing", argv[at]);
+            return wrong("%s: a value is missing", argv[at]);
         int rc = put_word(&words[row], words[row].takes ? argv[++at] : "", ret);
         if (rc)
             return rc;
     }
     if (!!ret->dry_run + !!ret->explain + !!ret->graph != 1)
-        return usage("one of --dry-run, --explain, --graph is wanted", "");
+        return wrong("exactly one of --dry-run, --explain, --graph is wanted");
     if (ret->explain && ret->name)
-        return usage(": a second name", ret->name);
+        return wrong("%s: a second name", ret->name);
     if (ret->dry_run && ret->name)
-        return usage(": --dry-run tells of all pipelines of the namespace", ret->name);
+        return wrong("%s: --dry-run tells of all pipelines of the namespace", ret->name);
     return 0;
 }
 
@@ -108,61 +119,34 @@ static int name_pipeline(struct ctx *ctx, struct place_words *given)
 {
     const char *whole = given->explain ? given->explain : given->name;
     const char *slash = whole ? strchr(whole, '/') : NULL;
+    if (slash ? slash == whole || !slash[1] : given->explain != NULL)
+        return wrong("'%s': NAMESPACE/NAME is wanted, as in default/orders", whole);
+    if (given->namespace && !schema_is_namespace(given->namespace))
+        return wrong("-n: '%s' is no name of a namespace", given->namespace);
     given->name = slash ? slash + 1 : whole;
     if (!slash)
-        return given->explain ? usage("': NAMESPACE/NAME is wanted", given->explain) : 0;
+        return 0;
     const char *namespace = arena_strndup(ctx->arena, whole, (size_t)(slash - whole));
+    if (!schema_is_namespace(namespace))
+        return wrong("%s: '%s' is no name of a namespace", whole, namespace);
     if (given->namespace && !str_equal(given->namespace, namespace))
-        return usage(": another namespace than that of -n", whole);
+        return wrong("%s: another namespace than that of -n", whole);
     given->namespace = namespace;
     return 0;
 }
 
-/* ---- objects ---- */
-
-static int read_files(struct ctx *ctx, const struct place_words *given, json_t *objects)
-{
-    for (int at = 0; at < given->file_count; at++) {
-        json_t *list;
-        TRY(place_read(ctx, given->files[at], &list));
-        json_array_extend(objects, list);
-    }
-    return 0;
-}
-
-static const char *namespace_of(const json_t *objects)
-{
-    size_t at;
-    json_t *object;
-    json_array_foreach(objects, at, object)
-        if (str_equal(json_str(object, "kind"), kube_kind_row(KIND_PIPELINE)->kind))
-            return json_str_or(object, "metadata.namespace", "default");
-    return "default";
-}
-
-static int gather(struct ctx *ctx, const struct place_words *given, struct preview *ret)
-{
-    json_t *objects = arena_json(ctx->arena, json_array()), *object;
-    size_t at, left_out = 0;
-    TRY(read_files(ctx, given, objects));
-    const char *namespace = given->namespace ? given->namespace : namespace_of(objects);
-    TRY(preview_begin(ctx, namespace, clock_wall_ms() / 1000, ret));
-    if (*given->kubeconfig)
-        TRY(place_list(ctx, given->kubeconfig, ret));
-    json_array_foreach(objects, at, object) {
-        bool used;
-        TRY(preview_apply(ctx, ret, object, &used));
-        left_out += !used;
-    }
-    if (left_out)
-        fprintf(stderr,
-                "do place: %zu objects of other namespaces than %s, or of kinds that a placement "
-                "does not look at, are left out\n",
-                left_out, namespace);
-    return 0;
-}
-
 /* ---- what is shown ---- */
+
+/* "a, b, c and 7 more" */
+static const char *names_of(struct ctx *ctx, const json_t *pipelines)
+{
+    const char *text = "";
+    size_t at, count = json_array_size(pipelines);
+    for (at = 0; at < count && at < NAMES_TOLD_MAX; at++)
+        text = arena_printf(ctx->arena, "%s%s%s", text, at ? ", " : "",
+                            json_str_or(json_array_get(pipelines, at), "name", ""));
+    return at < count ? arena_printf(ctx->arena, "%s and %zu more", text, count - at) : text;
+}
 
 static int find_told(struct ctx *ctx, const json_t *told, const char *name, const json_t **ret)
 {
@@ -170,9 +154,10 @@ static int find_told(struct ctx *ctx, const json_t *told, const char *name, cons
     *ret = name ? json_find(told, "pipelines", "name", name) : json_array_get(list, 0);
     if (*ret && (name || json_array_size(list) == 1))
         return 0;
-    return err_set(ctx, ERR_NOT_FOUND, NULL, "namespace %s has %zu pipelines, %s%s",
-                   json_str_or(told, "namespace", ""), json_array_size(list),
-                   name ? "none of them named " : "and one has to be named", name ? name : "");
+    return err_set(ctx, ERR_NOT_FOUND, NULL, "Namespace %s has %s%s; there are: %s",
+                   json_str_or(told, "namespace", ""),
+                   name ? "no pipeline named " : "several pipelines, and one has to be named",
+                   name ? name : "", names_of(ctx, list));
 }
 
 /* One pipeline alone, and the classes that it needs. */
@@ -223,8 +208,10 @@ static int show(struct ctx *ctx, const struct place_words *given)
 {
     struct preview preview;
     json_t *told;
-    TRY(gather(ctx, given, &preview));
+    TRY(place_gather(ctx, given, &preview));
     TRY(preview_make(ctx, &preview, &told));
+    if (json_array_size(json_at(told, "pipelines")) == 0)
+        return err_set(ctx, ERR_NOT_FOUND, NULL, "Namespace %s has no pipeline", preview.namespace);
     if (given->graph)
         return draw(ctx, given, &preview, told);
     if (given->explain)
@@ -239,13 +226,18 @@ static int show(struct ctx *ctx, const struct place_words *given)
 int cmd_place(const struct config *config, int argc, char **argv)
 {
     struct place_words given = {.kubeconfig = config->kubeconfig, .output = "table"};
+    for (int at = 0; at < argc; at++)
+        if (str_has_word("-h --help", argv[at])) {
+            help(stdout);
+            return EXIT_PLACED;
+        }
     struct arena *arena = arena_new();
     struct ctx ctx = ctx_make(arena, "do");
     int status = read_words(argc, argv, &given);
     if (!status)
         status = name_pipeline(&ctx, &given);
     if (!status && !given.file_count && !*given.kubeconfig)
-        status = usage("-f FILE, --kubeconfig FILE or both are wanted", "");
+        status = wrong("-f FILE, --kubeconfig FILE or both are wanted");
     if (!status)
         status = show(&ctx, &given);
     if (status < 0) {

@@ -12,10 +12,9 @@ struct place_words {
     const char *name; /* of a Pipeline; NULL = all */
 };
 
-/* Files as arrays of objects, Lists taken apart; "-" is standard input. */
-int place_read(struct ctx *ctx, const char *file, json_t **ret);
-/* The cell's, into the preview. */
-int place_list(struct ctx *ctx, const char *kubeconfig, struct preview *preview);
+/* A preview of the cell's objects and the files', Lists taken apart; standard error is told what is
+ * left out. */
+int place_gather(struct ctx *ctx, const struct place_words *given, struct preview *ret);
 /* Without control characters, which a terminal obeys. */
 const char *place_plain(struct ctx *ctx, const char *text);
 /* For people: the pipelines of a preview stage by stage, and the classes that they need. */

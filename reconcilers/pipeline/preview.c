@@ -11,6 +11,7 @@
 #include "server/base/yaml.h"
 
 #include <string.h>
+#include <strings.h>
 
 enum { CLASSES, PODS, PIPELINES, BINDINGS, LEDGERS };
 
@@ -46,14 +47,43 @@ int preview_begin(struct ctx *ctx, const char *namespace, int64_t now_s, struct 
     return 0;
 }
 
-static int kind_of(const json_t *object)
+static int refuse(struct ctx *ctx, const json_t *object, const char *pointer, const char *fault)
 {
-    enum kube_kind kind =
-        kube_kind_of(json_str_or(object, "apiVersion", ""), json_str_or(object, "kind", ""));
+    return err_set(ctx, ERR_INVALID, NULL, "%s '%s': %s %s", json_str_or(object, "kind", ""),
+                   json_str_or(object, "metadata.name", ""), pointer, fault);
+}
+
+static int refuse_word(struct ctx *ctx, const json_t *object, const char *member,
+                       const char *wanted)
+{
+    return refuse(ctx, object, arena_printf(ctx->arena, "/%s", member),
+                  arena_printf(ctx->arena, "is '%s'; it must be %s",
+                               json_str_or(object, member, ""), wanted));
+}
+
+static bool is_of_our_group(const char *api_version)
+{
+    const char *group = kube_kind_row(KIND_PIPELINE)->group;
+    size_t length = strlen(group);
+    return strncasecmp(api_version, group, length) == 0 && api_version[length] == '/';
+}
+
+/* A slip in a kind, group or version is refused: an object that counted for nothing would make the
+ * answer a wrong one. So is somebody else's Pipeline. PREVIEW_KINDS = not looked at. */
+static int find_kind(struct ctx *ctx, const json_t *object, int *ret)
+{
+    const char *version = json_str_or(object, "apiVersion", "");
+    const char *kind = json_str_or(object, "kind", "");
     int at = 0;
-    while (at < PREVIEW_KINDS && preview_kinds[at].kind != kind)
+    while (at < PREVIEW_KINDS && strcasecmp(kube_kind_row(preview_kinds[at].kind)->kind, kind) != 0)
         at++;
-    return at;
+    *ret = at;
+    if (at == PREVIEW_KINDS)
+        return is_of_our_group(version) ? refuse(ctx, object, "/kind", "is none of its group") : 0;
+    const struct kube_kind_row *row = kube_kind_row(preview_kinds[at].kind);
+    if (!str_equal(version, row->api_version))
+        return refuse_word(ctx, object, "apiVersion", row->api_version);
+    return str_equal(kind, row->kind) ? 0 : refuse_word(ctx, object, "kind", row->kind);
 }
 
 /* The CRDs' rule for names, which no schema holds. */
@@ -75,9 +105,8 @@ static int check(struct ctx *ctx, const json_t *schema, json_t *object)
     TRY(crd_check_schema(ctx, schema, applied, problems));
     if (json_array_size(problems) == 0)
         return 0;
-    return err_set(ctx, ERR_INVALID, NULL, "%s '%s': %s %s", json_str_or(object, "kind", ""),
-                   json_str_or(object, "metadata.name", ""), json_str_or(problems, "0.pointer", ""),
-                   json_str_or(problems, "0.message", ""));
+    return refuse(ctx, object, json_str_or(problems, "0.pointer", ""),
+                  json_str_or(problems, "0.message", ""));
 }
 
 static json_t *named(const json_t *list, const char *name, size_t *ret_at)
@@ -137,12 +166,14 @@ static void identify(const struct preview *preview, json_t *object, const json_t
 
 int preview_apply(struct ctx *ctx, struct preview *preview, const json_t *object, bool *ret_used)
 {
-    int kind = kind_of(object);
+    int kind;
+    TRY(find_kind(ctx, object, &kind));
     const char *namespace = json_str_or(object, "metadata.namespace", preview->namespace);
-    *ret_used = kind < PREVIEW_KINDS && json_is_object(json_at(object, "metadata")) &&
-                str_equal(namespace, preview->namespace);
+    *ret_used = kind < PREVIEW_KINDS && str_equal(namespace, preview->namespace);
     if (!*ret_used)
         return 0;
+    if (!json_str(object, "metadata.name"))
+        return refuse(ctx, object, "/metadata/name", "is missing");
     json_t *schema = preview->schemas[kind], *list = preview->lists[kind];
     json_t *made = arena_json(ctx->arena, json_deep_copy(object));
     size_t at;

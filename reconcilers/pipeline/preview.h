@@ -29,7 +29,8 @@ int preview_begin(struct ctx *ctx, const char *namespace, int64_t now_s, struct 
 /*
  * An object as somebody would apply it: it stands in for the one of its kind and name that is
  * there, and is that one with another spec; else it is new. *ret_used false: a decision does not
- * look at it. -ERR_INVALID names the field and what is wrong with it.
+ * look at it. -ERR_INVALID names the field and what is wrong with it, as a kind of ours whose
+ * apiVersion is another.
  */
 int preview_apply(struct ctx *ctx, struct preview *preview, const json_t *object, bool *ret_used);
 

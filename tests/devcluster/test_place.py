@@ -10,6 +10,7 @@ from harness.process import base_env, binary
 from harness.wait import eventually
 
 WORKERS, SAMPLE = REPO / "crds/examples/workers.yaml", REPO / "crds/examples/pipeline.yaml"
+LEFT_OUT = "do place: left out: {} (another namespace than {}, or a kind that a placement does not look at)\n"
 PLURALS = ("pipelines", "workerclasses", "pipelinebindings", "placementledgers")
 
 
@@ -30,6 +31,11 @@ def pipeline(name, rate, **classes):
     workers = {stage: {"class": classes[stage], "next": [after] if after else []} for stage, after in zip(names, names[1:])}
     return {"apiVersion": "scheduling.k8s.xxii.io/v1alpha1", "kind": "Pipeline", "metadata": {"name": name},
             "spec": {"documentsPerSecond": rate, "workers": workers}}
+
+
+def changed(**members):
+    """A good one, but for these."""
+    return json.dumps({**pipeline("p", 1, one="blue"), **members})
 
 
 def pods(**counts):
@@ -60,7 +66,16 @@ def test_a_table_for_people():
     assert ["first", "blue", "10", "0", "0", "0", "Placed", "blue-0", "(10)"] in lines
     assert ["third", "yellow", "10", "10", "10", "1", "WaitingForScale", "yellow", "0", "to", "come", "(10)"] in lines
     assert ["green", "Equal", "Pack", "15", "2", "1", "10", "10", "10", "20"] in lines
-    assert "3 objects of other namespaces than default, or of kinds" in done.stderr, "the StatefulSets"
+    assert done.stderr == LEFT_OUT.format("StatefulSet default/blue-workers and 2 more", "default")
+
+
+@pytest.mark.parametrize("word", ["-h", "--help"])
+def test_help_tells_the_words_and_the_statuses(word):
+    done = run("--dry-run", word)
+    assert done.returncode == 0 and not done.stderr
+    for text in ("--kubeconfig FILE (else FLOTILLA_KUBECONFIG)", "YAML up to 1 MiB, JSON up to 32 MiB a file",
+                 "0 all that is shown is placed (--graph: it is drawn)", "2 wrong words"):
+        assert text in done.stdout
 
 
 def test_what_a_terminal_would_obey_is_not_printed():
@@ -75,12 +90,17 @@ def test_what_a_terminal_would_obey_is_not_printed():
 
 
 @pytest.mark.parametrize("words, says", [
-    ((), "one of --dry-run, --explain, --graph"),
+    ((), "exactly one of --dry-run, --explain, --graph"),
     (("--dry-run",), "-f FILE, --kubeconfig FILE or both"),
-    (("--dry-run", "--graph", "dot", "-f", SAMPLE), "one of --dry-run, --explain, --graph"),
+    (("--dry-run", "--graph", "dot", "-f", SAMPLE), "exactly one of --dry-run, --explain, --graph"),
+    (("--dry-run", "--explain", "x"), "exactly one of --dry-run, --explain, --graph"),
     (("--graph", "png", "-f", SAMPLE), "--graph: 'png' is none of: dot svg"),
     (("--dry-run", "-o", "yaml", "-f", SAMPLE), "-o: 'yaml' is none of: table json"),
-    (("--explain", "my-pipeline", "-f", SAMPLE), "my-pipeline': NAMESPACE/NAME is wanted"),
+    (("--explain", "my-pipeline", "-f", SAMPLE), "'my-pipeline': NAMESPACE/NAME is wanted, as in default/orders\n"),
+    (("--explain", "/x", "-f", SAMPLE), "'/x': NAMESPACE/NAME is wanted, as in default/orders\n"),
+    (("--graph", "dot", "default/", "-f", SAMPLE), "'default/': NAMESPACE/NAME is wanted, as in default/orders\n"),
+    (("--explain", "Shop/x", "-f", SAMPLE), "Shop/x: 'Shop' is no name of a namespace\n"),
+    (("--dry-run", "-n", "Shop/", "-f", SAMPLE), "-n: 'Shop/' is no name of a namespace\n"),
     (("--explain", "a/b", "-n", "c", "-f", SAMPLE), "a/b: another namespace than that of -n"),
     (("--dry-run", "-f"), "-f: a value is missing"),
     (("--dry-run", "--what", "-f", SAMPLE), "--what: no such option"),
@@ -92,6 +112,17 @@ def test_wrong_usage_says_what_is_right(words, says):
 
 @pytest.mark.parametrize("text, says", [
     (json.dumps(pipeline("p", -1, one="blue")), "Pipeline 'p': /spec/documentsPerSecond is less than 0"),
+    (json.dumps(pipeline("p", 1)), "Pipeline 'p': /spec/workers has fewer than 1 members"),
+    (changed(apiVersion="scheduling.k8s.xxii.io/v1"),
+     "Pipeline 'p': /apiVersion is 'scheduling.k8s.xxii.io/v1'; it must be scheduling.k8s.xxii.io/v1alpha1\n"),
+    (changed(apiVersion="v1alpha1"), "Pipeline 'p': /apiVersion is 'v1alpha1'; it must be scheduling.k8s.xxii.io/v1alpha1\n"),
+    (changed(kind="pipeline"), "pipeline 'p': /kind is 'pipeline'; it must be Pipeline\n"),
+    (changed(kind="Pipelines"), "Pipelines 'p': /kind is none of its group\n"),
+    (changed(metadata={}), "Pipeline '': /metadata/name is missing\n"),
+    (changed(kind=None), "-: document 1: /kind is missing\n"),
+    (changed(apiVersion=None), "-: document 1: /apiVersion is missing\n"),
+    ("---\n" + changed() + "\n---\nhello\n", "-: document 2: it is no object\n"),
+    ('{"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1"}]}', "-: document 1: /items/0/kind is missing\n"),
     (json.dumps(pipeline("P", 1, one="blue")), "Pipeline 'P': /metadata/name must be a DNS label"),
     ('{"apiVersion": "scheduling.k8s.xxii.io/v1alpha1", "kind": "Pipeline", "metadata": {"name": "p"}}', "/spec"),
     ('{"apiVersion": "scheduling.k8s.xxii.io/v1alpha1", "kind": "WorkerClass", "metadata": {"name": "c"}, '
@@ -106,8 +137,29 @@ def test_what_the_api_server_would_refuse(text, says):
 
 def test_no_such_pipeline():
     done = run("--explain", "default/other", "-f", WORKERS, "-f", SAMPLE)
-    assert done.returncode == 1 and "namespace default has 1 pipelines, none of them named other" in done.stderr
+    assert done.returncode == 1 and "Namespace default has no pipeline named other; there are: my-pipeline" in done.stderr
     assert run("--dry-run", "-f", "/nowhere").stderr == "do place: /nowhere: No such file or directory\n"
+
+
+def test_which_of_several():
+    many = {"apiVersion": "v1", "kind": "List", "items": [pipeline(f"p{at:02}", 1, one="blue") for at in range(12)]}
+    done = run("--graph", "dot", "-f", "-", stdin=json.dumps(many))
+    assert done.returncode == 1 and done.stderr == (
+        "do place: Namespace default has several pipelines, and one has to be named; there are: "
+        "p00, p01, p02, p03, p04, p05, p06, p07, p08, p09 and 2 more\n")
+
+
+@pytest.mark.parametrize("text", ["", "---\n", '{"apiVersion": "v1", "kind": "List", "items": []}', WORKERS.read_text()])
+@pytest.mark.parametrize("words", [("--dry-run",), ("--graph", "dot"), ("--explain", "default/other")])
+def test_nothing_to_tell_is_no_success(words, text):
+    done = run(*words, "-f", "-", stdin=text)
+    assert done.returncode == 1 and done.stderr.endswith("do place: Namespace default has no pipeline\n") and not done.stdout
+
+
+def test_a_pipeline_of_another_namespace_is_named():
+    """With one beside it that is told of, too: who reads the answer must know that it is not of all."""
+    done = run("--dry-run", "-n", "shop", "-f", SAMPLE, "-f", "-", stdin=changed(metadata={"name": "p", "namespace": "other"}))
+    assert done.returncode == 3 and done.stderr == LEFT_OUT.format("Pipeline other/p", "shop")
 
 
 def test_graphs():

@@ -124,6 +124,34 @@ static void test_what_is_elsewhere_is_left_out(void **state)
         apply(&preview, ctx, typed(arena_json(ctx->arena, set), "apps/v1", "StatefulSet")));
 }
 
+static void test_a_slip_in_what_it_is_is_refused(void **state)
+{
+    static const struct {
+        const char *version, *kind;
+        bool is_left_out;
+    } rows[] = {
+        {"scheduling.k8s.xxii.io/v1", "Pipeline", false},
+        {"scheduling.k8s.xxii.io", "WorkerClass", false},
+        {"Scheduling.k8s.xxii.io/v1alpha1", "Pipeline", false},
+        {"Scheduling.k8s.xxii.io/v1alpha1", "Line", false},
+        {API, "pipelinebinding", false},
+        {"v2", "Pod", false},
+        {"scheduling.k8s.xxii.io.other/v1", "Line", true},
+        {"v1", "Pods", true},
+    };
+    struct fixture fixture = fixture_new(*state);
+    struct preview preview = cell_of(&fixture);
+    for (size_t at = 0; at < sizeof rows / sizeof rows[0]; at++) {
+        bool used = true;
+        json_t *object =
+            arena_json(fixture.ctx->arena, json_pack("{s:{s:s}}", "metadata", "name", "x"));
+        int rc =
+            preview_apply(*state, &preview, typed(object, rows[at].version, rows[at].kind), &used);
+        assert_int_equal(rc, rows[at].is_left_out ? 0 : -ERR_INVALID);
+        assert_true(rc < 0 || !used);
+    }
+}
+
 /* Files are written by hand, too. */
 static json_t *odd_first(struct fixture *fixture, const char *metadata, const char *status)
 {
@@ -140,7 +168,9 @@ static void test_what_no_api_server_would_keep_harms_nobody(void **state)
                               "\"creationTimestamp\": []}";
     struct fixture fixture = fixture_new(*state);
     struct preview preview = cell_of(&fixture);
-    assert_false(apply(&preview, *state, odd_first(&fixture, "\"x\"", "{}")));
+    bool used;
+    assert_int_equal(preview_apply(*state, &preview, odd_first(&fixture, "\"x\"", "{}"), &used),
+                     -ERR_INVALID);
     for (size_t at = 0; at < sizeof statuses / sizeof statuses[0]; at++) {
         assert_true(apply(&preview, *state, odd_first(&fixture, odd, statuses[at])));
         const json_t *told = made(*state, &preview);
@@ -157,6 +187,7 @@ int main(void)
         TEST(test_a_pipeline_of_a_file_is_the_one_that_is_there),
         TEST(test_a_binding_of_another_is_seen),
         TEST(test_what_is_elsewhere_is_left_out),
+        TEST(test_a_slip_in_what_it_is_is_refused),
         TEST(test_what_no_api_server_would_keep_harms_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
