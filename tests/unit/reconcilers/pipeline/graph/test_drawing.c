@@ -41,6 +41,20 @@ static void test_the_largest_graph_is_drawn_whole(void **state)
     assert_non_null(strstr(svg, "&quot;...</text>"));
 }
 
+static void test_nothing_is_drawn_that_a_terminal_obeys(void **state)
+{
+    struct ctx *ctx = *state;
+    struct graph graph = {.count = 1};
+    graph.stages[0] =
+        (struct graph_stage){.name = "only", .class_name = "\033[2J \302\2332J \302\240"};
+    for (enum drawing_form form = 0; form < DRAWING_FORMS; form++) {
+        const char *drawn = drawing_make(ctx->arena, form, "t", &graph, NULL);
+        assert_null(strchr(drawn, '\033'));
+        assert_null(strstr(drawn, "\302\233"));
+        assert_non_null(strstr(drawn, "\302\240")); /* a space of another kind */
+    }
+}
+
 static struct graph random_graph(unsigned *seed)
 {
     struct graph graph = {.count = 1 + (uint32_t)rand_r(seed) % PLACE_STAGES_MAX};
@@ -86,8 +100,8 @@ static void test_every_place_is_taken_once(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_forms_have_names),
-                                       TEST(test_the_largest_graph_is_drawn_whole),
-                                       TEST(test_every_place_is_taken_once)};
+    const struct CMUnitTest tests[] = {
+        TEST(test_forms_have_names), TEST(test_the_largest_graph_is_drawn_whole),
+        TEST(test_nothing_is_drawn_that_a_terminal_obeys), TEST(test_every_place_is_taken_once)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
