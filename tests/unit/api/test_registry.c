@@ -170,6 +170,7 @@ static void schema__has_only_keywords_that_are_checked(void **state)
                                         "x-kubernetes-validations",
                                         "x-kubernetes-list-type",
                                         "x-kubernetes-list-map-keys",
+                                        "x-kubernetes-map-type",
                                         NULL};
     static const char *const files[] = {"crds/registries.yaml",    "crds/backendpools.yaml",
                                         "crds/backendclaims.yaml", "crds/registryidentities.yaml",
