@@ -35,12 +35,13 @@ static int end_row(struct ctx *ctx, const struct work *work)
     return is_changed ? 0 : publish_again(ctx, "the row changed before it became a tombstone");
 }
 
-static int delete_fence(struct ctx *ctx, const struct work *work)
+static int delete_fence(struct ctx *ctx, const struct work *work, bool *ret_found)
 {
     json_t *fence;
     const char *name = json_str(work->row, "namespace");
     TRY(kube_get(ctx, CALL_FLEET_NAMESPACE_GET, work->cell->kube, KIND_NAMESPACE, NULL, name,
                  &fence));
+    *ret_found = fence;
     if (!fence || !str_equal(resource_id(fence), work->id) ||
         json_at(fence, "metadata.deletionTimestamp"))
         return 0;
@@ -73,8 +74,11 @@ static int finish(struct ctx *ctx, struct work *work, bool *ret_handled)
     if (state) /* deleted by hand and retained: publish it again, then purge it in order */
         return publish_create(ctx, work) < 0 ? -ctx->err.code : wait_for_operator(ctx, work);
     *ret_handled = true;
+    bool is_there;
     TRY(end_row(ctx, work));
-    return delete_fence(ctx, work);
+    TRY(delete_fence(ctx, work, &is_there));
+    /* Something of ours lived in it until now: a read that lags must not be the last word. */
+    return is_there ? 0 : publish_again(ctx, "its namespace was gone before it");
 }
 
 int purge_unplaced(struct ctx *ctx, struct work *work)
@@ -114,5 +118,6 @@ int purge_bury(struct ctx *ctx, struct work *work)
             TRY(delete_live(ctx, work));
         return wait_for_operator(ctx, work);
     }
-    return delete_fence(ctx, work);
+    bool is_there;
+    return delete_fence(ctx, work, &is_there);
 }

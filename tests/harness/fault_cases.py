@@ -34,7 +34,7 @@ FAULTS = {
 }
 # No fault that passes: the fleet tells its customer that the operation failed, which is another end.
 VERDICTS = {("422", "flotillad-fleet")}
-ONCE_FOUND = ("operate get namespaces=stale",)
+ONCE_FOUND = ("operate get namespaces=stale", "fleet get namespaces=stale")
 START = "start"
 AT_START, PER_STAGE = 24, 6  # cases in one life; at its start are mostly the first watches, one for each kind
 
