@@ -18,10 +18,10 @@ SAMPLE = 30
 FIRED_MIN = 0.8  # one undisturbed life is not what all have in common
 
 
-def run(proof, choose):
+def run(proof, choose, undisturbed=1):
     """({case: what is wrong with it}, how many fired, of how many)"""
     proof.begin()
-    proof.record(1)
+    proof.record(undisturbed)
     wrong, fired = {}, []
     chosen = choose(fault_cases.cases(proof.met))
 
@@ -54,5 +54,5 @@ def test_the_end_is_the_same(embedded, tmp_path):
 def test_before_a_real_api_server(stack, tmp_path):
     with fault.proxied(stack, tmp_path) as (servers, tables):
         proof = fault.Proof(World(servers, tmp_path, CALM), tables)
-        wrong, fired, chosen = run(proof, lambda of: fault_cases.sample(of, SAMPLE, SEED))
+        wrong, fired, chosen = run(proof, lambda of: fault_cases.sample(of, SAMPLE, SEED), undisturbed=2)
     assert not wrong and fired >= FIRED_MIN * chosen > 20
