@@ -26,6 +26,8 @@ def run(proof, choose, undisturbed=1):
     chosen = choose(fault_cases.cases(proof.met))
 
     def report(aim, error):
+        if error == fault.NOT_MET:
+            print(f"late {aim.case.name} in {aim.stage}, call {aim.nth}")
         (wrong.update({aim.case.name: error}) if error else fired.append(aim))
 
     proof.run_all(fault_cases.Waiting(chosen, proof.met, SEED), report)
