@@ -67,8 +67,7 @@ int tenant_request_patch(struct ctx *ctx, enum audience audience, const json_t *
     TRY(schema_bind(ctx, tenant_fields, BIND_PATCH, audience, body, ret, errors));
     if (!ret->name)
         return 0;
-    field_errors_add(errors, "/name", "Immutable", "a tenant keeps its name");
-    return err_set(ctx, ERR_INVALID, "InvalidFields", "/name: a tenant keeps its name");
+    return schema_refuse(ctx, errors, "/name", "Immutable", "a tenant keeps its name");
 }
 
 int name_request_bind(struct ctx *ctx, enum audience audience, const json_t *body,

@@ -40,9 +40,10 @@ static const char *check_enum(struct walk *walk, const json_t *want, const json_
     const char *allowed = "";
     size_t at;
     json_t *one;
-    json_array_foreach(want, at, one) {
+    json_array_foreach(want, at, one)
         if (json_equal(one, value))
             return NULL;
+    json_array_foreach(want, at, one) {
         const char *word = json_string_value(one);
         allowed = arena_printf(arena, "%s%s%s", allowed, at ? ", " : "",
                                word ? word : json_text(arena, one));

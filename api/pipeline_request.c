@@ -24,25 +24,9 @@ static const struct field fields[] = {
      "larger ones take room from smaller ones of the same tenant"},
     {"spec.workers", FIELD_OBJECT, EVERYBODY, true, AT(workers), 0, 0, NULL,
      "the stages by name, each with its class and the stages that come next"},
-    {.path = "id", .type = FIELD_READ_ONLY, .doc = "ids are given by the server"},
-    {.path = "tenantId", .type = FIELD_READ_ONLY, .doc = "the path names the tenant"},
-    {.path = "createdAt", .type = FIELD_READ_ONLY, .doc = "the server sets it"},
-    {.path = "updatedAt", .type = FIELD_READ_ONLY, .doc = "the server sets it"},
-    {.path = "generation", .type = FIELD_READ_ONLY, .doc = "use If-Match"},
-    {.path = "status", .type = FIELD_READ_ONLY, .doc = "status is observed, not set"},
-    {.path = "currentOperations",
-     .type = FIELD_READ_ONLY,
-     .doc = "operations are started by changes"},
-    {.path = "placement", .type = FIELD_READ_ONLY, .doc = "the fleet decides"},
+    SCHEMA_RESOURCE_FIELDS,
     {0},
 };
-
-static int refuse(struct ctx *ctx, struct field_errors *errors, const char *pointer,
-                  const char *code, const char *detail)
-{
-    field_errors_add(errors, pointer, code, detail);
-    return err_set(ctx, ERR_INVALID, "InvalidFields", "%s: %s", pointer, detail);
-}
 
 static json_t *spec_of(const struct pipeline_request *request)
 {
@@ -60,8 +44,8 @@ static int check_schema(struct ctx *ctx, const struct pipeline_request *request,
     size_t index;
     TRY(crd_check(ctx, "crds/pipelines.yaml", object, problems));
     json_array_foreach(problems, index, problem) {
-        (void)refuse(ctx, errors, json_str_or(problem, "pointer", ""), "BadValue",
-                     json_str_or(problem, "message", ""));
+        (void)schema_refuse(ctx, errors, json_str_or(problem, "pointer", ""), "BadValue",
+                            json_str_or(problem, "message", ""));
     }
     return json_array_size(problems) ? -ERR_INVALID : 0;
 }
@@ -73,9 +57,9 @@ static int check_size(struct ctx *ctx, const struct pipeline_request *request,
     size_t bytes = json_dumpb(request->workers, NULL, 0, JSON_COMPACT);
     if (bytes <= WORKERS_MAX_BYTES)
         return 0;
-    return refuse(ctx, errors, "/spec/workers", "TooLarge",
-                  arena_printf(ctx->arena, "%zu bytes of JSON; a graph has at most %d", bytes,
-                               WORKERS_MAX_BYTES));
+    return schema_refuse(ctx, errors, "/spec/workers", "TooLarge",
+                         arena_printf(ctx->arena, "%zu bytes of JSON; a graph has at most %d",
+                                      bytes, WORKERS_MAX_BYTES));
 }
 
 int pipeline_request_create(struct ctx *ctx, enum audience audience, const json_t *body,
@@ -94,12 +78,13 @@ int pipeline_request_patch(struct ctx *ctx, enum audience audience, const json_t
     *ret = *current;
     TRY(schema_bind(ctx, fields, BIND_PATCH, audience, body, ret, errors));
     if (!str_equal(ret->name, current->name))
-        return refuse(ctx, errors, "/name", "Immutable", "a pipeline keeps its name");
+        return schema_refuse(ctx, errors, "/name", "Immutable", "a pipeline keeps its name");
     if (ret->priority != current->priority)
-        return refuse(ctx, errors, "/spec/priority", "Immutable", "a pipeline keeps its priority");
+        return schema_refuse(ctx, errors, "/spec/priority", "Immutable",
+                             "a pipeline keeps its priority");
     if (!json_equal(ret->workers, current->workers))
-        return refuse(ctx, errors, "/spec/workers", "Immutable",
-                      "a pipeline keeps its graph; another graph is another pipeline");
+        return schema_refuse(ctx, errors, "/spec/workers", "Immutable",
+                             "a pipeline keeps its graph; another graph is another pipeline");
     return 0;
 }
 

@@ -31,20 +31,11 @@ static const struct field fields[] = {
      "whether metrics are offered"},
     {.path = "spec.lifecycle", .type = FIELD_READ_ONLY, .doc = "DELETE closes, :undo opens again"},
     {.path = "spec.purgeAfter", .type = FIELD_READ_ONLY, .doc = "DELETE sets it"},
-    {.path = "id", .type = FIELD_READ_ONLY, .doc = "ids are given by the server"},
-    {.path = "tenantId", .type = FIELD_READ_ONLY, .doc = "the path names the tenant"},
-    {.path = "createdAt", .type = FIELD_READ_ONLY, .doc = "the server sets it"},
-    {.path = "updatedAt", .type = FIELD_READ_ONLY, .doc = "the server sets it"},
-    {.path = "generation", .type = FIELD_READ_ONLY, .doc = "use If-Match"},
-    {.path = "status", .type = FIELD_READ_ONLY, .doc = "status is observed, not set"},
-    {.path = "currentOperations",
-     .type = FIELD_READ_ONLY,
-     .doc = "operations are started by changes"},
+    SCHEMA_RESOURCE_FIELDS,
     {.path = "adminUsername", .type = FIELD_READ_ONLY, .doc = "it is admin"},
     {.path = "adminPassword",
      .type = FIELD_READ_ONLY,
      .doc = "the server makes it and shows it once"},
-    {.path = "placement", .type = FIELD_READ_ONLY, .doc = "the fleet decides"},
     {0},
 };
 
@@ -67,17 +58,10 @@ static const char *list_versions(struct ctx *ctx, const char *from)
     return arena_strdup(ctx->arena, str_text(&list));
 }
 
-static int refuse(struct ctx *ctx, struct field_errors *errors, const char *pointer,
-                  const char *code, const char *detail)
-{
-    field_errors_add(errors, pointer, code, detail);
-    return err_set(ctx, ERR_INVALID, "InvalidFields", "%s: %s", pointer, detail);
-}
-
 static int version_unknown(struct ctx *ctx, struct field_errors *errors)
 {
-    return refuse(ctx, errors, "/spec/version", "UnsupportedVersion",
-                  arena_printf(ctx->arena, "one of %s", list_versions(ctx, NULL)));
+    return schema_refuse(ctx, errors, "/spec/version", "UnsupportedVersion",
+                         arena_printf(ctx->arena, "one of %s", list_versions(ctx, NULL)));
 }
 
 static int check_hop(struct ctx *ctx, const char *from, const char *to, struct field_errors *errors)
@@ -91,9 +75,9 @@ static int check_hop(struct ctx *ctx, const char *from, const char *to, struct f
     enum hop_fault fault = registry_hop_fault(from, to);
     if (fault == HOP_NO_FAULT)
         return 0;
-    return refuse(ctx, errors, "/spec/version", faults[fault].code,
-                  arena_printf(ctx->arena, "%s; from %s one of %s", faults[fault].why, from,
-                               list_versions(ctx, from)));
+    return schema_refuse(ctx, errors, "/spec/version", faults[fault].code,
+                         arena_printf(ctx->arena, "%s; from %s one of %s", faults[fault].why, from,
+                                      list_versions(ctx, from)));
 }
 
 int registry_request_create(struct ctx *ctx, enum audience audience, const json_t *body,
@@ -111,9 +95,9 @@ int registry_request_patch(struct ctx *ctx, enum audience audience, const json_t
     *ret = *current;
     TRY(schema_bind(ctx, fields, BIND_PATCH, audience, body, ret, errors));
     if (!str_equal(ret->name, current->name))
-        return refuse(ctx, errors, "/name", "Immutable", "a registry keeps its name");
+        return schema_refuse(ctx, errors, "/name", "Immutable", "a registry keeps its name");
     if (!str_equal(ret->host, current->host))
-        return refuse(ctx, errors, "/spec/host", "Immutable", "a registry keeps its host");
+        return schema_refuse(ctx, errors, "/spec/host", "Immutable", "a registry keeps its host");
     if (str_equal(ret->version, current->version) || str_equal(ret->version, runs))
         return 0;
     if (!is_offered(ret->version))

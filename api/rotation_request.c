@@ -36,11 +36,9 @@ int rotation_request_bind(struct ctx *ctx, enum audience audience, const json_t 
         TRY(schema_bind(ctx, fields, BIND_WHOLE, audience, body, ret, errors));
     if (any(ret))
         return 0;
-    if (json_object_size(json_object_get(body, "credentials")) > 0) {
-        field_errors_add(errors, "/credentials", "Required", "one kind at least is to be true");
-        return err_set(ctx, ERR_INVALID, "InvalidFields",
-                       "/credentials: one kind at least is to be true");
-    }
+    if (json_object_size(json_object_get(body, "credentials")) > 0)
+        return schema_refuse(ctx, errors, "/credentials", "Required",
+                             "one kind at least is to be true");
     for (int kind = 0; kind < CREDENTIAL_KINDS; kind++)
         ret->kinds[kind] = true;
     return 0;

@@ -29,6 +29,13 @@ void field_errors_add(struct field_errors *errors, const char *pointer, const ch
             (struct field_error){.pointer = pointer, .code = code, .detail = detail};
 }
 
+int schema_refuse(struct ctx *ctx, struct field_errors *errors, const char *pointer,
+                  const char *code, const char *detail)
+{
+    field_errors_add(errors, pointer, code, detail);
+    return err_set(ctx, ERR_INVALID, "InvalidFields", "%s: %s", pointer, detail);
+}
+
 /* ---- names ---- */
 
 static bool is_label(const char *text, size_t length)

@@ -28,6 +28,11 @@ struct field_errors {
 void field_errors_add(struct field_errors *errors, const char *pointer, const char *code,
                       const char *detail);
 
+/* Adds it and is -ERR_INVALID (InvalidFields): the one thing that is wrong with a body whose fields
+ * are right each for itself. */
+int schema_refuse(struct ctx *ctx, struct field_errors *errors, const char *pointer,
+                  const char *code, const char *detail);
+
 enum field_type { FIELD_STRING, FIELD_INTEGER, FIELD_BOOLEAN, FIELD_OBJECT, FIELD_READ_ONLY };
 
 struct field {
@@ -40,6 +45,19 @@ struct field {
     bool (*check)(const char *text); /* NULL = any; false gives BadFormat with `doc` */
     const char *doc;                 /* what it is, as a sentence for people */
 };
+
+/* Rows of what every kind of resource shows and nobody sets. */
+/* clang-format off */
+#define SCHEMA_RESOURCE_FIELDS \
+    {.path = "id", .type = FIELD_READ_ONLY, .doc = "ids are given by the server"}, \
+    {.path = "tenantId", .type = FIELD_READ_ONLY, .doc = "the path names the tenant"}, \
+    {.path = "createdAt", .type = FIELD_READ_ONLY, .doc = "the server sets it"}, \
+    {.path = "updatedAt", .type = FIELD_READ_ONLY, .doc = "the server sets it"}, \
+    {.path = "generation", .type = FIELD_READ_ONLY, .doc = "use If-Match"}, \
+    {.path = "status", .type = FIELD_READ_ONLY, .doc = "status is observed, not set"}, \
+    {.path = "currentOperations", .type = FIELD_READ_ONLY, .doc = "operations are started by changes"}, \
+    {.path = "placement", .type = FIELD_READ_ONLY, .doc = "the fleet decides"}
+/* clang-format on */
 
 enum bind_mode {
     BIND_WHOLE, /* required rows must be there */

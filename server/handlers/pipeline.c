@@ -53,8 +53,7 @@ static int check_graph(struct ctx *ctx, struct api_call *call,
     const char *pointer = graph.stage ? arena_printf(ctx->arena, "/spec/workers/%.*s",
                                                      (int)str_fit(graph.stage, 63), graph.stage)
                                       : "/spec/workers";
-    field_errors_add(&call->errors, pointer, graph.reason, graph.message);
-    return err_set(ctx, ERR_INVALID, "InvalidFields", "%s: %s", pointer, graph.message);
+    return schema_refuse(ctx, &call->errors, pointer, graph.reason, graph.message);
 }
 
 static int create(struct ctx *ctx, struct api_call *call, struct pg *pg)
