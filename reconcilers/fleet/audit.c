@@ -154,21 +154,20 @@ static void report(struct ctx *ctx, struct audit *audit, const char *finding, co
 
 static void judge_row(struct ctx *ctx, struct audit *audit, const json_t *row)
 {
+    const char *title = published_kind(json_str_or(row, "id", ""))->title;
     const json_t *live = json_object_get(audit->found, json_str(row, "id"));
     if (json_bool_or(row, "tombstone", false)) {
         if (live)
-            report(ctx, audit, "Tombstone", published_kind(json_str_or(row, "id", ""))->title, row,
+            report(ctx, audit, "Tombstone", title, row,
                    "the row is a tombstone, its resource is there");
         return;
     }
     if (!json_str(row, "cell")) {
-        report(ctx, audit, "Unpublished", published_kind(json_str_or(row, "id", ""))->title, row,
-               "the row has no cell yet");
+        report(ctx, audit, "Unpublished", title, row, "the row has no cell yet");
         return;
     }
     if (!json_object_get(audit->cells, json_str(row, "cell"))) {
-        report(ctx, audit, "CellUnknown", published_kind(json_str_or(row, "id", ""))->title, row,
-               "the row's cell could not be read");
+        report(ctx, audit, "CellUnknown", title, row, "the row's cell could not be read");
         return;
     }
     enum verdict verdict = resource_judge(row, live);
@@ -178,8 +177,8 @@ static void judge_row(struct ctx *ctx, struct audit *audit, const json_t *row)
     const char *message = arena_printf(
         ctx->arena, "row generation %" PRId64 ", live revision %" PRId64 ": %s",
         json_int_or(row, "generation", 0), resource_revision(live), verdict_row(verdict)->doc);
-    report(ctx, audit, is_diverged ? "Diverged" : verdict_row(verdict)->reason,
-           published_kind(json_str_or(row, "id", ""))->title, row, message);
+    report(ctx, audit, is_diverged ? "Diverged" : verdict_row(verdict)->reason, title, row,
+           message);
 }
 
 /* Custom resources that no row stands for, or that are not where their row says. */
@@ -277,23 +276,28 @@ static int find_live(struct ctx *ctx, struct pg_pool *pool, const char *cells_di
     return 0;
 }
 
-/* Of a row, in its cell; NULL = the cell knows none. */
-static int find_identity(struct ctx *ctx, struct pg_pool *pool, const char *cells_dir,
-                         const json_t *row, json_t **ret)
+/* NULL where there is no cell of this name. */
+static int open_cell(struct ctx *ctx, struct pg_pool *pool, const char *cells_dir, const char *name,
+                     struct kube **ret)
 {
     json_t *cells, *cell;
-    struct kube *kube;
     size_t index;
     *ret = NULL;
     TRY(store_fleet_cells(ctx, pool, NULL, &cells));
     json_array_foreach(cells, index, cell) {
-        if (!str_equal(json_str(cell, "name"), json_str(row, "cell")))
-            continue;
-        TRY(open_kube(ctx, cells_dir, cell, &kube));
-        TRY(kube_get(ctx, CALL_FLEET_IDENTITY_GET, kube, KIND_REGISTRY_IDENTITY, NULL,
-                     json_str(row, "identity"), ret));
+        if (str_equal(json_str(cell, "name"), name))
+            TRY(open_kube(ctx, cells_dir, cell, ret));
     }
     return 0;
+}
+
+/* Of a row, in its cell; NULL = the cell knows none. */
+static int find_identity(struct ctx *ctx, struct kube *kube, const json_t *row, json_t **ret)
+{
+    *ret = NULL;
+    return kube ? kube_get(ctx, CALL_FLEET_IDENTITY_GET, kube, KIND_REGISTRY_IDENTITY, NULL,
+                           json_str(row, "identity"), ret)
+                : 0;
 }
 
 /*
@@ -305,11 +309,13 @@ static int refuse_revival(struct ctx *ctx, struct pg_pool *pool, const char *cel
                           const char *id)
 {
     json_t *row, *identity;
+    struct kube *kube;
     TRY(store_fleet_row(ctx, pool, id, &row));
     if (!published_kind(id)->keeps_data || !json_bool_or(row, "diverged", false) ||
         json_int_or(row, "published", 0) == 0)
         return 0;
-    TRY(find_identity(ctx, pool, cells_dir, row, &identity));
+    TRY(open_cell(ctx, pool, cells_dir, json_str(row, "cell"), &kube));
+    TRY(find_identity(ctx, kube, row, &identity));
     if (identity)
         return 0;
     return err_set(ctx, ERR_PRECONDITION, "RegistryPurged",
@@ -329,6 +335,8 @@ static int resolve_cell(struct ctx *ctx, const struct fleet_options *options, st
     audit_init(ctx, &audit, pool, options->cells_dir);
     TRY(read_rows(ctx, &audit));
     TRY(read_cells(ctx, &audit));
+    struct kube *kube;
+    TRY(open_cell(ctx, pool, options->cells_dir, cell, &kube));
     size_t resolved = 0;
     const char *id;
     json_t *row, *identity;
@@ -337,7 +345,7 @@ static int resolve_cell(struct ctx *ctx, const struct fleet_options *options, st
         if (!str_equal(json_str(row, "cell"), cell) || !published_kind(id)->keeps_data ||
             !json_bool_or(row, "diverged", false) || json_object_get(audit.found, id))
             continue;
-        TRY(find_identity(ctx, pool, options->cells_dir, row, &identity));
+        TRY(find_identity(ctx, kube, row, &identity));
         if (identity)
             continue;
         TRY(store_fleet_resolve(ctx, pool, id, cell, NULL, false, &is_changed));

@@ -257,7 +257,7 @@ static int run_round(struct ctx *ctx, struct work *work)
     if (flag(work, "tombstone") && !json_str(work->row, "cell"))
         return 0;
     if (!json_str(work->row, "cell") && !flag(work, "diverged"))
-        return flag(work, "due") ? purge_unplaced(ctx, work) : choose_cell(ctx, work);
+        return flag(work, "due") ? purge_end_row(ctx, work) : choose_cell(ctx, work);
     if (flag(work, "diverged") && !flag(work, "tombstone"))
         return 0;
     TRY(open_cell(ctx, work));

@@ -27,7 +27,7 @@ static int close_the_way_back(struct ctx *ctx, const struct work *work)
     return is_changed ? 0 : publish_again(ctx, "the row changed before its purge");
 }
 
-static int end_row(struct ctx *ctx, const struct work *work)
+int purge_end_row(struct ctx *ctx, const struct work *work)
 {
     bool is_changed;
     TRY(close_the_way_back(ctx, work));
@@ -75,15 +75,10 @@ static int finish(struct ctx *ctx, struct work *work, bool *ret_handled)
         return publish_create(ctx, work) < 0 ? -ctx->err.code : wait_for_operator(ctx, work);
     *ret_handled = true;
     bool is_there;
-    TRY(end_row(ctx, work));
+    TRY(purge_end_row(ctx, work));
     TRY(delete_fence(ctx, work, &is_there));
     /* Something of ours lived in it until now: a read that lags must not be the last word. */
     return is_there ? 0 : publish_again(ctx, "its namespace was gone before it");
-}
-
-int purge_unplaced(struct ctx *ctx, struct work *work)
-{
-    return end_row(ctx, work);
 }
 
 int purge_due(struct ctx *ctx, struct work *work, enum verdict verdict, bool *ret_handled)

@@ -12,7 +12,8 @@
  * resource is not what the row says; -ERR_WAITING while the operator is at work.
  */
 int purge_due(struct ctx *ctx, struct work *work, enum verdict verdict, bool *ret_handled);
-/* For a row that is due and was never placed: no cell has anything of it. */
-int purge_unplaced(struct ctx *ctx, struct work *work);
+/* Makes a row that is due a tombstone: its cell has nothing of it any more, or there never was one.
+ */
+int purge_end_row(struct ctx *ctx, const struct work *work);
 /* For a tombstone: removes what a slower process may have left in the cell, the namespace last. */
 int purge_bury(struct ctx *ctx, struct work *work);

@@ -151,8 +151,7 @@ enum teardown registry_teardown_decide(const struct registry_scope *scope, int64
 
 /* The Deployments of the stack are at zero and its pods gone; else -ERR_WAITING. */
 int registry_pods_gone(struct ctx *ctx, const struct pass *pass);
-/* The pool that a claim names; -ERR_WAITING when it is not there, or of another type now. claim.c
- */
+/* The pool that a claim names; -ERR_WAITING when it is not there, or of another type. claim.c */
 int registry_pool_of(struct ctx *ctx, struct pass *pass, const json_t *claim, const json_t **ret);
 /* Claims, by type, to what is claimed: pools, and what the provider gave for a slot. claim.c */
 int registry_resolve(struct ctx *ctx, struct pass *pass, const json_t *const claims[BACKEND_TYPES],
