@@ -203,7 +203,8 @@ def test_two_fleets_without_leases_reach_the_same_end(flotillad, env, make):
     for row in rows:
         eventually(lambda: row.get("deleted_at") and not row.live() and not row.has_namespace(), 30)
         assert row.get("state") == "normal"
-    assert not row.db.query("SELECT 1 FROM outbox WHERE resource_id = ANY(%s)", [r.id for r in rows])
+    # what is done is written down a moment after it is seen
+    eventually(lambda: not row.db.query("SELECT 1 FROM outbox WHERE resource_id = ANY(%s)", [r.id for r in rows]), 20)
 
 
 def test_a_dead_cell_delays_no_other(flotillad, env, make, stack, tmp_path):
