@@ -32,6 +32,10 @@ int placer_ledger_make(struct ctx *ctx, struct pass *pass)
                                          kind->api_version, "kind", kind->kind, "metadata", "name",
                                          LEDGER_NAME, "namespace", pass->key.namespace, "spec"));
     int rc = pass_create(ctx, pass, CALL_KUBE_PIPELINE_LEDGER, ledger, NULL);
+    /* Nothing of it is anybody's input: a server that does not take it now may take it later. */
+    if (rc == -ERR_INVALID)
+        return err_set(ctx, ERR_REFUSED, NULL, "an empty ledger: %s",
+                       arena_printf(ctx->arena, "%s", ctx->err.message));
     if (rc != -ERR_ALREADY_EXISTS)
         return rc;
     err_clear(ctx);
