@@ -18,6 +18,8 @@ from .watched import Watched
 class Proof:
     """One world, one undisturbed run, then round after round in it."""
 
+    more_kinds = ()  # that its lives have beside those of a registry
+
     def __init__(self, world):
         self.world, self.cluster = world, Cluster(world.stack)
         self.watched, self.keepers = None, {}
@@ -30,7 +32,7 @@ class Proof:
         sweep(self.world, self.cluster)
         self.world.make_cell()
         self.set_up()
-        self.watched = Watched(self.cluster)
+        self.watched = Watched(self.cluster, self.more_kinds)
 
     def end(self):
         eventually(lambda: not namespaces(self.cluster), 60, what="namespaces gone")

@@ -1,4 +1,4 @@
-"""How the cases of the fault suite run: undisturbed lives of two registries and an OvhNginx tell what there is to disturb,
+"""How the cases of the fault suite run: undisturbed lives of two registries, an OvhNginx and a pipeline tell what there is to disturb,
 then life after life with faults in it, as many as its stages hold. The end must be the same, `flotillad audit` must find
 nothing, and then nobody may write. tests/proofs/fresh-fault runs all of them, tests/fault a tenth."""
 
@@ -9,7 +9,7 @@ import os
 import time
 
 from . import crash, crash_cases, crash_life, fault_cases
-from .fault_lives import NginxLife
+from .fault_lives import NginxLife, PipelineLife
 from .faultproxy import Faultproxy
 from .wait import eventually
 
@@ -112,6 +112,8 @@ class Runner:
 class Proof(Runner, crash.Proof):
     """Whole lives in one world, whose clients of the cluster are under `tables` (harness.faultproxy.Table)."""
 
+    more_kinds = (*NginxLife.KINDS, *PipelineLife.KINDS)
+
     def __init__(self, world, tables):
         Runner.__init__(self, tables)
         crash.Proof.__init__(self, world)
@@ -128,6 +130,7 @@ class Proof(Runner, crash.Proof):
     def scenario(self, name, on_stage, before_write=None, resolve=None):
         made = super().scenario(name, on_stage, before_write, resolve)
         made.lives["nginx"] = NginxLife(self.world, self.cluster, f"{name}-web")
+        made.lives["pipeline"] = PipelineLife(self.world, self.cluster, f"{name}-line")
         return made
 
     def restart(self):

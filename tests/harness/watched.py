@@ -63,8 +63,8 @@ class _Feed(threading.Thread):
 class Watched:
     """Reads like a Cluster. A list is sorted by name."""
 
-    def __init__(self, cluster):
-        self.feeds = {resource: _Feed(cluster, resource) for resource in RESOURCES}
+    def __init__(self, cluster, more=()):
+        self.feeds = {resource: _Feed(cluster, resource) for resource in {*RESOURCES, *more}}
         eventually(lambda: all(feed.items is not None for feed in self.feeds.values()), 30, what="every list is read")
 
     def get(self, resource, name, namespace=None):
