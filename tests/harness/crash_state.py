@@ -87,8 +87,9 @@ def facts(item, seen):
 
 
 def _pod(pod):
-    ready = [c["status"] for c in pod["status"].get("conditions", []) if c["type"] == "Ready"]
-    return [pod["status"].get("phase"), ready, "deletionTimestamp" in pod["metadata"]]
+    status = pod.get("status", {})  # of an embedded cluster: it comes a moment later
+    ready = [c["status"] for c in status.get("conditions", []) if c["type"] == "Ready"]
+    return [status.get("phase"), ready, "deletionTimestamp" in pod["metadata"]]
 
 
 def cell(cluster, namespace, identity, seen):
