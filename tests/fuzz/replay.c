@@ -9,7 +9,7 @@
 #include <dirent.h>
 #include <string.h>
 
-enum { INPUT_MAX_BYTES = 64 << 10, BEGINNINGS_MAX = 100 };
+enum { INPUT_MAX_BYTES = 80 << 10, BEGINNINGS_MAX = 100 };
 
 static size_t replay(const char *folder, const char *name)
 {
