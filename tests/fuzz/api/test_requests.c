@@ -31,6 +31,21 @@ static void check_kept_pipeline(struct ctx *ctx, const struct pipeline_request *
     MUST(again.priority == request->priority && json_equal(again.workers, request->workers));
 }
 
+/* Whoever patches a pipeline changes its rate, and nothing else. */
+static int patch_pipeline(struct ctx *ctx, enum audience audience, const json_t *body,
+                          struct field_errors *errors)
+{
+    static const char spec[] = "{\"documentsPerSecond\":8,\"priority\":0,\"workers\":"
+                               "{\"a\":{\"class\":\"x\"}}}";
+    struct pipeline_request ordered, got;
+    MUST(pipeline_request_of(ctx, spec, "p", &ordered) == 0);
+    TRY(pipeline_request_patch(ctx, audience, body, &ordered, &got, errors));
+    MUST(str_equal(got.name, "p") && json_equal(got.workers, ordered.workers));
+    MUST(got.priority == ordered.priority);
+    check_kept_pipeline(ctx, &got);
+    return 0;
+}
+
 static int bind(struct ctx *ctx, unsigned what, enum audience audience, const json_t *body,
                 struct field_errors *errors)
 {
@@ -64,11 +79,13 @@ static int bind(struct ctx *ctx, unsigned what, enum audience audience, const js
         rc = rotation_request_bind(ctx, audience, body, &got.rotation, errors);
         MUST(rc < 0 || rotation_request_kinds(ctx, &got.rotation));
         return rc;
-    default:
+    case 7:
         rc = pipeline_request_create(ctx, audience, body, &got.pipeline, errors);
         if (rc == 0)
             check_kept_pipeline(ctx, &got.pipeline);
         return rc;
+    default:
+        return patch_pipeline(ctx, audience, body, errors);
     }
 }
 
@@ -82,7 +99,7 @@ void fuzz_one(struct ctx *ctx, const char *text, size_t bytes)
     unsigned what = (unsigned char)*text;
     int rc = schema_parse(ctx, text + 1, bytes - 1, &body, &errors);
     if (rc == 0)
-        rc = bind(ctx, what / 2 % 8, audiences[what % 2], body, &errors);
+        rc = bind(ctx, what / 2 % 9, audiences[what % 2], body, &errors);
     MUST(rc <= 0 && errors.count <= FIELD_ERRORS_MAX);
     MUST((rc == 0) == (errors.count == 0) && (rc == 0 || ctx->err.message[0]));
     for (int at = 0; at < errors.count; at++)
