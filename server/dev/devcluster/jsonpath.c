@@ -28,8 +28,10 @@ static const char *take_name(struct arena *arena, const char *path, struct step 
 
 static const char *quoted(struct arena *arena, const char *text, const char *end)
 {
-    text += strspn(text, " '\"");
-    return arena_strndup(arena, text, (size_t)(end - text) - (end[-1] == '"' || end[-1] == '\''));
+    while (text < end && strchr(" '\"", *text))
+        text++;
+    end -= text < end && strchr("'\"", end[-1]);
+    return arena_strndup(arena, text, text < end ? (size_t)(end - text) : 0);
 }
 
 static const char *take_bracket(struct arena *arena, const char *path, struct step *ret)
@@ -100,7 +102,7 @@ size_t jsonpath_count(struct arena *arena, const json_t *root, const char *path)
         return json_is_object(list) ? json_object_size(list) : json_array_size(list);
     take_step(arena, last, &step);
     json_array_foreach((json_t *)(uintptr_t)list, index, item)
-        count += fits(arena, item, &step);
+        count += step.filter && fits(arena, item, &step);
     return count;
 }
 

@@ -195,7 +195,7 @@ static const char *token(struct arena *arena, const char **pointer)
     char *name = arena_strndup(arena, *pointer + 1, bytes), *out = name;
     *pointer += 1 + bytes;
     for (const char *in = name; *in; in++)
-        *out++ = *in == '~' ? (*++in == '1' ? '/' : '~') : *in;
+        *out++ = *in == '~' && in[1] ? (*++in == '1' ? '/' : '~') : *in;
     *out = '\0';
     return name;
 }
@@ -268,7 +268,10 @@ static bool operate(struct arena *arena, json_t *root, const json_t *operation)
     _cleanup_json_ json_t *copy = moved ? json_deep_copy(moved) : NULL;
     if (!copy || !(str_equal(op, "copy") || str_equal(op, "move")))
         return false;
-    return (str_equal(op, "copy") || remove_at(source, from_name)) && put_at(in, name, copy, false);
+    if (str_equal(op, "move") && !remove_at(source, from_name))
+        return false;
+    in = holder(arena, root, path, &name); /* it may have been in what was removed, or behind it */
+    return in && put_at(in, name, copy, false);
 }
 
 json_t *merge_operations(struct arena *arena, const json_t *live, const json_t *operations,

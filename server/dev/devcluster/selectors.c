@@ -54,9 +54,9 @@ static bool take_requirement(struct arena *arena, const char **text, struct requ
     ret->key = word(arena, text, KEY_BYTES_SET);
     if (!*ret->key)
         return false;
-    bool fine = true;
-    if (take(text, "in ") || take(text, "in(") || take(text, "notin ") || take(text, "notin(")) {
-        ret->negated = (*text)[-3] == 't' || str_starts(*text - 6, "notin");
+    bool fine = true, notin = take(text, "notin ") || take(text, "notin(");
+    if (notin || take(text, "in ") || take(text, "in(")) {
+        ret->negated = notin;
         *text -= (*text)[-1] == '(';
         fine = take_set(arena, text, ret);
     } else if (take(text, "!=")) {
