@@ -44,3 +44,24 @@ def test_a_cluster_that_is_not_there_is_refused(quick):
         refused = quick.run("up", *wrong)
         assert refused.returncode == 1 and refused.stderr.startswith("error: --"), wrong
     assert not list(quick.home.iterdir())
+
+
+def test_a_directory_that_up_did_not_make_is_left_alone(quick):
+    theirs = quick.home / "dev/stack/options"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text(f"touch {quick.home}/was-run\n")
+    os.chmod(quick.home / "dev", 0o755)
+    for command in (["up"], ["up", "--no-install"], ["down"], ["down", "--purge"]):
+        refused = quick.run(*command)
+        assert refused.returncode == 1 and "has no mark of server/dev/up" in refused.stderr, command
+        assert sorted(map(str, quick.home.rglob("*"))) == [str(quick.home / name) for name in ("dev", "dev/stack", "dev/stack/options")]
+    assert (quick.home / "dev").stat().st_mode & 0o777 == 0o755
+    (quick.home / "dev/flotilla-dev").touch()  # what is asked of who has one of an earlier version
+    assert quick.run("down", "--purge").returncode == 0 and not list(quick.home.iterdir())
+
+
+def test_down_where_nothing_is(quick):
+    for _ in range(2):
+        done = quick.run("down", "--purge")
+        assert done.returncode == 0 and "nothing is there" in done.stderr
+        (quick.home / "dev").mkdir(exist_ok=True)  # as an `up` leaves it that is interrupted at once
