@@ -11,11 +11,19 @@ port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 # claim whose state directory is gone counts for nothing.
 port_claim() {
     local claim=$port_claims/$1
-    mkdir -p -m 700 "$port_claims"
+    port_claims_make
     if [[ -L $claim && ! -d $(readlink "$claim") ]]; then
         rm -f "$claim"
     fi
-    ln -s "$state" "$claim" 2>/dev/null
+    ln -sT "$state" "$claim" 2>/dev/null
+}
+
+# Everybody may write where it stands: what somebody else put there first is not used. It goes with its last claim.
+port_claims_make() {
+    local whose
+    mkdir -p -m 700 "$port_claims" 2>/dev/null || true
+    whose=$(stat -c '%u %A' "$port_claims" 2>/dev/null) || return 0
+    [[ $whose == "$EUID d"* ]] || die "$port_claims is no directory of yours: remove it, or set TMPDIR"
 }
 
 port_pick() {
@@ -42,9 +50,11 @@ port_of() {
 }
 
 ports_release() {
-    local file
+    local file claim
     for file in "$state"/ports/*; do
-        [[ ! -s $file ]] || rm -f "$port_claims/$(<"$file")"
+        [[ -s $file ]] || continue
+        claim=$port_claims/$(<"$file")
+        [[ $(readlink "$claim") != "$state" ]] || rm -f "$claim"
     done
     rmdir "$port_claims" 2>/dev/null || true # only when nobody else claims a port
 }
