@@ -1,7 +1,11 @@
 """The shell libraries of server/dev: whose a port is."""
 
+import contextlib
 import os
+import shutil
+import socket
 import subprocess
+import sys
 
 import pytest
 from harness import REPO
@@ -62,3 +66,54 @@ def test_claims_that_somebody_else_laid_out_are_refused(place, made):
     made(place.claims)
     refused = place.shell(place.state("new"), "port_of redis-pool")
     assert refused.returncode == 1 and f"{place.claims} is no directory of yours" in refused.stderr, refused.stderr
+
+
+@contextlib.contextmanager
+def listener(prefix=()):
+    """The port of a process that answers every request with 200."""
+    server = "import http.server as h; h.SimpleHTTPRequestHandler.do_GET = lambda self: self.send_response(200) or self.end_headers()\n"
+    server += "s = h.HTTPServer(('127.0.0.1', 0), h.SimpleHTTPRequestHandler); print(s.server_port, flush=True); s.serve_forever()"
+    with subprocess.Popen([*prefix, sys.executable, "-c", server], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
+def with_port(place, port):
+    state = place.state("stack")
+    (state / "ports").mkdir()
+    (state / "ports/server").write_text(f"{port}\n")
+    return state
+
+
+def test_nothing_is_started_on_a_port_that_is_taken(place):
+    with listener() as port:
+        state = with_port(place, port)
+        refused = place.shell(state, "proc_start server sleep 60")
+    assert refused.returncode == 1 and f"server: port {port} on loopback is taken" in refused.stderr
+    assert not (state / "run/server.pid").exists()
+
+
+WAIT = "proc_start server {command}; echo {port} >$state/ports/server; trap 'proc_stop server' EXIT; proc_wait_ready server 1 {check}"
+
+
+def test_who_does_not_listen_is_not_ready(place):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        state = with_port(place, port)
+        late = place.shell(state, WAIT.format(command="sleep 60", port=port, check="true"))
+    assert late.returncode == 1 and "server is not ready" in late.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="another account's process takes root")
+def test_a_stranger_on_the_port_is_not_asked(place):
+    """Neither as it is nor by the check, which would carry a password."""
+    with listener(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]) as port:
+        state = place.state("stack")
+        (state / "ports").mkdir()
+        late = place.shell(state, WAIT.format(command="sleep 60", port=port, check="touch $state/asked"))
+        assert late.returncode == 1 and "server is not ready" in late.stderr and not (state / "asked").exists()
+    with listener() as port:  # of the account itself
+        assert place.shell(state, WAIT.format(command="sleep 60", port=port, check="touch $state/asked")).returncode == 0

@@ -127,7 +127,7 @@ pg_launch_settled() {
     local name=$1 deadline=$(($(now_ms) + 60000))
     while (($(now_ms) < deadline)); do
         pg_launch "$name"
-        if pg_answers "$name"; then
+        if proc_listens "$name" && pg_answers "$name"; then
             return
         fi
         sleep 0.05

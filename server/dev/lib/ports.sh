@@ -58,3 +58,23 @@ ports_release() {
     done
     rmdir "$port_claims" 2>/dev/null || true # only when nobody else claims a port
 }
+
+# Dies when somebody else has the port of NAME, which is about to start: he would be sent our passwords. A killed server's
+# last thread may hold it for a moment.
+port_check() {
+    local port
+    [[ -s $state/ports/$1 ]] || return 0
+    port=$(<"$state/ports/$1")
+    retry_for 3 port_is_free "$port" ||
+        die "$1: port $port on loopback is taken by another process: end that, or purge what is here, which picks other ports"
+}
+
+# port_is_held NAME PID: whoever listens on the port of NAME, in the network of PID, runs under the account of PID.
+port_is_held() {
+    local port line uid
+    [[ -s $state/ports/$1 ]] || return 0
+    port=$(printf %04X "$(<"$state/ports/$1")")
+    line=$(grep -s ^Uid: "/proc/$2/status") || return 1
+    read -r _ _ uid _ <<<"$line"
+    grep -Eqs ":$port [0:]+ 0A [^ ]+ [^ ]+ [^ ]+ +$uid " "/proc/$2/net/tcp" "/proc/$2/net/tcp6" # 0A: LISTEN
+}

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Processes of one stack: started in a session of their own, remembered by pid, start time and boot, so that a
-# number that the kernel has given to somebody else's process is never signalled. Needs $state.
+# number that the kernel has given to somebody else's process is never signalled. Needs $state, ports.sh.
 
 pid_file() { echo "$state/run/$1.pid"; }
 
@@ -32,6 +32,7 @@ proc_start() {
     local name=$1
     shift
     ! proc_alive "$name" || return 0
+    port_check "$name"
     mkdir -p "$state/run" "$state/log"
     rm -f "$(pid_file "$name")"
     # shellcheck disable=SC2016 # expanded by the child
@@ -69,12 +70,18 @@ proc_stop() {
     rm -f "$(pid_file "$name")"
 }
 
-# Waits until a check succeeds; a process that has died meanwhile ends the wait with its last words.
+# It lives, and the one who listens on its port is no stranger: only then may a password go there.
+proc_listens() {
+    local pid
+    pid=$(proc_pid "$1") && port_is_held "$1" "$pid"
+}
+
+# Waits until it listens and a check succeeds; a process that has died meanwhile ends the wait with its last words.
 proc_wait_ready() {
     local name=$1 seconds=$2 deadline
     shift 2
     deadline=$(($(now_ms) + seconds * 1000))
-    until "$@" >/dev/null 2>&1; do
+    until proc_listens "$name" && "$@" >/dev/null 2>&1; do
         if proc_gone "$name" || (($(now_ms) > deadline)); then
             tail -n 5 "$state/log/$name.log" >&2 || true
             die "$name is not ready, see $state/log/$name.log"

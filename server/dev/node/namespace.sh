@@ -110,9 +110,16 @@ node_up() {
 node_relay() {
     local ports=() name
     for name in "$@"; do
+        proc_alive relay || port_check "$name"
         ports+=("$(port_of "$name")")
     done
     proc_start relay "$(node_program node-relay)" "$(proc_pid node)" "${ports[@]}"
+    proc_wait_ready relay 5 node_relay_serves
+}
+
+# It walks in when all ports out here are its own.
+node_relay_serves() {
+    [[ $(readlink "/proc/$(proc_pid relay)/ns/net") == "$(readlink "/proc/$(proc_pid node)/ns/net")" ]]
 }
 
 node_down() {
