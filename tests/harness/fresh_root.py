@@ -7,6 +7,7 @@ machine's.
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import threading
@@ -23,6 +24,7 @@ CONFIGURATION = ("/etc/apt/sources.list", "/etc/apt/sources.list.d", "/etc/apt/a
                  "/etc/ssl/certs", "/usr/local/share/ca-certificates", "~/.config/pip", "~/.config/go")  # fmt: skip
 SETTINGS = re.compile(r"(https?_proxy|no_proxy|SSL_CERT_\w+|CURL_CA_BUNDLE|REQUESTS_CA_BUNDLE|PIP_(CERT|INDEX_URL|EXTRA_INDEX_URL"
                       r"|DEFAULT_TIMEOUT)|GO(PROXY|SUMDB|NOSUMDB|NOSUMCHECK|PRIVATE|INSECURE))", re.IGNORECASE)
+SETTINGS_FILE = "root/.settings"
 
 # What each package manager fetches lands here, whatever happens to it later. pip may keep nothing: Go counts as unpacked.
 DOWNLOADS = {"apt": ("var/cache/fetched", "var/lib/apt/lists"), "pip, unpacked": ("root/.cache/flotilla/go",),
@@ -66,6 +68,13 @@ class FreshRoot:
             (self.path / "etc/apt/sources.list").unlink(missing_ok=True)  # debootstrap's own, beside the same again
         (self.path / "var/cache/fetched/partial").mkdir(parents=True)
         (self.path / "etc/apt/apt.conf.d/zz-fetched").write_text('Dir::Cache::archives "/var/cache/fetched";\n')
+        self.keep_settings()
+
+    def keep_settings(self):
+        """In a file: an address may hold a password, and a command line can be read by every user of the machine."""
+        settings = self.path / SETTINGS_FILE
+        settings.touch(mode=0o600)
+        settings.write_text("".join(f"export {key}={shlex.quote(value)}\n" for key, value in os.environ.items() if SETTINGS.fullmatch(key)))
 
     def enter(self):
         """From here on commands can run in it."""
@@ -80,10 +89,9 @@ class FreshRoot:
 
     def command(self, text):
         """What becomes that shell text in it, as root at home."""
-        settings = [f"{key}={value}" for key, value in os.environ.items() if SETTINGS.fullmatch(key)]
         return ["nsenter", "--target", self._first(), "--mount", "--pid", "chroot", self.path, "env", "-i", "HOME=/root",
-                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "TERM=dumb", *settings,
-                "bash", "-c", f"cd && {text}"]  # fmt: skip
+                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "TERM=dumb",
+                "bash", "-c", f". /{SETTINGS_FILE} && cd && {text}"]  # fmt: skip
 
     def processes(self):
         """Beside its first and who waits with it."""
