@@ -8,6 +8,8 @@ import threading
 import time
 import urllib.parse
 
+from .devcluster import Devcluster
+
 _GROUPS = {
     "registries": "/apis/registry.flotilla.dev/v1alpha1",
     "backendpools": "/apis/registry.flotilla.dev/v1alpha1",
@@ -43,18 +45,18 @@ class Cluster:
     """One connection per thread; a broken one is opened again."""
 
     def __init__(self, stack):
-        address = urllib.parse.urlsplit(stack.env["KUBE_API_URL"])
-        self.host, self.port, self.tls = address.hostname, address.port, None
-        if address.scheme == "https":  # an embedded cluster asks nobody who he is
+        self.local = threading.local()
+        self.embedded = None if "KUBE_CA_FILE" in stack.env else Devcluster(stack.env["KUBECONFIG_ADMIN"])
+        if not self.embedded:
+            self.address = urllib.parse.urlsplit(stack.env["KUBE_API_URL"])
             self.tls = ssl.create_default_context(cafile=stack.env["KUBE_CA_FILE"])
             self.tls.load_cert_chain(f"{stack.directory}/pki/admin.crt", f"{stack.directory}/pki/admin.key")
-        self.local = threading.local()
 
     def connect(self, timeout=20):
         """A connection of the caller's own."""
-        if not self.tls:
-            return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
-        return http.client.HTTPSConnection(self.host, self.port, context=self.tls, timeout=timeout)
+        if self.embedded:
+            return self.embedded.connect(timeout)
+        return http.client.HTTPSConnection(self.address.hostname, self.address.port, context=self.tls, timeout=timeout)
 
     def _send(self, method, path, body, headers):
         if not getattr(self.local, "connection", None):

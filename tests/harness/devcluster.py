@@ -1,12 +1,15 @@
 """Embedded clusters (server/dev/devcluster) as a child process, and two ways of speaking to one: kubectl, HTTP."""
 
+import base64
 import functools
 import http.client
 import json
 import os
-import re
+import ssl
 import subprocess
 import urllib.parse
+
+import yaml
 
 from . import REPO
 from .process import Child
@@ -53,7 +56,7 @@ class DevStack(Stack):
         dev = self.running.clusters[0]
         self.env.update({name: dev.kubeconfig for name in ("KUBECONFIG", "KUBECONFIG_ADMIN", "KUBECONFIG_OPERATE",
                                                            "KUBECONFIG_FLEET")})
-        self.env.update(KUBE_API_URL=f"http://{dev.host}:{dev.port}", KUBECTL=kubectl_path(), KUBECACHEDIR=f"{home}/cache")
+        self.env.update(KUBE_API_URL=f"https://{dev.host}:{dev.port}", KUBECTL=kubectl_path(), KUBECACHEDIR=f"{home}/cache")
         home_of_operators = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flotilla-system"}}
         dev.apply("/api/v1/namespaces/flotilla-system", home_of_operators)
         dev.kubectl("apply", "--server-side", "-f", REPO / "crds")
@@ -65,12 +68,26 @@ class DevStack(Stack):
         assert status == 0 and not self.running.sanitizer_reports(), self.running.sanitizer_reports()
 
 
+class Connection(http.client.HTTPSConnection):
+    """Says who it is with every request; a header of the caller's comes before."""
+
+    def __init__(self, *args, token, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.token = token
+
+    def request(self, method, url, body=None, headers=(), **kwargs):
+        super().request(method, url, body, {"Authorization": f"Bearer {self.token}", **dict(headers)}, **kwargs)
+
+
 class Devcluster:
     def __init__(self, kubeconfig):
         self.kubeconfig = kubeconfig
         with open(kubeconfig, encoding="utf-8") as file:
-            address = re.search(r"http://([\d.]+):(\d+)", file.read())
-        self.host, self.port = address.group(1), int(address.group(2))
+            config = yaml.safe_load(file)
+        cluster = config["clusters"][0]["cluster"]
+        address = urllib.parse.urlsplit(cluster["server"])
+        self.host, self.port, self.token = address.hostname, address.port, config["users"][0]["user"]["token"]
+        self.tls = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
         self.env = {"KUBECONFIG": kubeconfig, "KUBECONFIG_OPERATE": kubeconfig}
 
     def kubectl(self, *args, stdin=None, check=True):
@@ -86,7 +103,7 @@ class Devcluster:
         return done.stdout
 
     def connect(self, timeout=20):
-        return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+        return Connection(self.host, self.port, timeout=timeout, context=self.tls, token=self.token)
 
     def request(self, method, path, body=None, kind="application/json", headers=(), **query):
         """(status, parsed body)."""

@@ -95,6 +95,29 @@ static enum MHD_Result answer(struct call *call)
     return result;
 }
 
+/* A browser cannot be led here, either: no page of another origin may set this header. */
+static int authenticate(struct call *call)
+{
+    static const char scheme[] = "Bearer ";
+    const char *sent = call_header(call, "Authorization"), *token = call->cluster->options.token;
+    if (!sent || !str_starts(sent, scheme))
+        return refuse(call, "Unauthorized",
+                      "no bearer token came with the request: the kubeconfig has it");
+    sent += strlen(scheme);
+    if (strlen(sent) != strlen(token) || !crypto_equal(sent, token, strlen(token)))
+        return refuse(call, "Unauthorized",
+                      "the bearer token is not this cluster's: the kubeconfig has that");
+    return 0;
+}
+
+static int run(struct call *call, const struct str *body)
+{
+    TRY(authenticate(call));
+    if (body->overflow)
+        return refuse(call, "RequestEntityTooLarge", "limit is %d", BODY_MAX_BYTES);
+    return routes_run(call);
+}
+
 static enum MHD_Result serve(struct devcluster *cluster, struct MHD_Connection *connection,
                              const char *path, const char *method, struct str *body)
 {
@@ -108,9 +131,7 @@ static enum MHD_Result serve(struct devcluster *cluster, struct MHD_Connection *
                         .body_bytes = body->length,
                         .status = 200};
     pthread_mutex_lock(&cluster->lock);
-    int rc = body->overflow ? refuse(&call, "RequestEntityTooLarge", "limit is %d", BODY_MAX_BYTES)
-                            : routes_run(&call);
-    if (rc < 0)
+    if (run(&call, body) < 0)
         call.answer = status_failure(&call);
     pthread_mutex_unlock(&cluster->lock);
     enum MHD_Result result = answer(&call);
@@ -160,11 +181,12 @@ static int listen_at(struct ctx *ctx, struct devcluster *cluster)
         return err_set(ctx, ERR_CONFIG, NULL, "'%s' is no IPv4 address", cluster->options.address);
     cluster->daemon = MHD_start_daemon(
         MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
-            MHD_USE_ITC,
+            MHD_USE_ITC | MHD_USE_TLS,
         0, NULL, NULL, on_request, cluster, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
-        MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)CONNECTIONS_MAX, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_MAX_BYTES,
+        MHD_OPTION_HTTPS_MEM_CERT, cluster->options.certificate, MHD_OPTION_HTTPS_MEM_KEY,
+        cluster->options.key, MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_THREAD_STACK_SIZE,
+        (size_t)STACK_BYTES, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_MAX_BYTES,
         MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
     if (!cluster->daemon)
         return err_set(ctx, ERR_UNAVAILABLE, NULL, "port %d of %s cannot be had",

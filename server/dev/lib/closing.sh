@@ -42,9 +42,11 @@ closing_kubectl() {
 }
 
 closing_ways_on() {
+    local curl
     echo "  server/dev/up --scale 20   # more registries to look at"
     if [[ $kube == dev ]]; then
-        echo "  curl -sS $KUBE_API_URL/apis/registry.flotilla.dev/v1alpha1/registries | jq   # the cluster without kubectl"
+        curl="curl -sS -K $(product_embedded devcluster_curl_file)"
+        echo "  $curl $KUBE_API_URL/apis/registry.flotilla.dev/v1alpha1/registries | jq   # the cluster without kubectl"
         echo "  server/dev/down --purge && server/dev/up --kube real --node   # the real thing, whose pods run: as root"
     fi
     echo "  server/dev/down [--purge]   # stop; with --purge forget everything"

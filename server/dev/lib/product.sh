@@ -86,10 +86,13 @@ api_ensure() {
 
 product_kubectl() { KUBECONFIG=$KUBECONFIG_ADMIN "$KUBECTL" "$@"; }
 
+# product_embedded COMMAND…: one of devcluster.sh's, about the cluster of the stack.
+product_embedded() { (state=$STACK_DIR && "$@"); }
+
 # product_apply PATH: the manifest on standard input, which is the object at PATH of the Kubernetes API.
 product_apply() {
     if [[ $kube == dev ]]; then
-        devcluster_put "$KUBE_API_URL$1"
+        product_embedded devcluster_put "$KUBE_API_URL$1"
     else
         product_kubectl apply --server-side --force-conflicts --field-manager flotilla-dev -f -
     fi
@@ -98,7 +101,7 @@ product_apply() {
 # product_read PATH: the JSON at PATH of the Kubernetes API.
 product_read() {
     if [[ $kube == dev ]]; then
-        curl -fsS --max-time 10 "$KUBE_API_URL$1"
+        product_embedded devcluster_curl -f "$KUBE_API_URL$1"
     else
         product_kubectl get --raw "$1"
     fi
