@@ -34,13 +34,15 @@ tools() {
 launch_etcd() {
     local client peer options=()
     client=https://127.0.0.1:$(port_of etcd)
-    peer=http://127.0.0.1:$(port_of etcd-peer) # one member: nobody ever connects to it
+    peer=https://127.0.0.1:$(port_of etcd-peer) # one member: nobody ever connects to it, and nobody shall
     [[ $fast == no ]] || options+=(--unsafe-no-fsync)
     proc_start etcd "$(tools)/etcd" --name dev --data-dir "$state/etcd" --log-level warn \
         --listen-client-urls "$client" --advertise-client-urls "$client" \
         --listen-peer-urls "$peer" --initial-advertise-peer-urls "$peer" --initial-cluster "dev=$peer" \
         --client-cert-auth --trusted-ca-file "$(pki etcd-ca.crt)" \
-        --cert-file "$(pki etcd.crt)" --key-file "$(pki etcd.key)" "${options[@]}"
+        --cert-file "$(pki etcd.crt)" --key-file "$(pki etcd.key)" \
+        --peer-client-cert-auth --peer-trusted-ca-file "$(pki etcd-ca.crt)" \
+        --peer-cert-file "$(pki etcd.crt)" --peer-key-file "$(pki etcd.key)" "${options[@]}"
 }
 
 wait_etcd() {
