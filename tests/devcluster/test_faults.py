@@ -77,6 +77,25 @@ def test_a_stale_read(dev, namespace, faults):
     assert [(item["metadata"]["name"], item["data"]) for item in old] == [("a", {"k": "1"})]
 
 
+def test_what_was_deleted_is_there_in_a_stale_read(dev, namespace, faults):
+    for name in "ab":
+        dev.ok("POST", configmaps(namespace), configmap(name, {"k": name}, labels={"x": name}))
+    dev.ok("DELETE", configmaps(namespace, "a"))
+    dev.ok("POST", configmaps(namespace), configmap("c", labels={"x": "c"}))
+    dev.ok("DELETE", configmaps(namespace, "c"))
+    dev.ok("POST", configmaps(namespace), configmap("c", labels={"x": "c"}))
+    faults({"verb": "get", "name": "a", "action": "stale"}, {"verb": "list", "resource": "configmaps", "action": "stale"},
+           {"verb": "watch", "resource": "configmaps", "nth": 2, "action": "stale"})
+    assert dev.ok("GET", configmaps(namespace, "a"))["data"] == {"k": "a"}
+    assert dev.request("GET", configmaps(namespace, "a"))[0] == 404
+    old = dev.ok("GET", configmaps(namespace), labelSelector="x in (a,c)")
+    assert [item["metadata"]["name"] for item in old["items"]] == ["a"], "c was not there before it came again"
+    since = list(dev.watch(configmaps(namespace), 1, resourceVersion=old["metadata"]["resourceVersion"], labelSelector="x=a"))
+    assert since[-1]["type"] == "DELETED"
+    begun = list(dev.watch(configmaps(namespace), 1, labelSelector="x=a"))
+    assert (begun[0]["type"], begun[-1]["type"]) == ("ADDED", "DELETED")
+
+
 def test_a_list_backwards(dev, namespace, faults):
     for name in "abc":
         dev.ok("POST", configmaps(namespace), configmap(name, labels={"x": "y"}))

@@ -136,6 +136,23 @@ def test_a_stale_read(proxy, client):
     assert [(event["type"], event["object"]["metadata"]["name"]) for event in since] == [("MODIFIED", "a"), ("ADDED", "b")]
 
 
+def test_what_was_deleted_is_there_in_a_stale_read(proxy, client):
+    since = client.version()
+    for name in "ab":
+        client.make(name, k=name)
+    for name in "ab":
+        client.ask("DELETE", client.path(name))
+    assert len(list(client.watch(1, resourceVersion=since))) == 4
+    client.make("b", k="new")
+    proxy.table.put([{"verb": "get", "name": "a", "action": "stale"}, {"verb": "list", "resource": "configmaps", "action": "stale"}])
+    assert client.ask("GET", client.path("a"))[2]["data"] == {"k": "a"}
+    assert client.ask("GET", client.path("a"))[0] == 404
+    old = client.ask("GET", client.path(), labelSelector="x=y")[2]
+    assert [item["metadata"]["name"] for item in old["items"]] == ["a"], "b was not there before it came again"
+    since = list(client.watch(1, resourceVersion=old["metadata"]["resourceVersion"]))
+    assert [(event["type"], event["object"]["metadata"]["name"]) for event in since][0] == ("DELETED", "a")
+
+
 def test_a_list_backwards(proxy, client):
     for name in "abc":
         client.make(name)

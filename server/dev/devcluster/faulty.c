@@ -4,6 +4,9 @@
 #include "server/base/json.h"
 #include "server/base/str.h"
 #include "server/dev/devcluster/status.h"
+#include "server/dev/devcluster/store.h"
+
+enum { RECALLED_MAX = 16 };
 
 static int refuse_it(struct call *call, const struct fault *fault)
 {
@@ -44,17 +47,74 @@ struct fault faulty_event(struct arena *arena, struct devcluster *cluster, const
     return faults_meet(arena, cluster->faults, &occasion);
 }
 
-json_t *faulty_stale(const struct kind *kind, json_t *object, uint64_t *version)
+/* ---- what was before the last change that is remembered ---- */
+
+/* *version becomes what the whole list had at the most then. */
+static json_t *before(const struct change *change, uint64_t *version)
 {
-    for (size_t at = kind->home->changed; at-- > 0;) {
-        const struct change *change = &kind->home->changes[at];
-        if (change->after != object)
+    if (change->version <= *version)
+        *version = change->version - 1;
+    return change->before;
+}
+
+/* An object that is there: NULL when it was not, itself when no change of it is remembered. */
+static json_t *stale(const struct kind *kind, json_t *live, uint64_t *version)
+{
+    for (size_t at = kind->home->changed; at-- > 0;)
+        if (kind->home->changes[at].after == live)
+            return before(&kind->home->changes[at], version);
+    return live;
+}
+
+static bool is_end(const struct change *change, const char *namespace, const char *name)
+{
+    return str_equal(change->type, "DELETED") &&
+           (!namespace || str_equal(json_str(change->after, "metadata.namespace"), namespace)) &&
+           (!name || str_equal(json_str(change->after, "metadata.name"), name));
+}
+
+json_t *faulty_get(const struct call *call)
+{
+    const struct kind *home = call->kind->home;
+    json_t *live = store_get(call->kind, call->namespace, call->name);
+    uint64_t version = call->cluster->version;
+    if (live)
+        return stale(call->kind, live, &version);
+    for (size_t at = home->changed; at-- > 0;)
+        if (is_end(&home->changes[at], call->namespace, call->name))
+            return home->changes[at].before;
+    return NULL;
+}
+
+static void add_deleted(const struct call *call, json_t *list, uint64_t *version)
+{
+    const struct kind *home = call->kind->home;
+    json_t *known = arena_json(call->ctx.arena, json_object());
+    for (size_t at = home->changed; at-- > 0 && json_object_size(known) < RECALLED_MAX;) {
+        const struct change *change = &home->changes[at];
+        const char *namespace = json_str(change->after, "metadata.namespace");
+        const char *name = json_str(change->after, "metadata.name");
+        const char *key = arena_printf(call->ctx.arena, "%s/%s", namespace ? namespace : "", name);
+        if (!is_end(change, call->namespace, NULL) || store_get(home, namespace, name) ||
+            json_object_get(known, key))
             continue;
-        if (change->version <= *version)
-            *version = change->version - 1;
-        return change->before;
+        json_object_set_new(known, key, json_true());
+        json_array_append(list, before(change, version));
     }
-    return object;
+}
+
+json_t *faulty_list(const struct call *call, uint64_t *version)
+{
+    json_t *now = arena_json(call->ctx.arena, store_list(call->kind, call->namespace)), *item;
+    json_t *then = json_array();
+    size_t at;
+    json_array_foreach(now, at, item) {
+        json_t *seen = stale(call->kind, item, version);
+        if (seen)
+            json_array_append(then, seen);
+    }
+    add_deleted(call, then, version);
+    return then;
 }
 
 int faulty_table(struct call *call)

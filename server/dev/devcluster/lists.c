@@ -85,17 +85,15 @@ struct page {
     bool selected;    /* not all objects were asked for: how many are left is not told */
 };
 
-/* *version: of what is told. */
-static json_t *select_items(struct call *call, const struct selector *selector, uint64_t *version)
+json_t *lists_items(struct call *call, const struct selector *selector, uint64_t *version)
 {
-    json_t *all = arena_json(call->ctx.arena, store_list(call->kind, call->namespace));
+    json_t *all =
+        arena_json(call->ctx.arena, call->stale ? faulty_list(call, version)
+                                                : store_list(call->kind, call->namespace));
     json_t *items = arena_json(call->ctx.arena, json_array()), *item;
     size_t at;
     json_array_foreach(all, at, item) {
-        json_t *seen = call->stale ? faulty_stale(call->kind, item, version) : item;
-        if (!seen)
-            continue; /* it was not there yet */
-        json_t *shown = present_object(call->ctx.arena, call->kind, seen);
+        json_t *shown = present_object(call->ctx.arena, call->kind, item);
         if (selector_matches(call->ctx.arena, selector, shown))
             json_array_append(items, shown);
     }
@@ -160,7 +158,7 @@ int lists_read(struct call *call)
     if (call_query_is(call, "resourceVersionMatch", "Exact") && version != call->cluster->version)
         return refuse_unserved(call, "lists of an exact earlier version");
     page.version = call->cluster->version;
-    page.items = select_items(call, &selector, &page.version);
+    page.items = lists_items(call, &selector, &page.version);
     page.until = json_array_size(page.items);
     if (limit && page.until > (size_t)limit) {
         page.until = (size_t)limit;

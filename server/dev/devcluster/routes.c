@@ -38,15 +38,13 @@ int call_body(struct call *call, json_t **ret)
 
 static int get_one(struct call *call)
 {
-    json_t *live = store_get(call->kind, call->namespace, call->name);
-    if (!live)
-        return refuse_absent(call);
-    uint64_t version = call->cluster->version;
-    if (call->stale && !(live = faulty_stale(call->kind, live, &version)))
+    json_t *seen =
+        call->stale ? faulty_get(call) : store_get(call->kind, call->namespace, call->name);
+    if (!seen)
         return refuse_absent(call);
     if (str_equal(call->subresource, "scale"))
-        return scale_answer(call, live);
-    return table_answer(call, live, false);
+        return scale_answer(call, seen);
+    return table_answer(call, seen, false);
 }
 
 static int list_or_watch(struct call *call)

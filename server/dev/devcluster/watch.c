@@ -129,17 +129,13 @@ static void tell_change(struct watch *watch, const struct change *change)
         add_expired(watch);
 }
 
-static void add_all(struct watch *watch, bool stale)
+static void add_all(struct watch *watch, struct call *call, const struct selector *selector)
 {
-    json_t *list = arena_json(watch->arena, store_list(watch->kind, watch->namespace)), *item;
-    size_t at;
     watch->version = watch->cluster->version;
-    json_array_foreach(list, at, item) {
-        json_t *shown =
-            seen(watch, stale ? faulty_stale(watch->kind, item, &watch->version) : item);
-        if (shown)
-            add_object(watch, "ADDED", shown, 0);
-    }
+    json_t *items = lists_items(call, selector, &watch->version), *item;
+    size_t at;
+    json_array_foreach(items, at, item)
+        add_object(watch, "ADDED", item, 0);
 }
 
 /* What happened since; the lock is held. */
@@ -233,7 +229,7 @@ int watch_open(struct call *call)
     watch->form = form;
     watch->version = version;
     if (has_initial_events(call) || !version)
-        add_all(watch, call->stale);
+        add_all(watch, call, &selector);
     if (has_initial_events(call) && watch->bookmarks)
         add_bookmark(watch, true);
     call->watch = watch;

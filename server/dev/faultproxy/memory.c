@@ -8,13 +8,15 @@
 
 #include <uthash.h>
 
-enum { OBJECT_MAX_BYTES = 4 << 20 };
+enum { OBJECT_MAX_BYTES = 4 << 20, RECALLED_MAX = 16 };
 
 struct entry {
     char *key; /* group/resource/namespace/name */
-    char *version, *current;
-    char *before; /* NULL: it was not there, or */
-    bool unknown; /* nothing is known of before */
+    char *version;
+    char *current;  /* NULL: it is gone */
+    char *before;   /* NULL: it was not there, or */
+    bool unknown;   /* nothing is known of before */
+    char *selector; /* of who heard that it is gone */
     UT_hash_handle hh;
 };
 
@@ -45,6 +47,7 @@ static void drop(struct memory *memory, struct entry *entry)
     free(entry->version);
     free(entry->current);
     free(entry->before);
+    free(entry->selector);
     free(entry);
 }
 
@@ -63,18 +66,25 @@ void memory_free(struct memory *memory)
     free(memory);
 }
 
-static const char *key_of(struct arena *arena, const struct target *target, const json_t *object)
+static const char *key_of(struct arena *arena, const struct target *target, const char *namespace,
+                          const char *name)
 {
     return arena_printf(arena, "%s/%s/%s/%s", target->group, target->resource,
-                        json_str_or(object, "metadata.namespace", ""),
-                        json_str_or(object, "metadata.name", ""));
+                        namespace ? namespace : "", name ? name : "");
+}
+
+static const char *key_of_object(struct arena *arena, const struct target *target,
+                                 const json_t *object)
+{
+    return key_of(arena, target, json_str(object, "metadata.namespace"),
+                  json_str(object, "metadata.name"));
 }
 
 static struct entry *find(struct arena *arena, struct memory *memory, const struct target *target,
                           const json_t *object)
 {
     struct entry *entry;
-    const char *key = key_of(arena, target, object);
+    const char *key = key_of_object(arena, target, object);
     HASH_FIND_STR(memory->entries, key, entry);
     return entry;
 }
@@ -107,23 +117,36 @@ void memory_note(struct arena *arena, struct memory *memory, const struct target
     if (!version || (entry && !is_later(version, entry->version)))
         return;
     if (!entry)
-        entry = add(memory, key_of(arena, target, object), is_new);
-    if (entry->current) {
+        entry = add(memory, key_of_object(arena, target, object), is_new);
+    if (entry->version) {
         free(entry->before);
         entry->before = entry->current;
-        entry->unknown = false;
+        entry->unknown = !entry->current && !is_new;
     }
     free(entry->version);
     entry->version = keep(version);
     entry->current = keep(json_text(arena, object));
 }
 
-void memory_forget(struct arena *arena, struct memory *memory, const struct target *target,
-                   const json_t *object)
+void memory_note_end(struct arena *arena, struct memory *memory, const struct target *target,
+                     const json_t *object, const char *selector)
 {
+    const char *version = json_str(object, "metadata.resourceVersion");
     struct entry *entry = find(arena, memory, target, object);
-    if (entry)
-        drop(memory, entry);
+    if (!version || !entry || !is_later(version, entry->version))
+        return;
+    if (entry->current) {
+        free(entry->before);
+        entry->before = entry->current;
+        entry->current = NULL;
+        entry->unknown = false;
+    }
+    free(entry->version);
+    entry->version = keep(version);
+    free(entry->selector);
+    entry->selector = keep(selector);
+    HASH_DEL(memory->entries, entry); /* the last that ended is the last one */
+    HASH_ADD_KEYPTR(hh, memory->entries, entry->key, strlen(entry->key), entry);
 }
 
 void memory_note_answer(struct arena *arena, struct memory *memory, const struct target *target,
@@ -141,15 +164,48 @@ void memory_note_answer(struct arena *arena, struct memory *memory, const struct
         memory_note(arena, memory, target, item, false);
 }
 
+/* ---- what was before ---- */
+
+static json_t *parsed(struct ctx *ctx, const char *text)
+{
+    json_t *object;
+    if (!text || json_parse_foreign(ctx, text, strlen(text), OBJECT_MAX_BYTES, &object) < 0)
+        return NULL;
+    return object;
+}
+
 json_t *memory_before(struct ctx *ctx, struct memory *memory, const struct target *target,
                       json_t *object)
 {
     struct entry *entry = find(ctx->arena, memory, target, object);
-    json_t *before;
-    if (!entry || entry->unknown)
-        return object;
-    if (!entry->before || json_parse_foreign(ctx, entry->before, strlen(entry->before),
-                                             OBJECT_MAX_BYTES, &before) < 0)
-        return NULL;
-    return before;
+    return !entry || entry->unknown ? object : parsed(ctx, entry->before);
+}
+
+json_t *memory_last(struct ctx *ctx, struct memory *memory, const struct target *target)
+{
+    struct entry *entry;
+    const char *key = key_of(ctx->arena, target, target->namespace, target->name);
+    HASH_FIND_STR(memory->entries, key, entry);
+    return entry ? parsed(ctx, entry->current ? entry->current : entry->before) : NULL;
+}
+
+json_t *memory_ended(struct ctx *ctx, struct memory *memory, const struct target *target,
+                     const char *selector)
+{
+    json_t *list = arena_json(ctx->arena, json_array()), *before;
+    const char *prefix = key_of(ctx->arena, target, target->namespace, "");
+    if (!target->namespace)
+        prefix = arena_printf(ctx->arena, "%s/%s/", target->group, target->resource);
+    struct entry *entry = memory->entries
+                              ? ELMT_FROM_HH(memory->entries->hh.tbl, memory->entries->hh.tbl->tail)
+                              : NULL;
+    for (; entry && json_array_size(list) < RECALLED_MAX; entry = entry->hh.prev) {
+        if (entry->current || !str_starts(entry->key, prefix) ||
+            (selector && !str_equal(entry->selector, selector)) ||
+            !(before = parsed(ctx, entry->before)))
+            continue;
+        json_array_append_new(list,
+                              json_pack("{s:O, s:s}", "before", before, "version", entry->version));
+    }
+    return list;
 }

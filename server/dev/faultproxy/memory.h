@@ -16,8 +16,9 @@ void memory_free(struct memory *memory);
 /* An object as it passed by. is_new: there was none before it. */
 void memory_note(struct arena *arena, struct memory *memory, const struct target *target,
                  const json_t *object, bool is_new);
-void memory_forget(struct arena *arena, struct memory *memory, const struct target *target,
-                   const json_t *object);
+/* As DELETED tells it to who watches what `selector` (labels; "" = all) finds. */
+void memory_note_end(struct arena *arena, struct memory *memory, const struct target *target,
+                     const json_t *object, const char *selector);
 /* Each object that an answer holds: itself, or its items. Tables and mere metadata are no objects.
  */
 void memory_note_answer(struct arena *arena, struct memory *memory, const struct target *target,
@@ -28,3 +29,11 @@ void memory_note_answer(struct arena *arena, struct memory *memory, const struct
  */
 json_t *memory_before(struct ctx *ctx, struct memory *memory, const struct target *target,
                       json_t *object);
+/* The last that was known of what the target names and the server does not have; NULL = nothing. */
+json_t *memory_last(struct ctx *ctx, struct memory *memory, const struct target *target);
+/*
+ * Those of the target that ended last: [{"before", "version"}], the version of the end. With a
+ * selector only what such a watch told of, for nothing here reads selectors; NULL = none.
+ */
+json_t *memory_ended(struct ctx *ctx, struct memory *memory, const struct target *target,
+                     const char *selector);

@@ -30,6 +30,11 @@ const char *exchange_header(const struct exchange *exchange, const char *name)
     return MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name);
 }
 
+const char *exchange_query(const struct exchange *exchange, const char *name)
+{
+    return MHD_lookup_connection_value(exchange->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
 const char *exchange_bearer(const struct exchange *exchange)
 {
     static const char scheme[] = "Bearer ";
@@ -78,22 +83,45 @@ static struct MHD_Response *refuse(struct exchange *exchange, int *status)
 
 /* ---- what was read, otherwise than it is ---- */
 
+/* What came with this version was not there yet. */
+static void go_before(const char *version, int64_t *newest)
+{
+    int64_t number;
+    if (str_to_int(version ? version : "", 1, INT64_MAX, &number) && number - 1 < *newest)
+        *newest = number - 1;
+}
+
+/* A list of fields or a further page tells nothing of those that are gone: neither can be told. */
+static void add_ended(struct exchange *exchange, json_t *old, int64_t *newest)
+{
+    const char *selector = exchange_query(exchange, "labelSelector");
+    if (exchange_query(exchange, "fieldSelector") || exchange_query(exchange, "continue"))
+        return;
+    json_t *ended =
+               memory_ended(&exchange->ctx, exchange->proxy->memory, &exchange->target, selector),
+           *row;
+    size_t at;
+    json_array_foreach(ended, at, row) {
+        json_array_append(old, json_object_get(row, "before"));
+        go_before(json_str(row, "version"), newest);
+    }
+}
+
 /* Every item as it was before; the list says the version that it had then. */
 static void make_list_stale(struct exchange *exchange, json_t *list)
 {
     json_t *items = json_object_get(list, "items"), *item, *old = json_array();
-    int64_t version, newest = INT64_MAX;
+    int64_t newest = INT64_MAX;
     size_t at;
     json_array_foreach(items, at, item) {
         json_t *before =
             memory_before(&exchange->ctx, exchange->proxy->memory, &exchange->target, item);
         if (before)
             json_array_append(old, before);
-        if (before != item &&
-            str_to_int(json_str_or(item, "metadata.resourceVersion", ""), 1, INT64_MAX, &version) &&
-            version - 1 < newest)
-            newest = version - 1;
+        if (before != item)
+            go_before(json_str(item, "metadata.resourceVersion"), &newest);
     }
+    add_ended(exchange, old, &newest);
     json_object_set_new(list, "items", old);
     if (newest < INT64_MAX)
         json_put(list, "metadata.resourceVersion",
@@ -125,11 +153,27 @@ static void pass(struct exchange *exchange, bool is_new, json_t **answer)
         reverse(*answer);
 }
 
+/* A stale read of what is gone; NULL: it was never seen. */
+static const char *recall(struct exchange *exchange, int *status)
+{
+    struct proxy *proxy = exchange->proxy;
+    pthread_mutex_lock(&proxy->lock);
+    json_t *last = memory_last(&exchange->ctx, proxy->memory, &exchange->target);
+    pthread_mutex_unlock(&proxy->lock);
+    *status = last ? MHD_HTTP_OK : MHD_HTTP_NOT_FOUND;
+    return last ? json_text(exchange->ctx.arena, last) : NULL;
+}
+
 /* The body that the client gets, and its status. */
 static const char *changed(struct exchange *exchange, const struct http_response *real, int *status)
 {
     json_t *answer;
+    const char *recalled = NULL;
     bool reads = str_equal(exchange->method, "GET");
+    if (reads && real->status == MHD_HTTP_NOT_FOUND && exchange->fault.action == FAULT_STALE)
+        recalled = recall(exchange, status);
+    if (recalled)
+        return recalled;
     bool fit = exchange->target.resource && real->status < 300 && *real->body == '{' &&
                json_parse_foreign(&exchange->ctx, real->body, real->body_bytes, HTTP_BODY_MAX_BYTES,
                                   &answer) == 0;

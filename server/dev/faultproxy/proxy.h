@@ -46,6 +46,8 @@ void proxy_stop(struct proxy *proxy);
 
 /* A header of the client's request, or NULL. */
 const char *exchange_header(const struct exchange *exchange, const char *name);
+/* A parameter of its query, or NULL. */
+const char *exchange_query(const struct exchange *exchange, const char *name);
 /* The client's own credential, where the proxy has none; or NULL. */
 const char *exchange_bearer(const struct exchange *exchange);
 /* How Kubernetes says no; the arena's. */

@@ -21,7 +21,7 @@ struct stream {
     struct proxy *proxy;
     struct arena *arena; /* of its whole life */
     struct target target;
-    const char *bearer, *client;
+    const char *bearer, *client, *selector; /* of labels; "" = none */
     int fd;
     bool initial;      /* what is told was there when the watch began */
     bool over, broken; /* nothing more comes; and it ends in the middle */
@@ -90,7 +90,7 @@ static struct fault meet(struct stream *stream, struct arena *arena, const char 
     struct fault fault = {.action = FAULT_NONE};
     pthread_mutex_lock(&proxy->lock);
     if (str_equal(type, "DELETED"))
-        memory_forget(arena, proxy->memory, &stream->target, object);
+        memory_note_end(arena, proxy->memory, &stream->target, object, stream->selector);
     else
         memory_note_answer(arena, proxy->memory, &stream->target, object,
                            str_equal(type, "ADDED") && !stream->initial);
@@ -229,6 +229,7 @@ static struct stream *stream_new(struct exchange *exchange)
     const struct target *target = &exchange->target;
     const char *bearer = exchange_bearer(exchange);
     const char *client = exchange_header(exchange, "User-Agent");
+    const char *selector = exchange_query(exchange, "labelSelector");
     *stream = (struct stream){
         .proxy = exchange->proxy,
         .arena = arena,
@@ -236,6 +237,7 @@ static struct stream *stream_new(struct exchange *exchange)
                    .resource = arena_strdup(arena, target->resource)},
         .bearer = bearer ? arena_strdup(arena, bearer) : NULL,
         .client = client ? arena_strdup(arena, client) : NULL,
+        .selector = arena_strdup(arena, selector ? selector : ""),
         .fd = MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD)
                   ->connect_fd,
         .initial = strstr(exchange->uri, "sendInitialEvents=true") != NULL,

@@ -11,11 +11,11 @@
  * watch, without those that tell what was there when the watch began.
  * action of a request: refuse (with `reason` of reasons.def, and Retry-After `seconds`), slow (`ms`
  * before it is looked at), cut (the answer ends in the middle), stale (a read of what was before
- * the last change; a list tells the version that it had then; of a watch what it begins with, and
- * only devcluster can that), reorder (a list backwards).
- * Of an event: drop (it is not sent; with `ms` the stream ends with 410 so much later, and who
- * lists anew sees what he missed), expire (410 in its place, and the stream ends), cut (the stream
- * ends in the middle of it).
+ * the last change, so that what was deleted is there; a list has the last few of those, and tells
+ * the version that it had then; of a watch what it begins with, and only devcluster can that),
+ * reorder (a list backwards). Of an event: drop (it is not sent; with `ms` the stream ends with 410
+ * so much later, and who lists anew sees what he missed), expire (410 in its place, and the stream
+ * ends), cut (the stream ends in the middle of it).
  */
 #pragma once
 
