@@ -120,7 +120,14 @@ def test_of_one_client_only(dev, namespace, faults):
     said = [dev.request("GET", configmaps(namespace, "a"), headers={"User-Agent": agent})[0] for agent in ("man/2", "robot/1 (x)", "robot/2")]
     assert said == [404, 409, 404]
     met = dev.ok("GET", "/flotilla/faults")["met"]
-    assert (met["man get configmaps"], met["robot get configmaps"]) == (1, 2)
+    assert (met[f"man get configmaps {namespace}"], met[f"robot get configmaps {namespace}"]) == (1, 2)
+
+
+def test_of_some_namespaces_only(dev, namespace, faults):
+    faults({"verb": "get", "namespace": "*-other", "action": "refuse"}, {"verb": "get", "namespace": "", "action": "refuse"},
+           {"verb": "get", "namespace": f"{namespace[:2]}*", "nth": 2, "action": "refuse", "reason": "Conflict"})
+    assert [dev.request("GET", configmaps(namespace, "a"))[0] for _ in range(3)] == [404, 409, 404]
+    assert dev.request("GET", f"/api/v1/namespaces/{namespace}")[0] == 500
 
 
 def test_a_stale_list_says_what_it_is(dev, namespace, faults):

@@ -6,10 +6,11 @@ from harness import fault_cases
 from harness.fault_cases import START, Waiting
 
 MET = {
-    START: {("flotillad-operate", "watch", kind): 1 for kind in ("pods", "secrets", "services")},
-    "create": {("flotillad-operate", "patch", "secrets"): 5, ("flotillad-fleet", "get", "registries"): 2,
-               ("flotillad-operate", "event", "pods"): 4, ("flotillad-operate", "watch", "pods"): 1},
-    "close": {("flotillad-operate", "patch", "secrets"): 1, ("somebody", "get", "pods"): 3},
+    START: {("flotillad-operate", "watch", kind, ""): 1 for kind in ("pods", "secrets", "services")},
+    "create": {("flotillad-operate", "patch", "secrets", "hand"): 2, ("flotillad-operate", "patch", "secrets", "nginx"): 5,
+               ("flotillad-fleet", "get", "registries", ""): 2, ("flotillad-operate", "event", "pods", ""): 4,
+               ("flotillad-operate", "watch", "pods", ""): 1},
+    "close": {("flotillad-operate", "patch", "secrets", "nginx"): 1, ("somebody", "get", "pods", ""): 3},
 }
 
 
@@ -19,6 +20,15 @@ def test_every_fault_meets_what_it_may_hit():
     assert {case.fault for case in made if case.verb == "event"} == {"cut", "drop", "expire"}
     assert not [case for case in made if case.fault == "stale" and case.verb == "patch"]
     assert all(case.verb in fault_cases.FAULTS[case.fault][0] for case in made)
+
+
+def test_reconcilers_are_told_apart():
+    met = {("flotillad-operate", "patch", "secrets", namespace): 1 for namespace in ("ns-crash-1-web", "ns-crash-2-web", "reg-abc", "")}
+    places = fault_cases.places({**met, ("somebody", "patch", "secrets", "elsewhere"): 1})
+    assert {place[3]: count for place, count in places.items()} == {"nginx": 2, "http": 1, "": 1}
+    cases = [case for case in fault_cases.cases(MET) if (case.verb, case.resource, case.fault) == ("patch", "secrets", "409")]
+    assert {case.row(1)["namespace"] for case in cases} == {"ns-crash-*-hand", "ns-crash-*-web"}
+    assert len({case.name for case in cases}) == 2
 
 
 def test_each_is_run_once_and_no_two_count_the_same_calls():
@@ -37,7 +47,7 @@ def test_each_is_run_once_and_no_two_count_the_same_calls():
 
 
 def test_what_was_not_met_again_is_tried_where_it_comes_most():
-    case = fault_cases.Case("409", "flotillad-operate", "patch", "secrets")
+    case = fault_cases.Case("409", "flotillad-operate", "patch", "secrets", "nginx")
     waiting = Waiting([case], MET, 1)
     waiting.take()
     assert waiting.again(case)

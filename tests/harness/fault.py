@@ -42,17 +42,16 @@ class Runner:
             table.put(rows)
 
     def asked(self):
-        """{(client, verb, resource): how often} since the tables were put."""
+        """{place: how often} since the tables were put."""
         met = collections.Counter()
         for table in self.tables:
-            met.update({place: count for place, count in table.met().items() if place[0] in fault_cases.CLIENTS})
+            met.update(fault_cases.places(table.met()))
         return met
 
     def fired(self, aims):
         """Those whose row had its nth fit."""
-        seen = {(row["client"], row["verb"], row["resource"]): row.get("seen", 0) for table in self.tables for row in table.rows()
-                if row.get("seen")}
-        return [aim for aim in aims if seen.get(aim.case.place, 0) >= aim.nth]
+        seen = [row for table in self.tables for row in table.rows() if row.get("seen", 0) >= row["nth"]]
+        return [aim for aim in aims if any(row.items() >= aim.row().items() for row in seen)]
 
     # ---- rounds
 

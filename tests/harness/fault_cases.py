@@ -1,7 +1,9 @@
-"""The cases of the fault suite: a fault, and whom it hits: a client, its verb, a resource. Which there are is learnt from an
-undisturbed run (Table.met)."""
+"""The cases of the fault suite: a fault, and whom it hits: a client, its verb, a resource, and in whose life; so that
+reconcilers are told apart. Which there are is learnt from an undisturbed run (Table.met)."""
 
+import collections
 import dataclasses
+import fnmatch
 import itertools
 import random
 
@@ -9,6 +11,10 @@ CLIENTS = ("flotillad-operate", "flotillad-fleet", "flotillad-lease")
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
 READS = ("get", "list", "watch")
 EVENT = ("event",)
+# Who lives in which namespaces: what the fleet asked for, a registry by hand, an OvhNginx, a pipeline, the rounds; then Leases
+# and kept Secrets, events about what has no namespace, and what has none, or looks at all.
+LIVES = {"http": "reg-*", "hand": "ns-crash-*-hand", "nginx": "ns-crash-*-web", "pipeline": "ns-crash-*-line", "hop": "hop-*",
+         "managed": "managed-*", "system": "flotilla-system", "default": "default", "": ""}
 RESYNC_MS = 1500  # how long a dropped event stays unknown; then everything is listed anew
 
 
@@ -45,18 +51,21 @@ class Case:
     client: str
     verb: str
     resource: str
+    life: str = ""
 
     @property
     def name(self):
-        return f"{self.client.removeprefix('flotillad-')} {self.verb} {self.resource}={self.fault}"
+        where = f"@{self.life}" if self.life else ""
+        return f"{self.client.removeprefix('flotillad-')} {self.verb} {self.resource}{where}={self.fault}"
 
     @property
     def place(self):
         """Two rows that fit the same would count the same calls."""
-        return self.client, self.verb, self.resource
+        return self.client, self.verb, self.resource, self.life
 
     def row(self, nth):
-        return {"client": self.client, "verb": self.verb, "resource": self.resource, "nth": nth, **FAULTS[self.fault][1]}
+        return {"client": self.client, "verb": self.verb, "resource": self.resource, "namespace": LIVES[self.life], "nth": nth,
+                **FAULTS[self.fault][1]}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,16 +78,31 @@ class Aim:
         return self.case.row(self.nth)
 
 
+def life_of(namespace):
+    lives = [life for life, glob in LIVES.items() if fnmatch.fnmatchcase(namespace, glob)]
+    assert len(lives) == 1, f"who lives in {namespace}? {lives}"
+    return lives[0]
+
+
+def places(met):
+    """{(client, verb, resource, life): how often}, of what a table has met."""
+    found = collections.Counter()
+    for (client, verb, resource, namespace), count in met.items():
+        if client in CLIENTS:
+            found[client, verb, resource, life_of(namespace)] += count
+    return found
+
+
 def cases(met):
-    """All, of {stage: {(client, verb, resource): how often}}."""
-    places = {place for calls in met.values() for place in calls if place[0] in CLIENTS}
-    return sorted(Case(fault, *place) for place in places for fault, (verbs, _) in FAULTS.items()
+    """All, of {stage: {place: how often}}."""
+    of = {place for calls in met.values() for place in calls if place[0] in CLIENTS}
+    return sorted(Case(fault, *place) for place in of for fault, (verbs, _) in FAULTS.items()
                   if place[1] in verbs and (fault, place[0]) not in VERDICTS)
 
 
 def tenth(of, seed):
     """Every fault and every client is among them, and what once ended elsewhere; another seed, others."""
-    mixed = sorted(of, key=lambda case: (case.fault, case.client, case.resource, case.verb))
+    mixed = sorted(of, key=lambda case: (case.fault, case.client, case.resource, case.life, case.verb))
     return sorted({*mixed[int(seed) % 10 :: 10], *(case for case in of if case.name in ONCE_FOUND)})
 
 

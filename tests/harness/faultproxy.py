@@ -44,7 +44,7 @@ class Table:
         return self._ask("GET")["rows"]
 
     def met(self):
-        """{(client, verb, resource): how often} since the table was put."""
+        """{(client, verb, resource, namespace): how often} since the table was put."""
         return {tuple(key.split(" ")): count for key, count in self._ask("GET")["met"].items()}
 
 

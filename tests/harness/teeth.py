@@ -83,7 +83,7 @@ class Bite:
 
 def row(fault):
     made = Case(fault, OPERATE, *PLACES[fault]).row(NTH.get(fault, 1))
-    return {**made, "ms": SLOW_MS} if fault == "slow" else made
+    return {**made, "namespace": "*", **({"ms": SLOW_MS} if fault == "slow" else {})}
 
 
 def start_naive(dev):

@@ -89,7 +89,7 @@ def test_nothing_is_changed_where_nothing_is_asked_for(stack, proxy, client):
     assert client.ask("GET", client.path("a"))[2] == straight
     assert client.ask("GET", client.path("b"))[0] == 404 and client.make("a")[0] == 409
     assert client.ask("GET", "/version")[2]["gitVersion"].startswith("v1.")
-    assert proxy.table.met()["", "get", "configmaps"] >= 2
+    assert proxy.table.met()["", "get", "configmaps", client.namespace] >= 2
 
 
 @pytest.mark.parametrize("reason", REFUSALS)
@@ -209,6 +209,16 @@ def test_a_watch_that_the_server_refuses(stack, client):
         said.append((response.status, json.loads(response.read())))
         connection.close()
     assert said[0] == said[1] and said[0][0] >= 400
+
+
+def test_of_some_namespaces_only(proxy, client):
+    since = client.version()
+    proxy.table.put([{"verb": "event", "namespace": "*-other", "action": "drop"}, {"verb": "get", "namespace": "", "action": "refuse"},
+                     {"verb": "event", "namespace": f"{client.namespace[:8]}*", "nth": 2, "action": "drop"}])
+    for name in "abc":
+        client.make(name)
+    assert [event["object"]["metadata"]["name"] for event in client.watch(1, resourceVersion=since)] == ["a", "c"]
+    assert client.ask("GET", client.path("a"))[0] == 200
 
 
 def test_a_table_that_cannot_be_read(proxy):

@@ -29,6 +29,7 @@ int faulty_request(struct call *call)
     const struct occasion occasion = {.client = call_header(call, "User-Agent"),
                                       .verb = faults_verb(call->method, call->name, watched),
                                       .resource = call->kind->plural,
+                                      .namespace = call->namespace,
                                       .name = call->name};
     const struct fault fault = faults_meet(call->ctx.arena, call->cluster->faults, &occasion);
     call->cut = fault.action == FAULT_CUT;
@@ -43,6 +44,7 @@ struct fault faulty_event(struct arena *arena, struct devcluster *cluster, const
                           const struct kind *kind, const json_t *object)
 {
     const struct occasion occasion = {client, "event", kind->plural,
+                                      json_str(object, "metadata.namespace"),
                                       json_str(object, "metadata.name")};
     return faults_meet(arena, cluster->faults, &occasion);
 }

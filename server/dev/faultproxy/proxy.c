@@ -257,6 +257,7 @@ static struct MHD_Response *run(struct exchange *exchange, const char *path, int
                                           .verb =
                                               faults_verb(exchange->method, target->name, watched),
                                           .resource = target->resource,
+                                          .namespace = target->namespace,
                                           .name = target->name};
         pthread_mutex_lock(&proxy->lock);
         exchange->fault = faults_meet(exchange->ctx.arena, proxy->faults, &occasion);

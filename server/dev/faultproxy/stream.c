@@ -86,6 +86,7 @@ static struct fault meet(struct stream *stream, struct arena *arena, const char 
 {
     struct proxy *proxy = stream->proxy;
     const struct occasion occasion = {stream->client, "event", stream->target.resource,
+                                      json_str(object, "metadata.namespace"),
                                       json_str(object, "metadata.name")};
     struct fault fault = {.action = FAULT_NONE};
     pthread_mutex_lock(&proxy->lock);

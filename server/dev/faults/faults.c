@@ -4,6 +4,7 @@
 #include "server/base/ctx.h"
 #include "server/base/str.h"
 
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -13,7 +14,7 @@ enum { TABLE_MAX_BYTES = 1 << 20 };
 
 struct faults {
     json_t *rows;
-    json_t *met; /* "VERB RESOURCE" -> how often */
+    json_t *met; /* "CLIENT VERB RESOURCE NAMESPACE" -> how often */
 };
 
 static const struct {
@@ -84,6 +85,12 @@ static bool fits(const json_t *row, const char *key, const char *value)
     return !want || str_equal(want, value);
 }
 
+static bool is_in(const json_t *row, const char *namespace)
+{
+    const char *glob = json_str(row, "namespace");
+    return !glob || fnmatch(glob, namespace ? namespace : "", 0) == 0;
+}
+
 static void count(json_t *of, const char *key)
 {
     json_int_t before = json_integer_value(json_object_get(of, key));
@@ -95,7 +102,7 @@ static bool row_fits(const json_t *row, const struct occasion *occasion)
     bool of_events = str_equal(json_str(row, "verb"), EVENT);
     return of_events == str_equal(occasion->verb, EVENT) && fits(row, "client", occasion->client) &&
            fits(row, "verb", occasion->verb) && fits(row, "resource", occasion->resource) &&
-           fits(row, "name", occasion->name);
+           is_in(row, occasion->namespace) && fits(row, "name", occasion->name);
 }
 
 /* The first row that fires now; counts in all that fit. */
@@ -140,7 +147,8 @@ struct fault faults_meet(struct arena *arena, struct faults *faults,
     const char *agent = occasion->client ? occasion->client : "";
     struct occasion seen = *occasion;
     seen.client = arena_strndup(arena, agent, strcspn(agent, "/ "));
-    count(faults->met, arena_printf(arena, "%s %s %s", seen.client, seen.verb, seen.resource));
+    count(faults->met, arena_printf(arena, "%s %s %s %s", seen.client, seen.verb, seen.resource,
+                                    seen.namespace ? seen.namespace : ""));
     const json_t *row = fire(faults, &seen);
     if (!row)
         return (struct fault){.action = FAULT_NONE};

@@ -1,12 +1,13 @@
 /*
  * The fault table: what goes wrong, and when. PUT of FAULTS_PATH takes rows, a list of
- *   {"client", "verb", "resource", "name", "nth", "action", "reason", "seconds", "ms"}
+ *   {"client", "verb", "resource", "namespace", "name", "nth", "action", "reason", "seconds", "ms"}
  * GET tells them with `seen`, how often each fitted, and `met`, how often each
- * "CLIENT VERB RESOURCE" came since the table was put. A row fires at its nth fit (default 1) and
- * then never again; absent keys fit everything. Of several that would fire at once the first one
- * does, the others are spent.
+ * "CLIENT VERB RESOURCE NAMESPACE" came since the table was put. A row fires at its nth fit
+ * (default 1) and then never again; absent keys fit everything. Of several that would fire at once
+ * the first one does, the others are spent.
  *
  * client: its User-Agent, up to the slash of its version.
+ * namespace: a glob; "" is one of what has none, and of a look at all of them.
  * verb: get, list, watch, create, update, patch, delete, deletecollection; or event, one of a
  * watch, without those that tell what was there when the watch began.
  * action of a request: refuse (with `reason` of reasons.def, and Retry-After `seconds`), slow (`ms`
@@ -61,7 +62,7 @@ const char *faults_verb(const char *method, bool named, bool watched);
 struct occasion {
     const char *client; /* the whole User-Agent, or NULL */
     const char *verb, *resource;
-    const char *name; /* or NULL */
+    const char *namespace, *name; /* or NULL */
 };
 struct fault faults_meet(struct arena *arena, struct faults *faults,
                          const struct occasion *occasion);
