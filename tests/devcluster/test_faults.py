@@ -6,6 +6,9 @@ import sys
 import time
 
 import pytest
+from harness import fault
+from harness.fault_cases import Aim, Case
+from harness.faultproxy import Table
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
@@ -34,7 +37,8 @@ def test_a_refusal_at_the_nth_call(dev, namespace, faults, reason):
     faults({"verb": "patch", "resource": "configmaps", "name": "a", "nth": 2, "action": "refuse", "reason": reason})
     said = [dev.request("PATCH", path, {"data": {"k": str(number)}}, MERGE) for number in range(3)]
     assert [status for status, _ in said] == [200, REFUSALS[reason], 200] and said[1][1]["reason"] == reason
-    assert dev.ok("GET", "/flotilla/faults")["rows"][0]["seen"] == 3
+    row = dev.ok("GET", "/flotilla/faults")["rows"][0]
+    assert (row["seen"], row["hit"]) == (3, True)
 
 
 def test_patience_is_asked_for(dev, namespace, faults):
@@ -85,7 +89,7 @@ def test_what_was_deleted_is_there_in_a_stale_read(dev, namespace, faults):
     dev.ok("DELETE", configmaps(namespace, "c"))
     dev.ok("POST", configmaps(namespace), configmap("c", labels={"x": "c"}))
     faults({"verb": "get", "name": "a", "action": "stale"}, {"verb": "list", "resource": "configmaps", "action": "stale"},
-           {"verb": "watch", "resource": "configmaps", "nth": 2, "action": "stale"})
+           {"verb": "watch", "resource": "configmaps", "action": "stale"})
     assert dev.ok("GET", configmaps(namespace, "a"))["data"] == {"k": "a"}
     assert dev.request("GET", configmaps(namespace, "a"))[0] == 404
     old = dev.ok("GET", configmaps(namespace), labelSelector="x in (a,c)")
@@ -94,6 +98,24 @@ def test_what_was_deleted_is_there_in_a_stale_read(dev, namespace, faults):
     assert since[-1]["type"] == "DELETED"
     begun = list(dev.watch(configmaps(namespace), 1, labelSelector="x=a"))
     assert (begun[0]["type"], begun[-1]["type"]) == ("ADDED", "DELETED")
+
+
+def test_what_makes_no_difference_waits(dev, namespace, faults):
+    rows = ({"verb": "get", "resource": "configmaps", "name": "old", "action": "stale"},
+            {"verb": "list", "resource": "configmaps", "action": "reorder"}, {"verb": "watch", "resource": "configmaps", "action": "stale"})
+    dev.ok("POST", configmaps(namespace), configmap("a", labels={"x": "z"}))
+    faults(*rows)
+    names = [item["metadata"]["name"] for item in dev.ok("GET", configmaps(namespace), labelSelector="x=z")["items"]]
+    assert names == ["a"] and dev.request("GET", configmaps(namespace, "old"))[0] == 404
+    list(dev.watch(configmaps(namespace), 1, resourceVersion="1"))
+    assert [(row["seen"], "hit" in row) for row in dev.ok("GET", "/flotilla/faults")["rows"]] == [(1, False)] * 3
+    dev.ok("POST", configmaps(namespace), configmap("b", labels={"x": "z"}))
+    dev.ok("POST", configmaps(namespace), configmap("old"))
+    names = [item["metadata"]["name"] for item in dev.ok("GET", configmaps(namespace), labelSelector="x=z")["items"]]
+    assert names == ["b", "a"] and dev.request("GET", configmaps(namespace, "old"))[0] == 404
+    assert dev.ok("GET", configmaps(namespace, "old"))
+    list(dev.watch(configmaps(namespace), 1))
+    assert all(row["hit"] for row in dev.ok("GET", "/flotilla/faults")["rows"])
 
 
 def test_a_list_backwards(dev, namespace, faults):
@@ -154,3 +176,17 @@ def test_a_table_that_cannot_be_read(dev, faults):
     assert dev.request("PUT", "/flotilla/faults", [{"action": "explode"}])[0] == 400
     assert dev.request("PUT", "/flotilla/faults", [{"action": "refuse", "reason": "Mood"}])[0] == 400
     assert dev.request("PUT", "/flotilla/faults", {"action": "cut"})[0] == 400
+
+
+def test_a_case_has_fired_when_an_answer_differed(dev):
+    runner = fault.Runner([Table(dev.connect, {("stale", "watch")})])
+    aims = [Aim(Case(kind, "flotillad-operate", "list", resource), "create", 1)
+            for kind, resource in (("reorder", "nodes"), ("stale", "namespaces"), ("reorder", "clusterroles"))]
+    runner.put(aim.row() for aim in aims)
+    for resource in ("nodes", "namespaces"):
+        dev.ok("GET", f"/api/v1/{resource}", headers={"User-Agent": "flotillad-operate/1"})
+    assert runner.fired(aims) == aims[1:2]
+    assert [runner.why_not(aim) for aim in aims[::2]] == [fault.NO_OTHER, fault.NOT_MET]
+    runner.met = {"create": {("flotillad-operate", verb, "nodes", ""): 1 for verb in ("list", "watch")}}
+    assert {case.verb for case in runner.cases() if case.fault == "stale"} == {"list"}
+    runner.put()

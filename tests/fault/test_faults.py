@@ -23,16 +23,17 @@ def run(proof, choose, undisturbed=1):
     proof.begin()
     proof.record(undisturbed)
     wrong, fired = {}, []
-    chosen = choose(fault_cases.cases(proof.met))
+    chosen = choose(proof.cases())
 
     def report(aim, error):
-        if error == fault.NOT_MET:
-            print(f"late {aim.case.name} in {aim.stage}, call {aim.nth}")
+        if error in (fault.NOT_MET, fault.NO_OTHER):
+            print(f"{aim.case.name} in {aim.stage}, call {aim.nth}: {error}")
+            return
         (wrong.update({aim.case.name: error}) if error else fired.append(aim))
 
     proof.run_all(fault_cases.Waiting(chosen, proof.met, SEED), report)
     proof.end()
-    return {name: error for name, error in wrong.items() if error != fault.NOT_MET}, len(fired), len(chosen)
+    return wrong, len(fired), len(chosen)
 
 
 @pytest.fixture

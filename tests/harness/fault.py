@@ -20,6 +20,7 @@ QUIET_S = 1.5
 REFUSED_AT_START = crash_cases.Case("", "", "after", "error")
 LEASES = ("leases", "events")
 NOT_MET = "was not met again"  # an undisturbed run happened to ask for it then
+NO_OTHER = "no answer was another one by it"  # a stale read of what never changed, a list of one
 
 
 def shared(runs):
@@ -33,6 +34,11 @@ class Runner:
 
     def __init__(self, tables):
         self.tables, self.met = tables, {}
+        self.vain = set()  # aims whose row had its turn, but changed nothing
+
+    def cases(self):
+        unplayed = {each for table in self.tables for each in table.unplayed}
+        return [case for case in fault_cases.cases(self.met) if (case.fault, case.verb) not in unplayed]
 
     # ---- tables
 
@@ -49,9 +55,14 @@ class Runner:
         return met
 
     def fired(self, aims):
-        """Those whose row had its nth fit."""
-        seen = [row for table in self.tables for row in table.rows() if row.get("seen", 0) >= row["nth"]]
-        return [aim for aim in aims if any(row.items() >= aim.row().items() for row in seen)]
+        """Those whose row made an answer, or an event, another one."""
+        met = [row for table in self.tables for row in table.rows() if row.get("seen", 0) >= row["nth"]]
+        found = {aim: any(row.get("hit") for row in met if row.items() >= aim.row().items()) for aim in aims}
+        self.vain |= {aim for aim, hit in found.items() if not hit and any(row.items() >= aim.row().items() for row in met)}
+        return [aim for aim in aims if found[aim]]
+
+    def why_not(self, aim):
+        return NO_OTHER if aim in self.vain else NOT_MET
 
     # ---- rounds
 
@@ -78,7 +89,7 @@ class Runner:
                 if aim in fired:
                     report(aim, None)
                 elif not waiting.again(aim.case):
-                    report(aim, NOT_MET)
+                    report(aim, self.why_not(aim))
             print(f"     {len(fired)} of {len(aims)} in one life of {time.monotonic() - started:.0f} s", flush=True)
 
     def try_round(self, aims, report):
@@ -100,7 +111,7 @@ class Runner:
         fired = [self.try_round(half, report) for half in halves]
         for half, found in zip(halves, fired):
             for aim in half if found is not None else ():
-                report(aim, None if aim in found else NOT_MET)
+                report(aim, None if aim in found else self.why_not(aim))
         if all(found is not None for found in fired):
             report(aims[0], f"only together: {[aim.case.name for aim in aims]}: {error}")
 

@@ -20,10 +20,10 @@ def binary():
 
 
 class Table:
-    """What goes wrong there. `connect` gives a connection of http.client."""
+    """What goes wrong there. `connect` gives a connection of http.client; `unplayed`: faults and verbs that cannot be had."""
 
-    def __init__(self, connect):
-        self.connect = connect
+    def __init__(self, connect, unplayed=()):
+        self.connect, self.unplayed = connect, unplayed
 
     def _ask(self, method, body=None):
         connection = self.connect()
@@ -40,7 +40,7 @@ class Table:
         self._ask("PUT", json.dumps(list(rows)))
 
     def rows(self):
-        """As they were put, each with `seen` where it has fitted."""
+        """As they were put, each with `seen` where it has fitted, and with `hit` where it fired."""
         return self._ask("GET")["rows"]
 
     def met(self):
@@ -59,7 +59,7 @@ class Faultproxy(Child):
         self.wait_log(lambda line: "serves" in line.get("msg", ""), 10)
         with open(self.kubeconfig, encoding="utf-8") as file:
             self.address = urllib.parse.urlsplit(file.read().partition('server: "')[2].partition('"')[0])
-        self.table = Table(self.connect)
+        self.table = Table(self.connect, {("stale", "watch")})
 
     def connect(self, timeout=20):
         tls = ssl.create_default_context(cafile=self.authority)

@@ -4,6 +4,7 @@
 
 #include "server/base/ctx.h"
 #include "server/dev/devcluster/devcluster.h"
+#include "server/dev/faults/faults.h"
 
 #include <jansson.h>
 #include <pthread.h>
@@ -52,7 +53,6 @@ struct kind {
 
 /* ---- one cluster ---- */
 
-struct faults;
 struct snapshot;
 struct task;
 
@@ -86,15 +86,15 @@ struct call {
     size_t body_bytes;
     struct kind *kind; /* NULL: none of a resource */
     const char *namespace, *name, *subresource;
-    json_t *causes;             /* details.causes of a refusal; or NULL */
-    json_t *details;            /* of a refusal that is not about the object; or NULL */
-    int retry_after_s;          /* of a refusal; 0 = not said */
-    int status;                 /* of the answer */
-    json_t *answer;             /* in the arena; or */
-    const char *text;           /* that, as it is */
-    const char *type;           /* Content-Type */
-    struct watch *watch;        /* the answer is a stream */
-    bool cut, stale, reordered; /* faults that the table has for it */
+    json_t *causes;      /* details.causes of a refusal; or NULL */
+    json_t *details;     /* of a refusal that is not about the object; or NULL */
+    int retry_after_s;   /* of a refusal; 0 = not said */
+    int status;          /* of the answer */
+    json_t *answer;      /* in the arena; or */
+    const char *text;    /* that, as it is */
+    const char *type;    /* Content-Type */
+    struct watch *watch; /* the answer is a stream */
+    struct fault fault;  /* what the table has for it */
     const char *warning[WARNINGS_MAX];
     int warnings;
 };

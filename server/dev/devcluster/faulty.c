@@ -31,13 +31,10 @@ int faulty_request(struct call *call)
                                       .resource = call->kind->plural,
                                       .namespace = call->namespace,
                                       .name = call->name};
-    const struct fault fault = faults_meet(call->ctx.arena, call->cluster->faults, &occasion);
-    call->cut = fault.action == FAULT_CUT;
-    call->stale = fault.action == FAULT_STALE;
-    call->reordered = fault.action == FAULT_REORDER;
-    if (fault.action == FAULT_REFUSE)
-        return refuse_it(call, &fault);
-    return fault.action == FAULT_SLOW ? wait(call, &fault) : 0;
+    call->fault = faults_meet(call->ctx.arena, call->cluster->faults, &occasion);
+    if (call->fault.action == FAULT_REFUSE)
+        return refuse_it(call, &call->fault);
+    return call->fault.action == FAULT_SLOW ? wait(call, &call->fault) : 0;
 }
 
 struct fault faulty_event(struct arena *arena, struct devcluster *cluster, const char *client,
@@ -47,6 +44,11 @@ struct fault faulty_event(struct arena *arena, struct devcluster *cluster, const
                                       json_str(object, "metadata.namespace"),
                                       json_str(object, "metadata.name")};
     return faults_meet(arena, cluster->faults, &occasion);
+}
+
+void faulty_hit(struct call *call)
+{
+    (void)faults_hit(call->cluster->faults, &call->fault); /* the lock is held since it was met */
 }
 
 /* ---- what was before the last change that is remembered ---- */
@@ -75,10 +77,10 @@ static bool is_end(const struct change *change, const char *namespace, const cha
            (!name || str_equal(json_str(change->after, "metadata.name"), name));
 }
 
-json_t *faulty_get(const struct call *call)
+/* What the call names. */
+static json_t *stale_get(const struct call *call, json_t *live)
 {
     const struct kind *home = call->kind->home;
-    json_t *live = store_get(call->kind, call->namespace, call->name);
     uint64_t version = call->cluster->version;
     if (live)
         return stale(call->kind, live, &version);
@@ -86,6 +88,15 @@ json_t *faulty_get(const struct call *call)
         if (is_end(&home->changes[at], call->namespace, call->name))
             return home->changes[at].before;
     return NULL;
+}
+
+json_t *faulty_get(struct call *call)
+{
+    json_t *live = store_get(call->kind, call->namespace, call->name);
+    json_t *told = call->fault.action == FAULT_STALE ? stale_get(call, live) : live;
+    if (told != live)
+        faulty_hit(call);
+    return told;
 }
 
 static void add_deleted(const struct call *call, json_t *list, uint64_t *version)

@@ -73,7 +73,7 @@ static struct MHD_Response *make_response(struct call *call)
         return response;
     }
     const char *text = call->text ? call->text : json_text(call->ctx.arena, call->answer);
-    if (call->cut)
+    if (call->fault.action == FAULT_CUT)
         return cut_response(text);
     struct MHD_Response *response = MHD_create_response_from_buffer(
         strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);

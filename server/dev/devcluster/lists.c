@@ -85,13 +85,12 @@ struct page {
     bool selected;    /* not all objects were asked for: how many are left is not told */
 };
 
-json_t *lists_items(struct call *call, const struct selector *selector, uint64_t *version)
+/* Steals `all`. */
+static json_t *show(struct call *call, const struct selector *selector, json_t *all)
 {
-    json_t *all =
-        arena_json(call->ctx.arena, call->stale ? faulty_list(call, version)
-                                                : store_list(call->kind, call->namespace));
     json_t *items = arena_json(call->ctx.arena, json_array()), *item;
     size_t at;
+    (void)arena_json(call->ctx.arena, all);
     json_array_foreach(all, at, item) {
         json_t *shown = present_object(call->ctx.arena, call->kind, item);
         if (selector_matches(call->ctx.arena, selector, shown))
@@ -100,13 +99,29 @@ json_t *lists_items(struct call *call, const struct selector *selector, uint64_t
     return items;
 }
 
+json_t *lists_items(struct call *call, const struct selector *selector, uint64_t *version)
+{
+    json_t *now = show(call, selector, store_list(call->kind, call->namespace));
+    if (call->fault.action != FAULT_STALE)
+        return now;
+    uint64_t then = *version;
+    json_t *old = show(call, selector, faulty_list(call, &then));
+    if (json_equal(old, now))
+        return now;
+    faulty_hit(call);
+    *version = then;
+    return old;
+}
+
 static int answer_page(struct call *call, const struct page *page)
 {
     json_t *items = arena_json(call->ctx.arena, json_array());
+    bool back = call->fault.action == FAULT_REORDER && page->until - page->from > 1;
+    if (back)
+        faulty_hit(call);
     for (size_t at = page->from; at < page->until; at++)
         json_array_append(
-            items,
-            json_array_get(page->items, call->reordered ? page->until - 1 + page->from - at : at));
+            items, json_array_get(page->items, back ? page->until - 1 + page->from - at : at));
     json_t *metadata =
         json_pack("{s:s, s:s*}", "resourceVersion", store_version(call->ctx.arena, page->version),
                   "continue", page->next || !(call->kind->flags & CUSTOM) ? page->next : "");

@@ -12,7 +12,6 @@
 #include "server/dev/devcluster/patch.h"
 #include "server/dev/devcluster/scale.h"
 #include "server/dev/devcluster/status.h"
-#include "server/dev/devcluster/store.h"
 #include "server/dev/devcluster/table.h"
 #include "server/dev/devcluster/watch.h"
 #include "server/dev/devcluster/write.h"
@@ -38,13 +37,12 @@ int call_body(struct call *call, json_t **ret)
 
 static int get_one(struct call *call)
 {
-    json_t *seen =
-        call->stale ? faulty_get(call) : store_get(call->kind, call->namespace, call->name);
-    if (!seen)
+    json_t *live = faulty_get(call);
+    if (!live)
         return refuse_absent(call);
     if (str_equal(call->subresource, "scale"))
-        return scale_answer(call, seen);
-    return table_answer(call, seen, false);
+        return scale_answer(call, live);
+    return table_answer(call, live, false);
 }
 
 static int list_or_watch(struct call *call)

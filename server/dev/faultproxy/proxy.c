@@ -136,21 +136,36 @@ static void reverse(json_t *list)
     json_object_set_new(list, "items", back);
 }
 
-/* Remembers the objects of an answer; *answer becomes what the client gets, NULL = there was none.
- */
-static void pass(struct exchange *exchange, bool is_new, json_t **answer)
+/* What the row makes of an answer, be it the same; NULL = there was none. */
+static json_t *otherwise(struct exchange *exchange, json_t *answer)
+{
+    bool stale = exchange->fault.action == FAULT_STALE;
+    if ((!stale && exchange->fault.action != FAULT_REORDER) || !str_equal(exchange->method, "GET"))
+        return answer;
+    if (!json_object_get(answer, "items"))
+        return stale ? memory_before(&exchange->ctx, exchange->proxy->memory, &exchange->target,
+                                     answer)
+                     : answer;
+    json_t *list = arena_json(exchange->ctx.arena, json_copy(answer));
+    json_object_set_new(list, "metadata", json_copy(json_object_get(list, "metadata")));
+    if (stale)
+        make_list_stale(exchange, list);
+    else
+        reverse(list);
+    return list;
+}
+
+/* Remembers the objects of an answer; what the client gets, NULL = there was none. */
+static json_t *pass(struct exchange *exchange, bool is_new, json_t *answer)
 {
     struct proxy *proxy = exchange->proxy;
-    bool is_list = json_object_get(*answer, "items") != NULL;
     pthread_mutex_lock(&proxy->lock);
-    memory_note_answer(exchange->ctx.arena, proxy->memory, &exchange->target, *answer, is_new);
-    if (exchange->fault.action == FAULT_STALE && is_list)
-        make_list_stale(exchange, *answer);
-    else if (exchange->fault.action == FAULT_STALE)
-        *answer = memory_before(&exchange->ctx, proxy->memory, &exchange->target, *answer);
+    memory_note_answer(exchange->ctx.arena, proxy->memory, &exchange->target, answer, is_new);
+    json_t *other = otherwise(exchange, answer);
+    if (json_equal(other, answer) || !faults_hit(proxy->faults, &exchange->fault))
+        other = answer;
     pthread_mutex_unlock(&proxy->lock);
-    if (exchange->fault.action == FAULT_REORDER && is_list)
-        reverse(*answer);
+    return other;
 }
 
 /* A stale read of what is gone; NULL: it was never seen. */
@@ -159,6 +174,8 @@ static const char *recall(struct exchange *exchange, int *status)
     struct proxy *proxy = exchange->proxy;
     pthread_mutex_lock(&proxy->lock);
     json_t *last = memory_last(&exchange->ctx, proxy->memory, &exchange->target);
+    if (last && !faults_hit(proxy->faults, &exchange->fault))
+        last = NULL;
     pthread_mutex_unlock(&proxy->lock);
     *status = last ? MHD_HTTP_OK : MHD_HTTP_NOT_FOUND;
     return last ? json_text(exchange->ctx.arena, last) : NULL;
@@ -179,12 +196,11 @@ static const char *changed(struct exchange *exchange, const struct http_response
                                   &answer) == 0;
     if (!fit || str_equal(json_str(answer, "kind"), "Status"))
         return real->body;
-    pass(exchange, real->status == MHD_HTTP_CREATED, &answer);
-    if (!reads ||
-        (exchange->fault.action != FAULT_STALE && exchange->fault.action != FAULT_REORDER))
+    json_t *told = pass(exchange, real->status == MHD_HTTP_CREATED, answer);
+    if (told == answer)
         return real->body;
-    if (answer)
-        return json_text(exchange->ctx.arena, answer);
+    if (told)
+        return json_text(exchange->ctx.arena, told);
     *status = MHD_HTTP_NOT_FOUND;
     return exchange_status(exchange, "NotFound", *status);
 }

@@ -14,18 +14,20 @@ enum { TABLE_MAX_BYTES = 1 << 20 };
 
 struct faults {
     json_t *rows;
-    json_t *met; /* "CLIENT VERB RESOURCE NAMESPACE" -> how often */
+    size_t earlier; /* rows of the tables before */
+    json_t *met;    /* "CLIENT VERB RESOURCE NAMESPACE" -> how often */
 };
 
-static const struct {
+static const struct action {
     const char *name;
     enum fault_action action;
     bool of_requests, of_events;
+    bool waits; /* until an answer is another one by it */
 } actions[] = {
-    {"refuse", FAULT_REFUSE, true, false},   {"slow", FAULT_SLOW, true, false},
-    {"cut", FAULT_CUT, true, true},          {"stale", FAULT_STALE, true, false},
-    {"reorder", FAULT_REORDER, true, false}, {"drop", FAULT_DROP, false, true},
-    {"expire", FAULT_EXPIRE, false, true},
+    {"refuse", FAULT_REFUSE, true, false, false},  {"slow", FAULT_SLOW, true, false, false},
+    {"cut", FAULT_CUT, true, true, false},         {"stale", FAULT_STALE, true, false, true},
+    {"reorder", FAULT_REORDER, true, false, true}, {"drop", FAULT_DROP, false, true, false},
+    {"expire", FAULT_EXPIRE, false, true, false},
 };
 
 static const struct {
@@ -105,31 +107,36 @@ static bool row_fits(const json_t *row, const struct occasion *occasion)
            is_in(row, occasion->namespace) && fits(row, "name", occasion->name);
 }
 
-/* The first row that fires now; counts in all that fit. */
-static const json_t *fire(struct faults *faults, const struct occasion *occasion)
-{
-    const json_t *fired = NULL;
-    size_t at;
-    json_t *row;
-    json_array_foreach(faults->rows, at, row) {
-        if (!row_fits(row, occasion))
-            continue;
-        count(row, "seen");
-        if (!fired && json_int_or(row, "seen", 0) == json_int_or(row, "nth", 1))
-            fired = row;
-    }
-    return fired;
-}
-
 /* NULL: there is no such action for what the row fits. */
-static const enum fault_action *action_of(const json_t *row)
+static const struct action *action_of(const json_t *row)
 {
     bool of_events = str_equal(json_str(row, "verb"), EVENT);
     for (size_t at = 0; at < ARRAY_SIZE(actions); at++)
         if (str_equal(actions[at].name, json_str(row, "action")) &&
             (of_events ? actions[at].of_events : actions[at].of_requests))
-            return &actions[at].action;
+            return &actions[at];
     return NULL;
+}
+
+static bool is_due(const json_t *row)
+{
+    json_int_t over = json_int_or(row, "seen", 0) - json_int_or(row, "nth", 1);
+    return over == 0 || (over > 0 && action_of(row)->waits && !json_object_get(row, "hit"));
+}
+
+/* The first row that fires now, or has none; counts in all that fit. */
+static size_t fire(struct faults *faults, const struct occasion *occasion)
+{
+    size_t at, fired = json_array_size(faults->rows);
+    json_t *row;
+    json_array_foreach(faults->rows, at, row) {
+        if (!row_fits(row, occasion))
+            continue;
+        count(row, "seen");
+        if (at < fired && is_due(row))
+            fired = at;
+    }
+    return fired;
 }
 
 /* 0: no reason that there is. */
@@ -149,17 +156,30 @@ struct fault faults_meet(struct arena *arena, struct faults *faults,
     seen.client = arena_strndup(arena, agent, strcspn(agent, "/ "));
     count(faults->met, arena_printf(arena, "%s %s %s %s", seen.client, seen.verb, seen.resource,
                                     seen.namespace ? seen.namespace : ""));
-    const json_t *row = fire(faults, &seen);
+    size_t at = fire(faults, &seen);
+    json_t *row = json_array_get(faults->rows, at);
     if (!row)
         return (struct fault){.action = FAULT_NONE};
+    const struct action *action = action_of(row);
+    if (!action->waits)
+        json_object_set_new(row, "hit", json_true());
     const char *reason = json_str_or(row, "reason", "InternalError");
     return (struct fault){
-        .action = *action_of(row),
+        .action = action->action,
+        .row = faults->earlier + at,
         .reason = arena_strdup(arena, reason),
         .http = http_of(reason),
         .retry_after_s = (int)json_int_or(row, "seconds", 0),
         .ms = (int)json_int_or(row, "ms", 0),
     };
+}
+
+bool faults_hit(struct faults *faults, const struct fault *fault)
+{
+    json_t *row = fault->row < faults->earlier
+                      ? NULL
+                      : json_array_get(faults->rows, fault->row - faults->earlier);
+    return row && !json_object_get(row, "hit") && json_object_set_new(row, "hit", json_true()) == 0;
 }
 
 /* ---- the table ---- */
@@ -187,6 +207,7 @@ int faults_serve(struct ctx *ctx, struct faults *faults, const char *method, con
         TRY(json_parse(ctx, body, bytes, TABLE_MAX_BYTES, &rows));
         TRY(check(ctx, rows));
         json_incref(rows);
+        faults->earlier += json_array_size(faults->rows);
         json_decref(faults->rows);
         faults->rows = rows;
         json_object_clear(faults->met);

@@ -1,10 +1,11 @@
 /*
  * The fault table: what goes wrong, and when. PUT of FAULTS_PATH takes rows, a list of
  *   {"client", "verb", "resource", "namespace", "name", "nth", "action", "reason", "seconds", "ms"}
- * GET tells them with `seen`, how often each fitted, and `met`, how often each
- * "CLIENT VERB RESOURCE NAMESPACE" came since the table was put. A row fires at its nth fit
- * (default 1) and then never again; absent keys fit everything. Of several that would fire at once
- * the first one does, the others are spent.
+ * GET tells them with `seen`, how often each fitted, and `hit`, whether it fired, and `met`, how
+ * often each "CLIENT VERB RESOURCE NAMESPACE" came since the table was put. A row fires at its nth
+ * fit (default 1), stale and reorder at the first one from there on whose answer is another one by
+ * it, and then never again; absent keys fit everything. Of several that would fire at once the
+ * first one does, the others are spent.
  *
  * client: its User-Agent, up to the slash of its version.
  * namespace: a glob; "" is one of what has none, and of a look at all of them.
@@ -40,6 +41,7 @@ struct fault {
     const char *reason; /* of a refusal; the caller's arena owns it */
     int http;           /* its status */
     int retry_after_s;  /* 0 = not said */
+    size_t row;         /* for faults_hit */
     int ms; /* how slow, or how long after a dropped event the stream ends; 0 = not said */
 };
 
@@ -66,3 +68,6 @@ struct occasion {
 };
 struct fault faults_meet(struct arena *arena, struct faults *faults,
                          const struct occasion *occasion);
+/* FAULT_STALE and FAULT_REORDER: the answer is another one by it. False: it has fired meanwhile, so
+ * that the true one is to be told. */
+bool faults_hit(struct faults *faults, const struct fault *fault);
