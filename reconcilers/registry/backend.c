@@ -78,6 +78,13 @@ static bool was_on_pool(const struct pass *pass, enum backend_type type,
                       pool_name(at->pool)));
 }
 
+/* Something of it was made once, by the status or by the identity. */
+static bool is_known(const struct pass *pass, enum backend_type type)
+{
+    const struct registry_scope *scope = pass->scope;
+    return was_there(recorded(pass, type)) || registry_made(scope->identity, type);
+}
+
 static bool nothing_claimed(const struct registry_backend backends[BACKEND_TYPES])
 {
     for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
@@ -312,6 +319,21 @@ int registry_backend(struct ctx *ctx, struct pass *pass)
     return 0;
 }
 
+/* What was made is found by its claim: a list without it is of the past, or somebody took it. */
+static int check_claimed(struct ctx *ctx, struct pass *pass,
+                         const struct registry_backend backends[BACKEND_TYPES])
+{
+    for (enum backend_type type = 0; type < BACKEND_TYPES; type++) {
+        if (backends[type].claim || !is_known(pass, type))
+            continue;
+        pass_requeue(pass, WAIT_FOR_OTHERS_MS);
+        return err_set(ctx, ERR_WAITING, "ClaimMissing",
+                       "no claim on a pool is there for %s, so that it cannot be locked",
+                       backend_type_names[type]);
+    }
+    return 0;
+}
+
 int registry_backend_close(struct ctx *ctx, struct pass *pass, bool *ret_exists)
 {
     struct registry_scope *scope = pass->scope;
@@ -321,9 +343,10 @@ int registry_backend_close(struct ctx *ctx, struct pass *pass, bool *ret_exists)
     _cleanup_backend_lock_ struct backend_lock lock = {0};
     *ret_exists = false;
     for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
-        *ret_exists |= was_there(recorded(pass, type)) || registry_made(scope->identity, type);
+        *ret_exists |= is_known(pass, type);
     TRY(registry_claims_live(ctx, pass, scope->spec.identity, claims));
     TRY(registry_resolve(ctx, pass, claims, backends));
+    TRY(check_claimed(ctx, pass, backends));
     if (nothing_claimed(backends))
         return 0;
     scope->kept = pass_get(ctx, pass, KIND_SECRET, home->namespace,

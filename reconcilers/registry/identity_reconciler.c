@@ -106,6 +106,18 @@ static int drop_credential(struct ctx *ctx, struct pass *pass)
     return pass_delete(ctx, pass, CALL_KUBE_SECRET_DELETE, secret);
 }
 
+/* Twice: what a list of the past lacks would be left for ever, and nobody would know of it. */
+static int find_claims(struct ctx *ctx, struct pass *pass, const json_t *ret[BACKEND_TYPES])
+{
+    const json_t *again[BACKEND_TYPES];
+    TRY(registry_claims_live(ctx, pass, pass->key.name, ret));
+    TRY(registry_claims_live(ctx, pass, pass->key.name, again));
+    for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
+        if (!ret[type] != !again[type])
+            return err_set(ctx, ERR_CONFLICT, NULL, "a claim came or went while it was looked at");
+    return 0;
+}
+
 static int purge(struct ctx *ctx, struct pass *pass)
 {
     struct registry_scope *scope = pass->scope;
@@ -113,7 +125,7 @@ static int purge(struct ctx *ctx, struct pass *pass)
     bool claimed = false;
     if (!in_state(pass, "Purging"))
         return 0;
-    TRY(registry_claims_live(ctx, pass, pass->key.name, claims));
+    TRY(find_claims(ctx, pass, claims));
     for (enum backend_type type = 0; type < BACKEND_TYPES; type++)
         claimed |= claims[type] != NULL;
     if (claimed)
