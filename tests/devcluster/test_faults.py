@@ -3,6 +3,7 @@
 import http.client
 import pathlib
 import sys
+import threading
 import time
 
 import pytest
@@ -190,3 +191,26 @@ def test_a_case_has_fired_when_an_answer_differed(dev):
     runner.met = {"create": {("flotillad-operate", verb, "nodes", ""): 1 for verb in ("list", "watch")}}
     assert {case.verb for case in runner.cases() if case.fault == "stale"} == {"list"}
     runner.put()
+
+
+def test_who_writes_now_and_then_is_not_quiet(dev):
+    runner, over = fault.Runner([Table(dev.connect)]), threading.Event()
+    runner.quiet_seconds = 4
+    dev.ok("POST", configmaps("default"), configmap("a"), headers={"User-Agent": "flotillad-operate/1"})
+    assert runner.take_created() == ["configmaps default"] and runner.take_created() == []
+
+    def write():
+        while not over.wait(2):
+            dev.request("POST", "/api/v1/namespaces/default/events", {"metadata": {"generateName": "a"}},
+                        headers={"User-Agent": "flotillad-operate/1"})
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        with pytest.raises(AssertionError, match="not quiet"):
+            runner.check_quiet()
+    finally:
+        over.set()
+        writer.join()
+        dev.ok("DELETE", configmaps("default", "a"))
+    runner.check_quiet()

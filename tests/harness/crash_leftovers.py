@@ -8,7 +8,7 @@ from . import pools
 
 def new_requests(path):
     """A function that returns what the API server has created for us since the last call; events and Leases apart. An
-    embedded cluster keeps no log."""
+    embedded cluster keeps no log: harness.fault counts there what its table has met."""
     if not path:
         return lambda: []
     log = open(path, encoding="utf-8")  # pylint: disable=consider-using-with

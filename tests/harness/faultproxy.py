@@ -37,7 +37,8 @@ class Table:
             connection.close()
 
     def put(self, rows=()):
-        self._ask("PUT", json.dumps(list(rows)))
+        """What was met until then."""
+        return self._met(self._ask("PUT", json.dumps(list(rows))))
 
     def rows(self):
         """As they were put, each with `seen` where it has fitted, and with `hit` where it fired."""
@@ -45,7 +46,11 @@ class Table:
 
     def met(self):
         """{(client, verb, resource, namespace): how often} since the table was put."""
-        return {tuple(key.split(" ")): count for key, count in self._ask("GET")["met"].items()}
+        return self._met(self._ask("GET"))
+
+    @staticmethod
+    def _met(answer):
+        return {tuple(key.split(" ")): count for key, count in answer["met"].items()}
 
 
 class Faultproxy(Child):

@@ -23,14 +23,25 @@ static int wait(struct call *call, const struct fault *fault)
     return 0;
 }
 
-int faulty_request(struct call *call)
+static struct occasion occasion_of(const struct call *call)
 {
     bool watched = call_flag(call, "watch") && !call->name;
-    const struct occasion occasion = {.client = call_header(call, "User-Agent"),
-                                      .verb = faults_verb(call->method, call->name, watched),
-                                      .resource = call->kind->plural,
-                                      .namespace = call->namespace,
-                                      .name = call->name};
+    return (struct occasion){.client = call_header(call, "User-Agent"),
+                             .verb = faults_verb(call->method, call->name, watched),
+                             .resource = call->kind->plural,
+                             .namespace = call->namespace,
+                             .name = call->name};
+}
+
+void faulty_created(struct call *call)
+{
+    const struct occasion occasion = occasion_of(call);
+    faults_created(call->ctx.arena, call->cluster->faults, &occasion);
+}
+
+int faulty_request(struct call *call)
+{
+    const struct occasion occasion = occasion_of(call);
     call->fault = faults_meet(call->ctx.arena, call->cluster->faults, &occasion);
     if (call->fault.action == FAULT_REFUSE)
         return refuse_it(call, &call->fault);

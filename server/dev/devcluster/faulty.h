@@ -8,6 +8,8 @@
 int faulty_table(struct call *call);
 /* What the table has for this request: refuses, waits, or marks the call. */
 int faulty_request(struct call *call);
+/* The call has made an object. */
+void faulty_created(struct call *call);
 /* What it has for an event that is about to be sent. */
 struct fault faulty_event(struct arena *arena, struct devcluster *cluster, const char *client,
                           const struct kind *kind, const json_t *object);

@@ -18,7 +18,7 @@
 
 #include <string.h>
 
-enum { PARTS_MAX = 9, BODY_BYTES_MAX = 3 << 20 };
+enum { HTTP_CREATED = 201, PARTS_MAX = 9, BODY_BYTES_MAX = 3 << 20 };
 
 int call_body(struct call *call, json_t **ret)
 {
@@ -89,8 +89,12 @@ static int run_method(struct call *call)
     TRY(faulty_request(call));
     for (size_t at = 0; at < ARRAY_SIZE(methods); at++)
         if (str_equal(methods[at].method, call->method) &&
-            (call->name ? methods[at].named : methods[at].collection))
-            return methods[at].run(call);
+            (call->name ? methods[at].named : methods[at].collection)) {
+            int rc = methods[at].run(call);
+            if (call->status == HTTP_CREATED)
+                faulty_created(call);
+            return rc;
+        }
     return refuse(call, "MethodNotAllowed",
                   "the server does not allow this method on the requested resource");
 }

@@ -148,14 +148,29 @@ static int http_of(const char *reason)
     return 0;
 }
 
-struct fault faults_meet(struct arena *arena, struct faults *faults,
-                         const struct occasion *occasion)
+/* The same with the client's name only, as rows have it. */
+static struct occasion note(struct arena *arena, struct faults *faults,
+                            const struct occasion *occasion)
 {
     const char *agent = occasion->client ? occasion->client : "";
     struct occasion seen = *occasion;
     seen.client = arena_strndup(arena, agent, strcspn(agent, "/ "));
     count(faults->met, arena_printf(arena, "%s %s %s %s", seen.client, seen.verb, seen.resource,
                                     seen.namespace ? seen.namespace : ""));
+    return seen;
+}
+
+void faults_created(struct arena *arena, struct faults *faults, const struct occasion *occasion)
+{
+    struct occasion made = *occasion;
+    made.verb = "created";
+    (void)note(arena, faults, &made);
+}
+
+struct fault faults_meet(struct arena *arena, struct faults *faults,
+                         const struct occasion *occasion)
+{
+    const struct occasion seen = note(arena, faults, occasion);
     size_t at = fire(faults, &seen);
     json_t *row = json_array_get(faults->rows, at);
     if (!row)
@@ -202,7 +217,7 @@ static int check(struct ctx *ctx, const json_t *rows)
 int faults_serve(struct ctx *ctx, struct faults *faults, const char *method, const char *body,
                  size_t bytes, json_t **answer)
 {
-    json_t *rows = faults->rows;
+    json_t *rows = faults->rows, *met = arena_json(ctx->arena, json_deep_copy(faults->met));
     if (!str_equal(method, "GET")) {
         TRY(json_parse(ctx, body, bytes, TABLE_MAX_BYTES, &rows));
         TRY(check(ctx, rows));
@@ -212,7 +227,7 @@ int faults_serve(struct ctx *ctx, struct faults *faults, const char *method, con
         faults->rows = rows;
         json_object_clear(faults->met);
     }
-    *answer = arena_json(ctx->arena, json_pack("{s:o, s:o}", "rows", json_deep_copy(faults->rows),
-                                               "met", json_deep_copy(faults->met)));
+    *answer = arena_json(ctx->arena,
+                         json_pack("{s:o, s:O}", "rows", json_deep_copy(faults->rows), "met", met));
     return 0;
 }

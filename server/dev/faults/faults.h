@@ -2,10 +2,11 @@
  * The fault table: what goes wrong, and when. PUT of FAULTS_PATH takes rows, a list of
  *   {"client", "verb", "resource", "namespace", "name", "nth", "action", "reason", "seconds", "ms"}
  * GET tells them with `seen`, how often each fitted, and `hit`, whether it fired, and `met`, how
- * often each "CLIENT VERB RESOURCE NAMESPACE" came since the table was put. A row fires at its nth
- * fit (default 1), stale and reorder at the first one from there on whose answer is another one by
- * it, and then never again; absent keys fit everything. Of several that would fire at once the
- * first one does, the others are spent.
+ * often each "CLIENT VERB RESOURCE NAMESPACE" came since the table was put; "CLIENT created
+ * RESOURCE NAMESPACE": what was made (devcluster only: a real API server keeps a log). A row fires
+ * at its nth fit (default 1), stale and reorder at the first one from there on whose answer is
+ * another one by it, and then never again; absent keys fit everything. Of several that would fire
+ * at once the first one does, the others are spent.
  *
  * client: its User-Agent, up to the slash of its version.
  * namespace: a glob; "" is one of what has none, and of a look at all of them.
@@ -50,7 +51,8 @@ struct faults;
 struct faults *faults_new(void);
 void faults_free(struct faults *faults);
 
-/* GET tells the table, PUT replaces it; *answer is the arena's. -ERR_INVALID leaves it as it was.
+/* GET tells the table, PUT replaces it and tells what was met until then; *answer is the arena's.
+ * -ERR_INVALID leaves it as it was.
  */
 int faults_serve(struct ctx *ctx, struct faults *faults, const char *method, const char *body,
                  size_t bytes, json_t **answer);
@@ -68,6 +70,8 @@ struct occasion {
 };
 struct fault faults_meet(struct arena *arena, struct faults *faults,
                          const struct occasion *occasion);
+/* It has made an object. */
+void faults_created(struct arena *arena, struct faults *faults, const struct occasion *occasion);
 /* FAULT_STALE and FAULT_REORDER: the answer is another one by it. False: it has fired meanwhile, so
  * that the true one is to be told. */
 bool faults_hit(struct faults *faults, const struct fault *fault);
