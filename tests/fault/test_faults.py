@@ -6,9 +6,10 @@ import shutil
 import tempfile
 
 import pytest
-from harness import fault, fault_cases
+from harness import crash_life, fault, fault_cases
 from harness.cluster import Cluster
 from harness.devcluster import DevStack
+from harness.fault_lives import NginxLife
 from harness.faultproxy import Table
 from harness.proof import CALM
 from harness.world import World
@@ -52,6 +53,41 @@ def test_the_end_is_the_same(embedded, tmp_path):
     proof = fault.Proof(World(embedded, tmp_path, CALM), [Table(Cluster(embedded).connect)])
     wrong, fired, chosen = run(proof, lambda of: fault_cases.tenth(of, SEED))
     assert not wrong and fired >= FIRED_MIN * chosen > 20
+
+
+class Spoilt(fault.Proof):
+    """In the life of the OvhNginx somebody does `spoil[1]` in the place of the step `spoil[0]`."""
+
+    spoil = None
+
+    def scenario(self, *args, **kwargs):
+        made = super().scenario(*args, **kwargs)
+        if self.spoil:
+            setattr(made.lives["nginx"], self.spoil[0], lambda: self.spoil[1](made.lives["nginx"]))
+        return made
+
+
+def other_spec(life):
+    life.spec(4, 8080)
+
+
+def something_left(life):
+    NginxLife.purge(life)
+    life.cluster.apply("namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ns-crash-left"}})
+
+
+def test_a_life_that_is_spoilt_is_told(embedded, tmp_path, monkeypatch):
+    """Nobody would miss an oracle that finds nothing."""
+    proof = Spoilt(World(embedded, tmp_path, CALM), [Table(Cluster(embedded).connect)])
+    proof.begin()
+    proof.record(1)
+    monkeypatch.setattr(crash_life, "STAGE_SECONDS", 15)  # it is waited for in vain
+    case, said = next(case for case in proof.cases() if case.name == "operate watch ovhnginxes=503"), []
+    for proof.spoil in (("change", other_spec), ("purge", something_left), None):
+        proof.run_all(fault_cases.Waiting([case], proof.met, SEED), lambda aim, error: said.append((aim.case, error)))
+    proof.end()
+    assert [told for told, _ in said] == [case] * 3 and "not as undisturbed" in said[0][1] and "ns-crash-left" in said[1][1]
+    assert said[2][1] is None
 
 
 def test_before_a_real_api_server(stack, tmp_path):

@@ -99,16 +99,19 @@ def caught(dev, fault, right):
 
 
 def naive_caught(directory):
-    """{fault: is the naive operator found by it}, each on a cluster of its own."""
+    """{fault: is the naive operator found by it}, each on a cluster of its own. Beside them one goes undisturbed: what the
+    machine does to all of them finds nobody."""
     with open(CRD, encoding="utf-8") as file:
         crd = yaml.safe_load(file)
-    running = Devclusters(directory, count=len(fault_cases.FAULTS))
+    running = Devclusters(directory, count=len(fault_cases.FAULTS) + 1)
     for dev in running.clusters:
         dev.apply(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{crd['metadata']['name']}", crd)
     right = Bite(running.clusters[0]).run(start_naive(running.clusters[0]))
     assert right == RIGHT, f"undisturbed: {right}"
     with concurrent.futures.ThreadPoolExecutor(len(running.clusters)) as hands:
+        control = hands.submit(lambda dev: Bite(dev).run(start_naive(dev), expected=right), running.clusters[-1])
         found = hands.map(caught, running.clusters, fault_cases.FAULTS, itertools.repeat(right))
         answer = dict(zip(fault_cases.FAULTS, found))
+    assert control.result() == RIGHT, f"undisturbed beside the others: {control.result()}"
     assert running.stop() == 0 and not running.sanitizer_reports(), running.sanitizer_reports()
     return answer
