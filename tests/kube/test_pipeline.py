@@ -5,7 +5,9 @@ import json
 
 import pytest
 from harness import REPO, metrics
+from harness.cell import bury
 from harness.cluster import Cluster
+from harness.killpoint import KillPoint, Quiet
 from harness.wait import eventually
 
 GROUP = "scheduling.k8s.xxii.io"
@@ -13,7 +15,6 @@ API = f"{GROUP}/v1alpha1"
 CLASS_LABEL = f"{GROUP}/workerclass"
 LEASE_TIMES = ["--lease-duration-ms=3000", "--lease-renew-ms=750", "--lease-deadline-ms=2000"]
 TALK = {"blue": 30, "green": 15, "yellow": 200}
-POINTS = ["ledger", "commit", "bind", "status"]
 _numbers = itertools.count(1)
 
 
@@ -327,25 +328,59 @@ def test_a_ledger_that_lies_is_replaced(world, operate):
     assert any("LedgerRefused" in line.get("msg", "") for line in operator.logs)
 
 
-@pytest.mark.parametrize("call", POINTS)
+def redraw(world):
+    """Without the talk's last stage."""
+    world.pipeline("first", 10, {"blue": one("blue", "green"), "green": one("green")})
+
+
+def rate(number, *classes):
+    return dict.fromkeys(classes or TALK, number)
+
+
+# stage: (what happens, the calls at which one dies meanwhile, what the pods of each class carry in the end)
+STAGES = {
+    "create": (lambda world: world.pipeline("first"), "ledger commit bind status", rate(10)),
+    "change": (lambda world: world.pipeline("first", 12), "commit bind status", rate(12)),
+    "redraw": (redraw, "unbind", rate(10, "blue", "green")),
+    "delete": (lambda world: world.cluster.delete("pipelines", "first", world.namespace), "commit status", {}),
+}
+
+
+def ends(world, loads):
+    """Everything says the same: the pipeline, its bindings, their slices, the ledger and the classes."""
+    rows = world.get("placementledgers", "placement")["spec"].get("pipelines", [])
+    carried = {pod.split("-")[0]: load for pod, load in world.loads().items()}
+    routed = [pod.split("-")[0] for name in world.list("pipelinebindings") for pod in world.endpoints(name)]
+    used = {name: item["status"]["used"] for name, item in world.list("workerclasses").items()}
+    assert world.status("first")[:2] == (("Ready", "Routed") if loads else (None, None))
+    assert carried == loads and sorted(routed) == sorted(loads) and len(rows) == bool(loads)
+    assert {name: load for name, load in used.items() if load} == loads
+    return True
+
+
+@pytest.mark.parametrize("call", ["ledger", "commit", "bind", "unbind", "status"])
 @pytest.mark.parametrize("side", ["before", "after"])
 def test_a_process_that_dies_is_followed_by_one_that_goes_on(world, operate, tmp_path, call, side):
-    world.talk(blue=1, green=1, yellow=1)
-    world.pipeline("first")
-    first = operate(f"--operator-namespace={leases(world)}", env={"FLOTILLA_FAILPOINTS": f"kube.pipeline.{call}.{side}=kill",
-                         "FLOTILLA_FAILPOINT_DIR": tmp_path})
-    first.expect_kill = True
-    eventually((tmp_path / f"fired.kube.pipeline.{call}.{side}").exists, 20, what="the point was reached")
-    operate(f"--operator-namespace={leases(world)}")
-    world.wait("first", "Ready", "Routed", 30)
-    assert world.loads() == {"blue-0": 10, "green-0": 10, "yellow-0": 10}
-
-
-def leases(world):
-    """Of this test's own: the next operator need not wait for a Lease of the one before."""
-    name = f"{world.namespace}-{next(_numbers)}-leases"
-    world.cluster.apply("namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    return name
+    point, quiet = KillPoint(tmp_path, f"kube.pipeline.{call}.{side}"), Quiet(world.stack, world.namespace, "placement")
+    eventually(lambda: not world.cluster.list("workerclasses"), 90, what="nobody else's: the point is where these are written")
+    world.talk(blue=1, green=2, yellow=1)  # a stage that is drawn anew is placed beside itself
+    operator = operate(env=point.env)
+    for stage, (happens, calls, loads) in STAGES.items():
+        if call in calls.split():
+            point.arm()
+            happens(world)
+            point.assert_killed(operator)
+            bury(world)
+            operator = operate(env=point.env)
+        elif stage == "create":
+            happens(world)
+        else:
+            continue
+        eventually(lambda loads=loads: ends(world, loads), 30, what=f"the end of {stage}")
+        note = {"metadata": {"annotations": {"woken": stage}}}
+        quiet.assert_after(lambda note=note: world.cluster.merge("workerclasses", "blue", note, world.namespace), operator)
+    for name in TALK:
+        world.cluster.delete("workerclasses", name, world.namespace)
 
 
 def test_a_stage_that_is_no_longer_drawn_loses_its_binding(world, operate, tmp_path):
