@@ -1,6 +1,7 @@
 """Each row of the fault table fires once, at its nth fit, and nothing else is touched."""
 
 import http.client
+import itertools
 import pathlib
 import sys
 import threading
@@ -170,6 +171,15 @@ def test_an_event_is_cut(dev, namespace, faults):
     dev.ok("POST", configmaps(namespace), configmap("a", labels={"x": "y"}))
     with pytest.raises((http.client.IncompleteRead, ValueError)):
         list(dev.watch(configmaps(namespace), 2, resourceVersion=since, labelSelector="x=y"))
+
+
+def test_a_lost_event_ends_the_watch_later_and_once(dev, namespace, faults):
+    since = dev.ok("GET", configmaps(namespace), labelSelector="x")["metadata"]["resourceVersion"]
+    faults({"verb": "event", "resource": "configmaps", "name": "a", "action": "drop", "ms": 300})
+    for name in "ab":
+        dev.ok("POST", configmaps(namespace), configmap(name, labels={"x": "y"}))
+    events = itertools.islice(dev.watch(configmaps(namespace), 5, resourceVersion=since, labelSelector="x"), 5)
+    assert [(event["type"], event["object"].get("code")) for event in events] == [("ADDED", None), ("ERROR", 410)]
 
 
 def test_a_table_that_cannot_be_read(dev, faults):

@@ -248,7 +248,7 @@ static bool client_left(const struct watch *watch)
 static bool fill(struct watch *watch)
 {
     struct devcluster *cluster = watch->cluster;
-    bool over = false;
+    bool over = !watch->end_ms; /* it has heard why */
     pthread_mutex_lock(&cluster->lock);
     while (!watch->frames.length && !over) {
         follow(watch);
