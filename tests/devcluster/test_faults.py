@@ -187,6 +187,10 @@ def test_a_table_that_cannot_be_read(dev, faults):
     assert dev.request("PUT", "/flotilla/faults", [{"action": "explode"}])[0] == 400
     assert dev.request("PUT", "/flotilla/faults", [{"action": "refuse", "reason": "Mood"}])[0] == 400
     assert dev.request("PUT", "/flotilla/faults", {"action": "cut"})[0] == 400
+    for wrong in ({"resorce": "pods"}, {"nth": "2"}, {"verb": "gett"}, {"verb": 1}, {"seen": 1}):
+        said, answer = dev.request("PUT", "/flotilla/faults", [{"action": "cut", **wrong}])
+        assert said == 400 and next(iter(wrong)) in answer["message"], answer
+    assert dev.request("PUT", "/flotilla/faults", [7])[0] == 400 and dev.ok("GET", "/flotilla/faults")["rows"] == []
 
 
 def test_a_case_has_fired_when_an_answer_differed(dev):

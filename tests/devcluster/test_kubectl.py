@@ -80,5 +80,6 @@ def test_what_there_is(dev):
     assert "onx" in listed and len(listed.splitlines()) >= 20
     assert "v1.36" in dev.kubectl("version") and "registry.flotilla.dev/v1alpha1" in dev.kubectl("api-versions")
     assert "replicaCount" in dev.kubectl("explain", "onx.spec")
-    assert dev.kubectl("auth", "can-i", "get", "pods", check=False).stdout.strip() in ("yes", "")
+    asked = dev.kubectl("auth", "can-i", "get", "pods", check=False)  # in protobuf, which is not served
+    assert asked.returncode == 1 and "does not serve application/vnd.kubernetes.protobuf" in asked.stderr, asked
     eventually(lambda: "Active" in dev.kubectl("get", "ns", "default"))

@@ -199,18 +199,61 @@ bool faults_hit(struct faults *faults, const struct fault *fault)
 
 /* ---- the table ---- */
 
+/* What a row may say; else it would fit what nobody meant, or nothing. */
+static const struct {
+    const char *name;
+    json_type type;
+} keys[] = {
+    {"client", JSON_STRING},    {"verb", JSON_STRING},   {"resource", JSON_STRING},
+    {"namespace", JSON_STRING}, {"name", JSON_STRING},   {"nth", JSON_INTEGER},
+    {"action", JSON_STRING},    {"reason", JSON_STRING}, {"seconds", JSON_INTEGER},
+    {"ms", JSON_INTEGER},
+};
+
+static bool is_key(const char *name, const json_t *value)
+{
+    for (size_t at = 0; at < ARRAY_SIZE(keys); at++)
+        if (str_equal(keys[at].name, name))
+            return json_typeof(value) == keys[at].type;
+    return false;
+}
+
+/* Absent, it is all of a request. */
+static bool is_verb(const char *word)
+{
+    for (size_t at = 0; at < ARRAY_SIZE(verbs); at++)
+        if (str_equal(verbs[at].named, word) || str_equal(verbs[at].collection, word))
+            return true;
+    return !word || str_equal(word, "watch") || str_equal(word, EVENT);
+}
+
+static int check_row(struct ctx *ctx, size_t at, json_t *row)
+{
+    const char *key;
+    json_t *value;
+    if (!json_is_object(row))
+        return err_set(ctx, ERR_INVALID, NULL, "row %zu is no object", at);
+    json_object_foreach(row, key, value)
+        if (!is_key(key, value))
+            return err_set(ctx, ERR_INVALID, NULL, "row %zu: there is no key '%s' of that type", at,
+                           key);
+    if (!is_verb(json_str(row, "verb")))
+        return err_set(ctx, ERR_INVALID, NULL, "row %zu has no verb that there is", at);
+    if (!action_of(row))
+        return err_set(ctx, ERR_INVALID, NULL, "row %zu has no action that there is", at);
+    if (!http_of(json_str_or(row, "reason", "InternalError")))
+        return err_set(ctx, ERR_INVALID, NULL, "row %zu has no reason that there is", at);
+    return 0;
+}
+
 static int check(struct ctx *ctx, const json_t *rows)
 {
     size_t at;
     json_t *row;
     if (!json_is_array(rows))
         return err_set(ctx, ERR_INVALID, NULL, "the table is a list of rows");
-    json_array_foreach(rows, at, row) {
-        if (!action_of(row))
-            return err_set(ctx, ERR_INVALID, NULL, "row %zu has no action that there is", at);
-        if (!http_of(json_str_or(row, "reason", "InternalError")))
-            return err_set(ctx, ERR_INVALID, NULL, "row %zu has no reason that there is", at);
-    }
+    json_array_foreach(rows, at, row)
+        TRY(check_row(ctx, at, row));
     return 0;
 }
 

@@ -5,8 +5,8 @@
  * often each "CLIENT VERB RESOURCE NAMESPACE" came since the table was put; "CLIENT created
  * RESOURCE NAMESPACE": what was made (devcluster only: a real API server keeps a log). A row fires
  * at its nth fit (default 1), stale and reorder at the first one from there on whose answer is
- * another one by it, and then never again; absent keys fit everything. Of several that would fire
- * at once the first one does, the others are spent.
+ * another one by it, and then never again; absent keys fit everything, and what is no key or no
+ * verb is refused. Of several that would fire at once the first one does, the others are spent.
  *
  * client: its User-Agent, up to the slash of its version.
  * namespace: a glob; "" is one of what has none, and of a look at all of them.
