@@ -1,5 +1,5 @@
 """The one scenario of the crash proof: two registries, one through HTTP and one by kubectl, live side by side from
-nothing to nothing. Over its course every external call of the house is made.
+nothing to nothing. Over its course every external call is made that crash_cases.UNREACHED does not excuse.
 
 A stage is one request or edit and everything that follows from it. It has ended when the world looks like it did at the
 end of that stage in the undisturbed run.

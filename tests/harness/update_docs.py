@@ -40,7 +40,8 @@ PAGES = {
     "calls": (
         "calls", "server/base/calls.def", "External calls",
         "Every call that leaves a process. `FLOTILLA_FAILPOINTS` arms a point before and after each (`server/base/failpoint.h`), and\n"
-        "`tests/prove spine-crash` and `harbor-crash` run through all of them. The name is the label `call` of the metrics.",
+        "`tests/prove spine-crash` and `harbor-crash` run through those that their world comes to; `UNREACHED` in\n"
+        "`tests/harness/crash_cases.py` names the tests of the others. The name is the label `call` of the metrics.",
         ("Call", "Role", "Why"),
     ),
 }

@@ -50,7 +50,7 @@ static int list_or_watch(struct call *call)
     return call_flag(call, "watch") ? watch_open(call) : lists_read(call);
 }
 
-/* Watches that name one object, as old clients do. */
+/* Who names one object gets it, whatever he says of `watch`: as from the real server. */
 static int get(struct call *call)
 {
     return call->name ? get_one(call) : list_or_watch(call);
