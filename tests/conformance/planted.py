@@ -1,4 +1,4 @@
-"""Ten differences, each a change of one answer; a comparison that lets one pass is worth nothing."""
+"""Differences, each a change of one answer; a comparison that lets one pass is worth nothing."""
 
 
 def _status(answer):
@@ -41,6 +41,15 @@ def _unversioned(answer):
     del answer["body"]["metadata"]["resourceVersion"]
 
 
+def _verb(answer):
+    answer["body"]["items"][0]["versions"][0]["resources"][0]["verbs"].remove("watch")
+
+
+def _schema(answer):
+    path = next(iter(answer["body"]))
+    answer["body"][path]["schemas"][0]["spec"]["properties"].popitem()
+
+
 ORDERED = 22  # the list of all that have the label
 
 # name: (case, number of the step, what happens to its answer)
@@ -55,4 +64,6 @@ PLANTED = {
     "an event less": ("watches", 8, _event),
     "an event of another type": ("watches", 8, _event_type),
     "an object without version": ("configmaps", 0, _unversioned),
+    "a verb that is not told": ("discovery", 0, _verb),
+    "a field that no schema has": ("discovery", 12, _schema),
 }

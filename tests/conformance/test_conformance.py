@@ -9,7 +9,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from planted import PLANTED  # noqa: E402
-from transcript import CASES, MASKS, differences  # noqa: E402
+from transcript import CASES, MASKS, differences, meets  # noqa: E402
 
 
 @pytest.mark.parametrize("name", [path.stem for path in CASES])
@@ -32,4 +32,10 @@ def test_what_is_planted_is_found(transcripts, name):
 
 def test_masks_are_few_and_have_reasons():
     assert len(MASKS) <= 20 and len(PLANTED) >= 10
-    assert all(len(mask["why"].split()) >= 1 for mask in MASKS)
+    assert all(len(mask["why"].split()) >= 3 for mask in MASKS)
+
+
+@pytest.mark.parametrize("mask", MASKS, ids=str)
+def test_each_mask_meets_something(transcripts, mask):
+    said = (transcripts(path.stem) for path in CASES)
+    assert any(meets(mask, case, answers) for case, *both, _ in said for answers in both)

@@ -14,7 +14,9 @@ TYPES = {None: "application/json", "merge": "application/merge-patch+json", "jso
          "strategic": "application/strategic-merge-patch+json", "apply": "application/apply-patch+yaml"}
 FORMS = {None: "application/json", "table": "application/json;as=Table;v=v1;g=meta.k8s.io",
          "metadata": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
-         "metadata list": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
+         "metadata list": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+         "aggregated": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"}
+NAMES = {"items": "metadata.name", "groups": "name"}  # of lists of groups
 CASES = sorted((HERE / "cases").glob("*.yaml"))
 MASKS = yaml.safe_load((HERE / "masks.yaml").read_text(encoding="utf-8"))
 WATCH_S = 1
@@ -36,6 +38,32 @@ def at(item, path):
     for part in path.split("."):
         item = (item or {}).get(part)
     return item
+
+
+def only(answer, names):
+    """Of all that a server serves what has these names, in this order."""
+    for key in NAMES.keys() & answer.keys():
+        named = {at(item, NAMES[key]): item for item in answer[key]}
+        answer[key] = [named.get(name) for name in names]
+    if "paths" in answer:
+        answer["paths"] = {name: answer["paths"].get(name) for name in names}
+    return answer
+
+
+def how_to_write(document):
+    """Of an OpenAPI document what clients read before they write, and kubectl explain: of each kind its PATCH, and its schema."""
+    found = {}
+    for path, methods in document["paths"].items():
+        if not path.endswith("/{name}"):
+            continue
+        patch = methods["patch"]
+        kind = patch["x-kubernetes-group-version-kind"]
+        schemas = [schema for schema in document["components"]["schemas"].values()
+                   if schema.get("x-kubernetes-group-version-kind") == [kind]]
+        found[path] = {"kind": kind, "types": sorted(patch["requestBody"]["content"]),
+                       "parameters": sorted(row["name"] for row in patch["parameters"]),
+                       "schemas": [{key: schema["properties"].get(key) for key in ("spec", "status")} for schema in schemas]}
+    return found
 
 
 class Server:
@@ -66,6 +94,10 @@ class Server:
         if "watch" in step and status == 200:
             return {"status": status, "events": [json.loads(line) for line in text.splitlines()]}
         answer = json.loads(text) if text.startswith("{") else text
+        if "only" in step:
+            answer = only(answer, step["only"])
+        if "how" in step:
+            answer = how_to_write(answer)
         for name, where in step.get("keep", {}).items():
             self.known[name] = str(at(answer, where))
         return {"status": status, "body": answer}
@@ -114,6 +146,18 @@ def is_masked(path, step, reason, both, masks):
                and (both or mask.get("absent")) for mask in masks if "at" in mask)
 
 
+def reason_of(answer):
+    return at(answer, "body.reason") if isinstance(answer.get("body"), dict) else None
+
+
+def meets(mask, case, answers):
+    """Whether a row speaks of anything that was said."""
+    if "at" not in mask:
+        return re.search(mask.get("text") or rf'"{mask["set"]}": \[', json.dumps(answers))
+    return any(is_masked(path, step.get("send") or step["watch"], reason_of(answer), True, [mask])
+               for step, answer in zip(case, answers, strict=True) for path, _ in leaves(answer))
+
+
 def plain(text, masks):
     """Without what rows with `text` speak of."""
     for mask in masks:
@@ -121,19 +165,23 @@ def plain(text, masks):
     return text
 
 
+def as_set(entries, mask):
+    """What is compared of a list, and whether there was more."""
+    out = mask.get("without", {}).items()
+    kept = [entry for entry in entries if not out or not out <= entry.items()]
+    return sorted(kept, key=lambda entry: json.dumps(entry, sort_keys=True)), len(kept) != len(entries)
+
+
 def prepared(answer, namespace, masks):
-    """Entries of managedFields by what they are: their order says nothing; the namespace by one name."""
+    """The namespace by one name, and lists of which a row says that their order says nothing as sets."""
     answer = json.loads(plain(json.dumps(answer).replace(namespace, "NAMESPACE"), masks))
+    sets = [mask for mask in masks if "set" in mask]
 
     def walk(value):
         if isinstance(value, dict):
-            entries = value.get("managedFields")
-            if isinstance(entries, list):
-                mine = [entry for entry in entries if entry["operation"] == "Apply"]
-                value["managedFields"] = sorted(mine, key=lambda entry: (entry["manager"], entry.get("subresource", "")))
-                if len(mine) != len(entries):
-                    value["managedFields"] = value["managedFields"] or {}
-                    value["managedFieldsOfUpdates"] = True
+            for mask in sets:
+                if isinstance(value.get(mask["set"]), list):
+                    value[mask["set"]], value[f"{mask['set']} left out"] = as_set(value[mask["set"]], mask)
             for below in value.values():
                 walk(below)
         elif isinstance(value, list):
@@ -149,8 +197,7 @@ def differences(case, one, other, names, masks=None):
     masks = MASKS if masks is None else masks
     found = []
     for number, (step, left, right) in enumerate(zip(case, one, other, strict=True)):
-        reason = at(left, "body.reason") if isinstance(left.get("body"), dict) else None
-        sent = step.get("send") or step["watch"]
+        reason, sent = reason_of(left), step.get("send") or step["watch"]
         left, right = (dict(leaves(prepared(answer, name, masks))) for answer, name in zip((left, right), names))
         for path in sorted(left.keys() | right.keys()):
             said = [side.get(path, "absent") for side in (left, right)]

@@ -8,7 +8,6 @@
 
 #include <string.h>
 
-#define VERBS "create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"
 #define AGGREGATED "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 int discovery_version(struct call *call)
@@ -23,15 +22,24 @@ int discovery_version(struct call *call)
     return 0;
 }
 
+/* NULL: there are none. */
 static json_t *word_list(const char *words)
 {
-    json_t *list = json_array();
+    json_t *list = *words ? json_array() : NULL;
     while (*words) {
         size_t bytes = strcspn(words, " ");
         json_array_append_new(list, json_stringn(words, bytes));
         words += bytes + (words[bytes] == ' ');
     }
     return list;
+}
+
+/* In the real server's order, which is another one for custom resources. */
+static json_t *verbs_of(const struct kind *kind)
+{
+    return word_list(kind->flags & CUSTOM
+                         ? "delete deletecollection get list patch create update watch"
+                         : "create delete deletecollection get list patch update watch");
 }
 
 static const struct {
@@ -64,7 +72,7 @@ static json_t *kind_triple(const char *group, const char *version, const char *k
 
 static json_t *aggregated_resource(const struct kind *kind)
 {
-    json_t *below = json_array();
+    json_t *below = kind->flags & (STATUS | SCALE) ? json_array() : NULL;
     for (size_t at = 0; at < ARRAY_SIZE(subresources); at++)
         if (kind->flags & subresources[at].flag)
             json_array_append_new(
@@ -75,12 +83,12 @@ static json_t *aggregated_resource(const struct kind *kind)
                                                    subresources[at].kind)
                                      : kind_triple(kind->group, kind->version, kind->name),
                                  "verbs", "get", "patch", "update"));
-    return json_pack("{s:s, s:o, s:s, s:s, s:[s, s, s, s, s, s, s, s], s:o, s:o, s:o}", "resource",
-                     kind->plural, "responseKind",
-                     kind_triple(kind->group, kind->version, kind->name), "scope",
+    return json_pack("{s:s, s:o, s:s, s:s, s:o, s:o*, s:o*, s:o*}", "resource", kind->plural,
+                     "responseKind", kind_triple(kind->group, kind->version, kind->name), "scope",
                      kind->flags & NAMESPACED ? "Namespaced" : "Cluster", "singularResource",
-                     kind->singular, "verbs", VERBS, "shortNames", word_list(kind->short_names),
-                     "categories", word_list(kind->categories), "subresources", below);
+                     kind->singular, "verbs", verbs_of(kind), "shortNames",
+                     word_list(kind->short_names), "categories", word_list(kind->categories),
+                     "subresources", below);
 }
 
 static json_t *aggregated_version(const struct devcluster *cluster, const struct kind *first)
@@ -134,12 +142,12 @@ static int resources(struct call *call, const char *group, const char *version)
         if (!is_in(kind, group, version))
             continue;
         bool spaced = kind->flags & NAMESPACED;
-        json_array_append_new(
-            list,
-            json_pack("{s:s, s:s, s:b, s:s, s:[s, s, s, s, s, s, s, s], s:o, s:o}", "name",
-                      kind->plural, "singularName", kind->singular, "namespaced", spaced, "kind",
-                      kind->name, "verbs", VERBS, "shortNames", word_list(kind->short_names),
-                      "categories", word_list(kind->categories)));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:b, s:s, s:o, s:o*, s:o*}", "name",
+                                        kind->plural, "singularName", kind->singular, "namespaced",
+                                        spaced, "kind", kind->name, "verbs", verbs_of(kind),
+                                        "shortNames", word_list(kind->short_names), "categories",
+                                        word_list(kind->categories)));
         for (size_t at = 0; at < ARRAY_SIZE(subresources); at++)
             if (kind->flags & subresources[at].flag)
                 json_array_append_new(
