@@ -155,9 +155,9 @@ class Proof(Runner, crash.Proof):
         self.rebuild()
 
     def may_come_again(self, text):
-        """No finalizer holds an OvhNginx: who hears of its end late makes again what the garbage collector has just taken,
-        which takes that, too."""
-        return text.endswith("-web")
+        """No finalizer holds an OvhNginx or a Pipeline: who hears of its end late makes again what the garbage collector has
+        just taken, which takes that, too."""
+        return text.endswith("-web") or text.split("/")[0].endswith("-line")
 
     def scenario(self, name, on_stage, before_write=None, resolve=None):
         made = super().scenario(name, on_stage, before_write, resolve)
