@@ -155,8 +155,8 @@ class Proof(Runner, crash.Proof):
         self.rebuild()
 
     def may_come_again(self, text):
-        """No finalizer holds an OvhNginx or a Pipeline: who hears of its end late makes again what the garbage collector has
-        just taken, which takes that, too."""
+        """Or did, in the undisturbed life. No finalizer holds an OvhNginx or a Pipeline: who hears of its end late makes again
+        what the garbage collector has just taken, which takes that, too."""
         return text.endswith("-web") or text.split("/")[0].endswith("-line")
 
     def scenario(self, name, on_stage, before_write=None, resolve=None):
