@@ -46,8 +46,7 @@ class Life:
         return self.cluster.get("registries", self.name, self.namespace)
 
     def has_home(self):
-        home = self.cluster.get("namespaces", self.namespace)
-        return home and "deletionTimestamp" not in home["metadata"]
+        return crash_state.has_home(self.cluster, self.namespace)
 
     def kept(self):
         return pools.decoded(self.cluster.get("secrets", f"registry-{self.identity}", "flotilla-system"))

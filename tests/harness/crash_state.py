@@ -92,6 +92,12 @@ def _pod(pod):
     return [status.get("phase"), ready, "deletionTimestamp" in pod["metadata"]]
 
 
+def has_home(cluster, namespace):
+    """Terminating is as good as gone: only what finalizers hold stays for more than moments."""
+    home = cluster.get("namespaces", namespace)
+    return bool(home) and "deletionTimestamp" not in home["metadata"]
+
+
 def cell(cluster, namespace, identity, seen):
     """Everything of one registry in its cluster, a harness.cluster.Cluster or harness.watched.Watched."""
     kept = identity and cluster.get("secrets", f"registry-{identity}", "flotilla-system")
@@ -102,9 +108,7 @@ def cell(cluster, namespace, identity, seen):
     handover = cluster.get("secrets", "admin-handover", namespace)
     if handover:
         learn(seen, admin_password=decoded(handover)["password"])
-    home = cluster.get("namespaces", namespace)
-    # Terminating is as good as gone: only what finalizers hold stays for more than moments.
-    found = {"namespace": bool(home) and "deletionTimestamp" not in home["metadata"]}
+    found = {"namespace": has_home(cluster, namespace)}
     for resource in ("registries", "deployments", "services", "secrets") if found["namespace"] else ("registries",):
         items = cluster.list(resource, namespace)
         found[resource] = [_object(item, seen) for item in sorted(items, key=lambda item: item["metadata"]["name"])]

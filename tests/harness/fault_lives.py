@@ -23,7 +23,10 @@ class NginxLife(Life):
             "metadata": {"name": self.name, "namespace": self.namespace}, "spec": {"replicaCount": replicas, "port": port}})
 
     def cell(self, source):
-        return {"objects": {kind: [crash_state.facts(item, self.seen) for item in source.list(kind, self.namespace)]
+        if not crash_state.has_home(source, self.namespace):
+            return {"namespace": False}
+        return {"namespace": True,
+                "objects": {kind: [crash_state.facts(item, self.seen) for item in source.list(kind, self.namespace)]
                             for kind in self.KINDS}}
 
     def create(self):
@@ -120,11 +123,13 @@ class PipelineLife(Life):
         return {pod: load for pod, load in loads.items() if load > self.CLASSES[pod.split("-")[0]][0]}
 
     def cell(self, source):
+        if not crash_state.has_home(source, self.namespace):
+            return {"namespace": False}
         look = (self.of_workerclass, self.of_pipeline, self.of_placementledger, self.of_pipelinebinding, self.of_service,
                 self.of_endpointslice)
         found = {kind: source.list(kind, self.namespace) for kind in self.KINDS}
         facts = {kind: [(item["metadata"]["name"], of(item)) for item in found[kind]] for kind, of in zip(self.KINDS, look)}
-        return {**crash_state.normal(facts, self.seen), "overloaded": self.overloaded(found["pipelinebindings"])}
+        return {"namespace": True, **crash_state.normal(facts, self.seen), "overloaded": self.overloaded(found["pipelinebindings"])}
 
     # ---- its stages
 
