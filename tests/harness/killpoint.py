@@ -10,11 +10,12 @@ STILL_S = 0.3
 
 
 class KillPoint:
-    """`name`: CALL.before or CALL.after. Who was started with `env` dies there when it is armed, as it is at first; it kills
-    once, until it is armed again."""
+    """`name`: CALL.before or CALL.after. Who was started with `env` dies there when it is armed, once, until it is armed
+    again: for anybody's object, so that others of its kind must be gone by then."""
 
     def __init__(self, directory, name):
         self.fired = directory / f"fired.{name}"
+        self.fired.touch()
         self.env = {"FLOTILLA_FAILPOINTS": f"{name}=kill", "FLOTILLA_FAILPOINT_DIR": directory}
 
     def arm(self):

@@ -362,7 +362,8 @@ def ends(world, loads):
 @pytest.mark.parametrize("side", ["before", "after"])
 def test_a_process_that_dies_is_followed_by_one_that_goes_on(world, operate, tmp_path, call, side):
     point, quiet = KillPoint(tmp_path, f"kube.pipeline.{call}.{side}"), Quiet(world.stack, world.namespace, "placement")
-    eventually(lambda: not world.cluster.list("workerclasses"), 90, what="nobody else's: the point is where these are written")
+    others = ("workerclasses", "pipelines", "pipelinebindings", "placementledgers")
+    eventually(lambda: not any(map(world.cluster.list, others)), 90, what="nobody else's: the point is where these are written")
     world.talk(blue=1, green=2, yellow=1)  # a stage that is drawn anew is placed beside itself
     operator = operate(env=point.env)
     for stage, (happens, calls, loads) in STAGES.items():
