@@ -20,8 +20,6 @@ QUIET_S, QUIET_LOOKS = 1.5, 2  # who writes every now and then is seen in one of
 REFUSED_AT_START = crash_cases.Case("", "", "after", "error")
 NO_WRITES = ("leases",)  # renewed for ever
 UNCOUNTED = ("events", "leases")  # how often they are made tells nothing
-# Whose repairs and the garbage collector, who takes what belonged to the old one, may undo each other once more or less.
-UNCOUNTED_LIVES = ("pipeline",)
 NOT_MET = "was not met again"  # an undisturbed run happened to ask for it then
 NO_OTHER = "no answer was another one by it"  # a stale read of what never changed, a list of one
 
@@ -52,8 +50,7 @@ class Runner:
         rows = list(rows)
         for table in self.tables:
             for (client, verb, resource, namespace), count in table.put(rows).items():
-                if (verb == "created" and client in fault_cases.CLIENTS and resource not in UNCOUNTED
-                        and fault_cases.life_of(namespace) not in UNCOUNTED_LIVES):
+                if verb == "created" and client in fault_cases.CLIENTS and resource not in UNCOUNTED:
                     self.created += [f"{resource} {namespace}"] * count
 
     def take_created(self):

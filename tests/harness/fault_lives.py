@@ -5,6 +5,11 @@ from .crash_life import Life
 from .wait import eventually
 
 
+def ready_condition(item):
+    rows = (item or {}).get("status", {}).get("conditions", [])
+    return next(((row["status"], row.get("reason")) for row in rows if row["type"] == "Ready"), None)
+
+
 class NginxLife(Life):
     """An OvhNginx by kubectl: the smallest operator."""
 
@@ -56,16 +61,11 @@ class NginxLife(Life):
         live = self.live()
         if stage in ("close", "undo", "purge"):
             return not live and not self.cluster.list("deployments", self.namespace)
-        ready = [c["status"] for c in live.get("status", {}).get("conditions", []) if c["type"] == "Ready"]
+        ready = ready_condition(live)
         deployment = self.cluster.get("deployments", self.name, self.namespace)
-        return (ready == ["True"] and live["status"]["observedGeneration"] == live["metadata"]["generation"]
+        return (ready and ready[0] == "True" and live["status"]["observedGeneration"] == live["metadata"]["generation"]
                 and deployment["spec"]["replicas"] == live["spec"]["replicaCount"]
                 and bool(self.cluster.get("services", self.name, self.namespace)))
-
-
-def ready_condition(item):
-    rows = (item or {}).get("status", {}).get("conditions", [])
-    return next(((row["status"], row.get("reason")) for row in rows if row["type"] == "Ready"), None)
 
 
 class PipelineLife(Life):
