@@ -18,7 +18,8 @@ enum { CLOCK_RFC3339_BYTES = 40 };
 /* "2026-11-21T08:30:00Z" (decimals = 0), or with .000000 (decimals = 6), as Lease and Event want.
  */
 char *clock_rfc3339(char out[CLOCK_RFC3339_BYTES], int64_t wall_ms, int decimals);
-/* Parses RFC 3339 with Z or an offset. 0, or -1 when the text is not a time. */
+/* Parses RFC 3339 (section 5.6, T and Z in capitals) with Z or an offset, to the millisecond; a
+ * leap second is the next minute's first. 0, or -1 when the text is not a time. */
 int clock_parse_rfc3339(const char *text, int64_t *ret_wall_ms);
 
 /* Sleeps; returns early on a signal. */

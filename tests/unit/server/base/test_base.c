@@ -110,12 +110,24 @@ static void clock__reads_and_writes_rfc3339(void **state)
     assert_string_equal(clock_rfc3339(text, ms, 0), "2026-11-21T08:30:00Z");
     assert_int_equal(clock_parse_rfc3339("2026-11-21T09:30:00.250+01:00", &ms), 0);
     assert_string_equal(clock_rfc3339(text, ms, 6), "2026-11-21T08:30:00.250000Z");
+    assert_int_equal(clock_parse_rfc3339("2024-02-29T23:59:60Z", &ms), 0);
+    assert_string_equal(clock_rfc3339(text, ms, 0), "2024-03-01T00:00:00Z");
+    assert_int_equal(clock_parse_rfc3339("1969-12-31T23:59:59.750Z", &ms), 0);
+    assert_string_equal(clock_rfc3339(text, ms, 6), "1969-12-31T23:59:59.750000Z");
     static const char *const bad[] = {"",
                                       "2026-11-21",
                                       "2026-11-21T08:30:00",
                                       "x",
                                       "2026-11-21T08:30:00ZZ",
-                                      "2026-11-21T08:30:00+1"};
+                                      "2026-11-21T08:30:00+1",
+                                      "2026-11-21T08:30:00+-1:00",
+                                      "2026-11-21T08:30:00+24:00",
+                                      "2026-11-21T08:30:00.Z",
+                                      "2026-02-29T08:30:00Z",
+                                      "2026-13-01T08:30:00Z",
+                                      "2026-11-21T24:00:00Z",
+                                      " 2026-11-21T08:30:00Z",
+                                      "226-11-21T08:30:00Z"};
     for (size_t at = 0; at < sizeof bad / sizeof *bad; at++)
         assert_int_equal(clock_parse_rfc3339(bad[at], &ms), -1);
     assert_int_equal(clock_parse_rfc3339(NULL, &ms), -1);
