@@ -30,8 +30,10 @@ SETTINGS_FILE = "root/.settings"
 DOWNLOADS = {"apt": ("var/cache/fetched", "var/lib/apt/lists"), "pip, unpacked": ("root/.cache/flotilla/go",),
              "go": ("root/go/pkg/mod/cache/download",)}  # fmt: skip
 
+# Its root is the namespace's own, as who was sent there by chroot() may make no namespaces of his own.
 INSIDE = """
-mount -t proc proc "$1/proc"; mount --rbind /sys "$1/sys"; mount --rbind /dev "$1/dev"; echo ready
+mount --bind "$1" "$1"; mount -t proc proc "$1/proc"; mount --rbind /sys "$1/sys"; mount --rbind /dev "$1/dev"
+cd "$1"; mkdir before; pivot_root . before; cd /; umount --lazy before; rmdir before; echo ready
 while :; do sleep 3600 & wait $!; done
 """
 
@@ -51,7 +53,7 @@ def size_of(*directories):
 class FreshRoot:
     def __init__(self, directory):
         self.path = pathlib.Path(directory) / "root"
-        self.holder = None
+        self.holder = self.namespace = None
 
     def make(self):
         subprocess.run(["bash", "-c", PACKAGES], cwd=REPO, capture_output=True, check=True)
@@ -82,6 +84,7 @@ class FreshRoot:
             ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "bash", "-euc", INSIDE, "init", self.path],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, preexec_fn=_die_with_parent)  # fmt: skip
         assert self.holder.stdout.readline() == "ready\n", "namespaces and mounts for the new root were refused"
+        self.namespace = os.readlink(f"/proc/{self._first()}/ns/pid")
 
     def _first(self):
         children = pathlib.Path(f"/proc/{self.holder.pid}/task/{self.holder.pid}/children").read_text().split()
@@ -89,7 +92,7 @@ class FreshRoot:
 
     def command(self, text):
         """What becomes that shell text in it, as root at home."""
-        return ["nsenter", "--target", self._first(), "--mount", "--pid", "chroot", self.path, "env", "-i", "HOME=/root",
+        return ["nsenter", "--target", self._first(), "--mount", "--pid", "env", "-i", "HOME=/root",
                 "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "TERM=dumb",
                 "bash", "-c", f". /{SETTINGS_FILE} && cd && {text}"]  # fmt: skip
 
@@ -112,9 +115,9 @@ class FreshRoot:
         assert not self.path.exists(), f"{self.path} could not be removed"
 
     def _lives(self):
-        for path in pathlib.Path("/proc").glob("[0-9]*/root"):
+        for path in pathlib.Path("/proc").glob("[0-9]*/ns/pid"):
             try:
-                if os.readlink(path).startswith(str(self.path)):
+                if os.readlink(path) == self.namespace:
                     return True
             except OSError:
                 pass
