@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { LOOK_AGAIN_MS = 1000 };
+enum { LOOK_AGAIN_MS = 1000, REPAIRED_MS = 10 };
 
 struct binding_scope {
     struct bundle_result stack;
@@ -121,10 +121,15 @@ struct telling {
     const char *phase, *ready, *reason, *message;
 };
 
+static bool is_in(const struct pass *pass, const char *phases)
+{
+    return str_has_word(phases, json_str_or(pass->root, "status.phase", ""));
+}
+
 static struct telling telling_of(const struct pass *pass)
 {
     const struct binding_scope *scope = pass->scope;
-    bool served = str_has_word("Ready DeadEnd", json_str_or(pass->root, "status.phase", ""));
+    bool served = is_in(pass, "Ready DeadEnd");
     int64_t wanted = json_int_or(pass->root, "spec.milliDocumentsPerSecond", 0), serves = 0;
     size_t at;
     json_t *share;
@@ -154,7 +159,13 @@ static int observe(struct ctx *ctx, struct pass *pass)
 {
     if (is_going(pass))
         return 0;
-    const struct telling telling = telling_of(pass);
+    struct telling telling = telling_of(pass);
+    if (str_equal(telling.phase, "Ready") && is_in(pass, "DeadEnd")) {
+        /* No way leads from DeadEnd to Ready but this one: who watches sees each repair. */
+        telling = (struct telling){"Pending", "False", "Progressing",
+                                   "a worker of the stage serves again; it is being routed"};
+        pass_requeue(pass, REPAIRED_MS);
+    }
     int64_t generation = json_int_or(pass->root, "metadata.generation", 0);
     if (!pass->failure) /* routing is as this generation says */
         json_put(pass->status, "observedGeneration", json_integer(generation));

@@ -144,6 +144,30 @@ static json_t *shares_of(const struct workers *workers, const json_t *row)
     return list;
 }
 
+bool binding_serves(const struct world *world, const json_t *row)
+{
+    uint32_t class_at;
+    size_t at;
+    json_t *share;
+    const struct workers *workers = world_class(world, json_str_or(row, "class", ""), &class_at);
+    json_array_foreach(json_at(row, "shares"), at, share) {
+        struct worker worker = world_worker(workers, (uint32_t)json_int_or(share, "pod", 0));
+        if (worker.name && worker.address && worker.ready &&
+            json_int_or(share, "milli", 0) > json_int_or(share, "held", 0))
+            return true;
+    }
+    return false;
+}
+
+bool binding_is_routed(struct arena *arena, const struct world *world,
+                       const struct pipeline_wish *wish, const json_t *row, const json_t *binding)
+{
+    return json_int_or(binding, "status.observedGeneration", 0) ==
+               json_int_or(binding, "metadata.generation", -1) &&
+           json_equal(json_object_get(binding, "spec"),
+                      json_object_get(binding_wanted(arena, world, wish, row), "spec"));
+}
+
 /* `like`: the Pipeline, or one of its bindings: it has the namespace. */
 static json_t *object_of(struct arena *arena, const json_t *like, const char *pipeline,
                          const char *uid, json_t *spec)

@@ -226,6 +226,9 @@ static int tell_pipelines(struct ctx *ctx, struct pass *pass)
         TRY(refusals_note(
             ctx, &refusals,
             pass_put_status(ctx, pass, CALL_KUBE_PIPELINE_STATUS, wish->object, status)));
+        if (str_equal(json_str(live, "phase"), "Broken") &&
+            str_equal(json_str(status, "phase"), "Plotted"))
+            pass_requeue(pass, BATCH_MS); /* bindings may have told all already */
         note_reason(ctx, wish->name, live, status);
     }
     return refusals_end(ctx, &refusals);

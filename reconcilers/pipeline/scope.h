@@ -86,6 +86,11 @@ const char *binding_name(struct arena *arena, const char *pipeline, const char *
 /* What the PipelineBinding of a stage is to be: `row` is the ledger's of the stage. */
 json_t *binding_wanted(struct arena *arena, const struct world *world,
                        const struct pipeline_wish *wish, const json_t *row);
+/* By the ledger's row of a stage: some worker of it serves. */
+bool binding_serves(const struct world *world, const json_t *row);
+/* It is as it is to be, and its route as well. */
+bool binding_is_routed(struct arena *arena, const struct world *world,
+                       const struct pipeline_wish *wish, const json_t *row, const json_t *binding);
 /* Brings the PipelineBindings of the namespace to the decision. */
 int bindings_apply(struct ctx *ctx, struct pass *pass);
 /* Nothing could be decided: they show what their pods are, and lose those that are gone. */

@@ -95,15 +95,25 @@ static struct telling tell_waiting(struct ctx *ctx, const struct world *world,
 
 /* ---- who runs ---- */
 
-/* Of the bindings of a pipeline: how many are in a phase, and one of them. */
+/* Of the bindings of a pipeline: how many are in a phase, and one of them. `behind`: of those that
+ * are Ready, and only where it was Degraded: its route is not yet as the ledger says. */
 struct count {
-    uint32_t ready, dead, unset;
+    uint32_t ready, dead, unset, behind;
     const char *dead_stage;
 };
 
-static struct count count_bindings(const struct placer_scope *scope,
-                                   const struct pipeline_wish *wish)
+static bool was(const json_t *status, const char *reason)
 {
+    return str_equal(json_str(condition_get(status, "Ready"), "reason"), reason);
+}
+
+/* A dead end whose stage the ledger has on a worker that serves is repaired, and only to be routed
+ * anew. */
+static struct count count_bindings(struct ctx *ctx, const struct world *world, uint32_t at,
+                                   const struct placer_scope *scope, const json_t *status)
+{
+    const struct pipeline_wish *wish = &world->pipelines[at];
+    const json_t *entry = scope->decision.verdicts[at].entry;
     struct count count = {0};
     uint32_t rows;
     const struct binding_row *row = bindings_of(&scope->bindings, wish->uid, &rows);
@@ -111,9 +121,13 @@ static struct count count_bindings(const struct placer_scope *scope,
         const json_t *binding = row->object;
         const char *phase = json_str_or(binding, "status.phase", "Pending");
         const char *stage = json_str_or(binding, "spec.stage", "");
-        count.ready += str_equal(phase, "Ready");
+        const json_t *of_stage = json_find(entry, "stages", "name", stage);
+        bool ready = str_equal(phase, "Ready");
+        count.ready += ready;
         count.unset += str_equal(phase, "Unset");
-        if (str_equal(phase, "DeadEnd")) {
+        count.behind += ready && of_stage && was(status, "Degraded") &&
+                        !binding_is_routed(ctx->arena, world, wish, of_stage, binding);
+        if (str_equal(phase, "DeadEnd") && !binding_serves(world, of_stage)) {
             count.dead++;
             count.dead_stage = stage;
         }
@@ -136,6 +150,12 @@ static struct telling tell_running(struct ctx *ctx, const struct world *world,
             "Plotted", "False", "BindingsPending",
             arena_printf(ctx->arena, "every stage is placed; %" PRIu32 " of %" PRIu32 " are routed",
                          count->ready + count->unset, graph->count)};
+    if (verdict->view.phase == PLACE_PLACED && count->behind)
+        return (struct telling){"Plotted", "True", "Degraded",
+                                arena_printf(ctx->arena,
+                                             "every stage is placed again; %" PRIu32 " of %" PRIu32
+                                             " are being routed anew",
+                                             count->behind, graph->count)};
     if (verdict->view.phase != PLACE_PLACED)
         return (struct telling){"Ready", "True", "Degraded",
                                 need_text(ctx, graph, world, &verdict->view)};
@@ -155,7 +175,7 @@ void pipeline_status(struct ctx *ctx, const struct world *world, uint32_t at,
 {
     const struct pipeline_wish *wish = &world->pipelines[at];
     const struct verdict *verdict = &scope->decision.verdicts[at];
-    const struct count count = count_bindings(scope, wish);
+    const struct count count = count_bindings(ctx, world, at, scope, status);
     struct telling telling =
         scope->taken[at]
             ? (struct telling){"Plotted", "False", "ObjectTaken",
@@ -163,6 +183,10 @@ void pipeline_status(struct ctx *ctx, const struct world *world, uint32_t at,
                                "is not its own; it is left alone"}
         : verdict->view.ran ? tell_running(ctx, world, wish, verdict, &count)
                             : tell_waiting(ctx, world, wish, verdict);
+    /* No way leads from Broken to Ready but this one, even if the routes were faster than we. */
+    if (str_equal(telling.phase, "Ready") && str_equal(json_str(status, "phase"), "Broken"))
+        telling = (struct telling){"Plotted", "False", "BindingsPending",
+                                   "every stage is placed again, and has been routed"};
     int64_t generation = json_int_or(wish->object, "metadata.generation", 0);
     json_object_set_new(status, "observedGeneration", json_integer(generation));
     int64_t revision = json_int_or(wish->object, "spec.revision", -1);

@@ -1,0 +1,53 @@
+"""What a placement tells and does on a Kubernetes API beyond the first place: repairs, and what a class may ask for."""
+
+from harness import talk
+from harness.history import History
+from harness.wait import eventually
+
+from kube.test_pipeline import one, operate, world  # noqa: F401
+
+
+def paths(history):
+    return talk.paths(view for _, view in talk.views(history))
+
+
+def test_a_repair_is_seen_step_by_step(world, operate):  # noqa: F811
+    """Broken, Plotted, Ready, and its binding DeadEnd, Pending, Ready; the siblings stay as they are."""
+    operate()
+    world.talk(blue=1, green=1, yellow=1)
+    history = History(world.cluster, world.namespace, talk.SHOWN)
+    world.pipeline("first")
+    world.wait("first", "Ready", "Routed", 30)
+    world.cluster.delete("pods", "blue-0", world.namespace)
+    world.wait("first", "Broken", "DeadEnd")
+    world.pod("blue", 0)
+    world.wait("first", "Ready", "Routed")
+    gone_through = paths(history)
+    assert gone_through["first"][-4:] == ["Ready", "Broken", "Plotted", "Ready"], gone_through
+    assert gone_through["first-blue"] == ["Pending", "Ready", "DeadEnd", "Pending", "Ready"]
+    assert gone_through["first-green"] == ["Pending", "Ready"]
+
+
+def test_who_was_degraded_is_plotted_while_it_is_routed_anew(world, operate):  # noqa: F811
+    operate()
+    world.worker_class("grey", 5, maxReplicas=2, drainSeconds=0)
+    for ordinal in range(2):
+        world.pod("grey", ordinal)
+    world.pipeline("wide", 10, {"grey": one("grey")})
+    world.wait("wide", "Ready", "Routed", 30)
+    history = History(world.cluster, world.namespace, talk.SHOWN)
+    world.cluster.delete("pods", "grey-1", world.namespace)
+    world.wait("wide", "Ready", "Degraded")
+    world.pod("grey", 1)
+    world.wait("wide", "Ready", "Routed")
+    gone_through = paths(history)
+    assert (gone_through["wide"], gone_through["wide-grey"]) == (["Ready", "Plotted", "Ready"], ["Ready"])
+    told = [row for change in history.changes() if change.name == "wide"
+            for row in change.item["status"]["conditions"] if row["type"] == "Ready"]
+    assert {row["status"] for row in told} == {"True"}, "it served all the while"
+
+
+def test_a_binding_is_pending_before_anybody_has_routed_it(world):  # noqa: F811
+    spec = {"pipeline": "x", "stage": "y", "class": "z", "milliDocumentsPerSecond": 1, "port": 1, "shares": []}
+    world.apply("pipelinebindings", "new", spec)
+    assert eventually(lambda: world.get("pipelinebindings", "new"))["status"] == {"phase": "Pending"}
