@@ -130,6 +130,7 @@ static struct telling telling_of(const struct pass *pass)
 {
     const struct binding_scope *scope = pass->scope;
     bool served = is_in(pass, "Ready DeadEnd");
+    bool new = !json_at(pass->root, "status.observedGeneration");
     int64_t wanted = json_int_or(pass->root, "spec.milliDocumentsPerSecond", 0), serves = 0;
     size_t at;
     json_t *share;
@@ -144,10 +145,11 @@ static struct telling telling_of(const struct pass *pass)
         return (struct telling){served ? "DeadEnd" : "Pending", "False", "PodsUnknown",
                                 "no pod of the class has name and address of its shares"};
     if (serves == 0)
-        return served || at == 0 ? (struct telling){"DeadEnd", "False", "DeadEnd",
-                                                    "no worker of the stage serves"}
-                                 : (struct telling){"Pending", "False", "WorkersStarting",
-                                                    "no worker of the stage is ready yet"};
+        return served || (at == 0 && !new)
+                   ? (struct telling){"DeadEnd", "False", "DeadEnd",
+                                      "no worker of the stage serves"}
+                   : (struct telling){"Pending", "False", "WorkersStarting",
+                                      "no worker of the stage is ready yet"};
     if (!scope->stack.ready)
         return (struct telling){"Pending", "False", "Progressing", scope->stack.message};
     if (serves < wanted)

@@ -27,7 +27,7 @@ struct board_pipeline {
     int32_t priority;
     uint32_t stage_count;
     struct board_stage stages[PLACE_STAGES_MAX];
-    const struct pipeline_wish *wish; /* NULL = gone, or no longer valid */
+    const struct pipeline_wish *wish; /* NULL = gone, no longer valid, or drawn anew */
     bool refused, taken_out;
     struct place_view refusal;
 };
@@ -41,6 +41,7 @@ struct board {
     struct board_pipeline *pipelines;
     uint32_t *class_of_world; /* by class of the world: its place here */
     bool *stays;              /* by pipeline of the world: it is here already */
+    uint32_t *redraws;        /* by pipeline of the world: who is here is drawn otherwise */
     uint64_t next_age;
     bool settled; /* routing is as the ledger was: what leaves has as long as it takes to drain */
 };

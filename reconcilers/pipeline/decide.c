@@ -69,16 +69,21 @@ static int take_out(struct board *board, uint32_t id)
     return placement_remove(board->ctx, board->placement, id);
 }
 
-/* Gone, no longer valid, with other stages, or there twice: out, so that what it had can be had. */
+/* Gone, no longer valid, or there twice: out, so that what it had can be had. With other stages it
+ * keeps that until they are placed. */
 static int look_who_stays(struct board *board, uint32_t id, const struct pipeline_wish **index)
 {
     struct board_pipeline *pipeline = &board->pipelines[id];
     const struct pipeline_wish *const *found =
         bsearch(pipeline->uid, index, board->world->pipeline_count, sizeof *index, by_uid);
     const struct pipeline_wish *wish = found ? *found : NULL;
-    if (!wish || wish->graph.reason || !same_stages(board, pipeline, &wish->graph) ||
-        wish->priority != pipeline->priority || board->stays[wish - board->world->pipelines])
+    if (!wish || wish->graph.reason || board->stays[wish - board->world->pipelines] ||
+        board->redraws[wish - board->world->pipelines] != PLACE_NONE)
         return take_out(board, id);
+    if (!same_stages(board, pipeline, &wish->graph) || wish->priority != pipeline->priority) {
+        board->redraws[wish - board->world->pipelines] = id;
+        return 0;
+    }
     pipeline->wish = wish;
     board->stays[wish - board->world->pipelines] = true;
     return 0;
@@ -216,14 +221,40 @@ static int each_pod(struct board *board, uint32_t class_id,
 
 /* ---- new pipelines ---- */
 
+/* By stage the one of the old drawing that it is: same name, same class. */
+static void stages_kept(const struct board_pipeline *old, const struct board_pipeline *pipeline,
+                        uint32_t from[PLACE_STAGES_MAX])
+{
+    for (uint32_t at = 0; at < pipeline->stage_count; at++) {
+        const struct board_stage *stage = &pipeline->stages[at];
+        from[at] = PLACE_NONE;
+        for (uint32_t was = 0; was < old->stage_count; was++)
+            if (str_equal(old->stages[was].name, stage->name) &&
+                old->stages[was].class_id == stage->class_id)
+                from[at] = was;
+    }
+}
+
+/* Its age stays: who draws anew does not go to the end of the line. */
+static int redraw(struct board *board, uint32_t old_id, struct place_pipeline *spec)
+{
+    struct board_pipeline *old = &board->pipelines[old_id];
+    uint32_t from[PLACE_STAGES_MAX];
+    stages_kept(old, &board->pipelines[spec->id], from);
+    old->taken_out = true;
+    board->pipelines[spec->id].age = spec->age = old->age;
+    return placement_redraw(board->ctx, board->placement, old_id, spec, from, board->world->now_s);
+}
+
 static int admit(struct board *board, const struct pipeline_wish *wish)
 {
     uint32_t id = board->pipeline_count++;
+    uint32_t old = board->redraws[wish - board->world->pipelines];
     struct board_pipeline *pipeline = &board->pipelines[id];
     struct place_stage stages[PLACE_STAGES_MAX];
     *pipeline = (struct board_pipeline){.name = wish->name,
                                         .uid = wish->uid,
-                                        .age = board->next_age++,
+                                        .age = old == PLACE_NONE ? board->next_age++ : 0,
                                         .priority = wish->priority,
                                         .stage_count = wish->graph.count,
                                         .wish = wish};
@@ -233,13 +264,14 @@ static int admit(struct board *board, const struct pipeline_wish *wish)
             (struct board_stage){stage->name, board->class_of_world[stage->class_at], stage->rate};
         stages[at] = (struct place_stage){pipeline->stages[at].class_id, stage->rate};
     }
-    return placement_admit(board->ctx, board->placement,
-                           &(struct place_pipeline){.id = id,
-                                                    .priority = pipeline->priority,
-                                                    .age = pipeline->age,
-                                                    .stage_count = pipeline->stage_count,
-                                                    .stages = stages},
-                           board->world->now_s);
+    struct place_pipeline spec = {.id = id,
+                                  .priority = pipeline->priority,
+                                  .age = pipeline->age,
+                                  .stage_count = pipeline->stage_count,
+                                  .stages = stages};
+    if (old != PLACE_NONE)
+        return redraw(board, old, &spec);
+    return placement_admit(board->ctx, board->placement, &spec, board->world->now_s);
 }
 
 /* Those of high priority first, then in the order of the world. */
@@ -288,14 +320,18 @@ static int admit_new_ones(struct board *board, struct decision *decision)
     qsort(new, count, sizeof *new, admission_order);
     for (uint32_t at = 0; at < count; at++) {
         const struct load with = load_with(load, world, new[at]);
+        uint32_t old = board->redraws[new[at] - world->pipelines];
         if (with.bytes > LEDGER_BYTES_MAX || with.stages > LEDGER_STAGES_MAX) {
             decision->verdicts[new[at] - world->pipelines].full = true;
+            if (old != PLACE_NONE)
+                TRY(take_out(board, old));
             continue;
         }
-        if (admitted++ == DECIDE_BATCH) {
+        if (old == PLACE_NONE && admitted == DECIDE_BATCH) {
             decision->more = true;
-            return 0;
+            continue;
         }
+        admitted += old == PLACE_NONE;
         load = with;
         TRY(admit(board, new[at]));
     }
@@ -412,6 +448,9 @@ int decide(struct ctx *ctx, const struct world *world, const json_t *ledger, boo
     board.class_of_world =
         arena_alloc(ctx->arena, (world->class_count + 1) * sizeof *board.class_of_world);
     board.stays = arena_alloc(ctx->arena, (world->pipeline_count + 1) * sizeof *board.stays);
+    board.redraws = arena_alloc(ctx->arena, (world->pipeline_count + 1) * sizeof *board.redraws);
+    for (uint32_t at = 0; at < world->pipeline_count; at++)
+        board.redraws[at] = PLACE_NONE;
     for (uint32_t at = 0; at < world->class_count; at++)
         board.class_of_world[at] = PLACE_NONE;
     int rc = run(&board, ledger, ret);

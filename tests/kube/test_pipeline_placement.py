@@ -51,3 +51,19 @@ def test_a_binding_is_pending_before_anybody_has_routed_it(world):  # noqa: F811
     spec = {"pipeline": "x", "stage": "y", "class": "z", "milliDocumentsPerSecond": 1, "port": 1, "shares": []}
     world.apply("pipelinebindings", "new", spec)
     assert eventually(lambda: world.get("pipelinebindings", "new"))["status"] == {"phase": "Pending"}
+
+
+def test_who_is_drawn_anew_takes_over_its_own_room(world, operate):  # noqa: F811
+    """One pod of each class and no room beside: the stage of another name comes where the old one was, the others serve on."""
+    operate()
+    for name in ("blue", "green"):
+        world.worker_class(name, 15, maxReplicas=1, drainSeconds=1)
+        world.pod(name, 0)
+    world.pipeline("first", 10, {"blue": one("blue", "green"), "green": one("green")})
+    world.wait("first", "Ready", "Routed", 30)
+    before = world.get("pipelinebindings", "first-green")["metadata"]["generation"]
+    world.pipeline("first", 10, {"azure": one("blue", "green"), "green": one("green")})
+    eventually(lambda: sorted(world.list("pipelinebindings")) == ["first-azure", "first-green"], 20)
+    world.wait("first", "Ready", "Routed")
+    assert world.endpoints("first-azure") == ["blue-0"] and world.loads() == {"blue-0": 10, "green-0": 10}
+    assert world.get("pipelinebindings", "first-green")["metadata"]["generation"] == before, "it was not touched"

@@ -37,9 +37,8 @@ static uint32_t overtakes(const struct placement *placement, uint32_t id, int64_
     return PLACE_NONE;
 }
 
-/* The reason for which it is not even tried; PLACE_FITS = none. */
-static enum place_reason refusal(const struct placement *placement, uint32_t id, int64_t now_s,
-                                 uint32_t *ret_stage)
+enum place_reason admit_refusal(const struct placement *placement, uint32_t id, int64_t now_s,
+                                uint32_t *ret_stage)
 {
     const struct pipeline *pipeline = &placement->pipelines[id];
     bool ever;
@@ -57,7 +56,7 @@ static enum place_reason refusal(const struct placement *placement, uint32_t id,
 static void admit(struct placement *placement, uint32_t id, int64_t now_s)
 {
     uint32_t stage, mark = placement->journal_count;
-    enum place_reason reason = refusal(placement, id, now_s, &stage);
+    enum place_reason reason = admit_refusal(placement, id, now_s, &stage);
     if (reason == PLACE_FITS) {
         stage = fit_all(placement, id);
         if (stage != PLACE_NONE) {
@@ -209,7 +208,7 @@ static enum place_reason try_raise(struct placement *placement, uint32_t id, int
 {
     struct pipeline *pipeline = &placement->pipelines[id];
     quota_charge(placement, pipeline, -1);
-    enum place_reason reason = refusal(placement, id, now_s, ret_stage);
+    enum place_reason reason = admit_refusal(placement, id, now_s, ret_stage);
     quota_charge(placement, pipeline, 1);
     if (reason != PLACE_FITS)
         return reason;

@@ -80,6 +80,16 @@ int placement_rates_set(struct ctx *ctx, struct placement *placement, uint32_t i
                         const int64_t *rates, int64_t now_s, struct place_view *ret_refusal,
                         bool *ret_done);
 
+/*
+ * The pipeline `spec` in the place of `old`, which is taken out: other stages, another priority.
+ * from[stage]: the old stage that it still is (same class), PLACE_NONE = it is new. Stages that
+ * stay keep their shares; the others are placed beside what the old ones had, or else where those
+ * were, once they have drained, or else on pods to come; or it waits as a new one, and all leaves.
+ * Errors as of placement_admit(), -ERR_NOT_FOUND without `old`.
+ */
+int placement_redraw(struct ctx *ctx, struct placement *placement, uint32_t old,
+                     const struct place_pipeline *spec, const uint32_t *from, int64_t now_s);
+
 /* Takes the pipeline out; its shares leave their pods. */
 int placement_remove(struct ctx *ctx, struct placement *placement, uint32_t id);
 

@@ -146,6 +146,12 @@ static void evict(struct placement *placement, const struct victims *victims, in
     }
 }
 
+void preempt_charge(struct placement *placement, uint32_t id, uint32_t from, uint32_t to)
+{
+    charge_leaving(placement, from, to);
+    release_held(placement, id);
+}
+
 bool preempt(struct placement *placement, uint32_t id, int64_t now_s)
 {
     struct victims victims = {0};
@@ -158,8 +164,7 @@ bool preempt(struct placement *placement, uint32_t id, int64_t now_s)
     placement->holding = true;
     fit_all(placement, id);
     placement->holding = false;
-    charge_leaving(placement, from, to);
-    release_held(placement, id);
+    preempt_charge(placement, id, from, to);
     evict(placement, &victims, now_s);
     return true;
 }

@@ -29,8 +29,7 @@ int placement_quota_set(struct ctx *ctx, struct placement *placement, uint32_t t
     return 0;
 }
 
-/* What the pipeline's stages ask of one class together. */
-static int64_t asked(const struct pipeline *pipeline, uint32_t class_id)
+int64_t quota_asked(const struct pipeline *pipeline, uint32_t class_id)
 {
     int64_t sum = 0;
     for (uint32_t at = 0; at < pipeline->stage_count; at++)
@@ -46,7 +45,7 @@ uint32_t quota_refuses(const struct placement *placement, const struct pipeline 
     *ret_ever = false;
     for (uint32_t at = 0; quotas && at < pipeline->stage_count; at++) {
         const struct quota *quota = &quotas[pipeline->stages[at].class_id];
-        int64_t sum = asked(pipeline, pipeline->stages[at].class_id);
+        int64_t sum = quota_asked(pipeline, pipeline->stages[at].class_id);
         if (sum > quota->limit) {
             *ret_ever = true;
             return at;

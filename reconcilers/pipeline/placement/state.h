@@ -159,6 +159,9 @@ bool fit_move(struct placement *placement, uint32_t share);
 
 /* admit.c: a pipeline without shares, checked; nothing is decided about it yet. */
 int admit_new(struct ctx *ctx, struct placement *placement, const struct place_pipeline *spec);
+/* The reason for which it is not even tried; PLACE_FITS = none. */
+enum place_reason admit_refusal(const struct placement *placement, uint32_t id, int64_t now_s,
+                                uint32_t *ret_stage);
 /* The pipeline that waits, or lacks something, once more. */
 void admit_try(struct placement *placement, uint32_t id, int64_t now_s);
 /* pods.c: the pipelines on a pod, those to be served first in front; each once. Freed by the
@@ -169,7 +172,13 @@ uint32_t *pods_pipelines(struct placement *placement, const struct pod *pod, uin
  */
 bool preempt(struct placement *placement, uint32_t id, int64_t now_s);
 
+/* What changes [from, to) of the journal took leaves its pods from now on; what came in its place
+ * waits where that would be too much. */
+void preempt_charge(struct placement *placement, uint32_t id, uint32_t from, uint32_t to);
+
 /* quota.c */
+/* What the pipeline's stages ask of one class together. */
+int64_t quota_asked(const struct pipeline *pipeline, uint32_t class_id);
 /* The first stage whose class the tenant may not use so much of; *ret_ever: not even with all
  * others gone. */
 uint32_t quota_refuses(const struct placement *placement, const struct pipeline *pipeline,

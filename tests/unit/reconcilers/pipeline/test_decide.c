@@ -155,6 +155,89 @@ static void test_a_rate_changes_where_it_is_or_not_at_all(void **state)
     assert_true(verdict_of(&fixture, "first")->view.ran);
 }
 
+/* Its stage `blue` is there no more, or has become `azure`. */
+static void redraw(json_t *pipeline, const char *azure)
+{
+    json_t *workers = json_at(pipeline, "spec.workers");
+    if (azure)
+        json_object_set(workers, azure, json_object_get(workers, "blue"));
+    json_object_del(workers, "blue");
+}
+
+/* One pod of each class, so that what is drawn anew has nothing beside itself. */
+static struct fixture narrow(struct ctx *ctx)
+{
+    struct fixture fixture = fixture_new(ctx);
+    for (int class = 0; class < CLASSES; class ++) {
+        json_put(json_array_get(fixture.classes, (size_t) class), "spec.maxReplicas",
+                 json_integer(1));
+        json_put(json_array_get(fixture.classes, (size_t) class), "spec.capacity",
+                 json_integer(15));
+        put_pod(&fixture, talk[class].name, 0, true);
+    }
+    return fixture;
+}
+
+static void test_stages_that_stay_keep_their_place_when_others_go(void **state)
+{
+    struct fixture fixture = narrow(*state);
+    json_t *first = put_pipeline(&fixture, "first", 10);
+    decided(&fixture);
+    redraw(first, NULL);
+    decided(&fixture);
+    assert_int_equal(verdict_of(&fixture, "first")->view.phase, PLACE_PLACED);
+    assert_string_equal(shares_of(&fixture, "first", "green"), "0:10000");
+    const json_t *blue = json_find(fixture.ledger, "classes", "name", "blue");
+    const json_t *green = json_find(fixture.ledger, "classes", "name", "green");
+    assert_int_equal(json_int_or(blue, "leaving.0.milli", 0), 10000);
+    assert_null(json_at(green, "leaving.0"));
+    assert_int_equal(json_int_or(json_find(fixture.ledger, "pipelines", "name", "first"), "age", 0),
+                     1);
+}
+
+static void test_a_stage_of_another_name_takes_over_the_room_of_its_own_class(void **state)
+{
+    struct fixture fixture = narrow(*state);
+    json_t *first = put_pipeline(&fixture, "first", 10);
+    decided(&fixture);
+    redraw(first, "azure");
+    decided(&fixture);
+    const struct verdict *verdict = verdict_of(&fixture, "first");
+    assert_int_equal(verdict->view.phase, PLACE_SCALING);
+    assert_int_equal(verdict->view.reason, PLACE_WAITS_FOR_DRAIN);
+    assert_true(verdict->view.ran); /* the others serve on */
+    assert_string_equal(shares_of(&fixture, "first", "azure"), "0:10000");
+    decided(&fixture); /* routed: it drains from now on */
+    fixture.now_s += 5;
+    decided(&fixture);
+    assert_int_equal(verdict_of(&fixture, "first")->view.phase, PLACE_PLACED);
+}
+
+static void test_what_is_drawn_anew_goes_beside_itself_where_there_is_room(void **state)
+{
+    struct fixture fixture = narrow(*state);
+    json_put(json_array_get(fixture.classes, 0), "spec.maxReplicas", json_integer(2));
+    put_pod(&fixture, "blue", 1, true);
+    json_t *first = put_pipeline(&fixture, "first", 10);
+    decided(&fixture);
+    redraw(first, "azure");
+    decided(&fixture);
+    assert_int_equal(verdict_of(&fixture, "first")->view.phase, PLACE_PLACED);
+    assert_string_equal(shares_of(&fixture, "first", "azure"), "1:10000");
+}
+
+static void test_a_pod_that_could_come_is_not_waited_for_by_who_has_room(void **state)
+{
+    struct fixture fixture = narrow(*state);
+    json_put(json_array_get(fixture.classes, 0), "spec.maxReplicas", json_integer(5));
+    json_t *first = put_pipeline(&fixture, "first", 10);
+    decided(&fixture);
+    redraw(first, "azure");
+    decided(&fixture);
+    assert_int_equal(verdict_of(&fixture, "first")->view.reason, PLACE_WAITS_FOR_DRAIN);
+    assert_int_equal(fixture.decision.classes[0].replicas, 1);
+}
+
 static void test_an_invalid_graph_gives_back_what_it_had(void **state)
 {
     struct fixture fixture = fixture_new(*state);
@@ -298,7 +381,12 @@ static void random_step(struct fixture *fixture, int number)
     static const char *const names[] = {"blue", "green", "yellow"};
     size_t count = json_array_size(fixture->pipelines), pods = json_array_size(fixture->pods);
     fixture->now_s += draw(20);
-    switch (draw(8)) {
+    switch (draw(9)) {
+    case 8:
+        if (count)
+            json_put(json_array_get(fixture->pipelines, (size_t)draw((int)count)),
+                     "spec.workers.green.class", json_string(names[draw(3)]));
+        break;
     case 0:
     case 1:
         put_pipeline(fixture, arena_printf(fixture->ctx->arena, "p-%d", number), draw(20));
@@ -394,6 +482,10 @@ int main(void)
         TEST(test_a_pod_that_goes_is_emptied_where_there_is_room),
         TEST(test_what_left_counts_until_it_has_drained),
         TEST(test_a_rate_changes_where_it_is_or_not_at_all),
+        TEST(test_stages_that_stay_keep_their_place_when_others_go),
+        TEST(test_a_stage_of_another_name_takes_over_the_room_of_its_own_class),
+        TEST(test_what_is_drawn_anew_goes_beside_itself_where_there_is_room),
+        TEST(test_a_pod_that_could_come_is_not_waited_for_by_who_has_room),
         TEST(test_an_invalid_graph_gives_back_what_it_had),
         TEST(test_a_class_that_goes_takes_its_pipelines_out),
         TEST(test_a_class_that_becomes_smaller_is_followed),

@@ -32,6 +32,37 @@ static inline void op_remove(struct world *world, const struct op *op)
         assert_int_equal(placement_remove(world->ctx, world->placement, id), 0);
 }
 
+/* The id under which it is drawn anew; a stage of the same class at the same place is the same. */
+static inline uint32_t redraw_id(const struct op *op)
+{
+    return (op->a + 1 + op->b % (PIPELINES - 1)) % PIPELINES;
+}
+
+static inline void op_redraw(struct world *world, const struct op *op)
+{
+    uint32_t old_id = op->a % PIPELINES, id = redraw_id(op), from[STAGES];
+    struct seen_pipeline *old = &world->seen.pipelines[old_id], *new = &world->seen.pipelines[id];
+    struct place_stage stages[STAGES];
+    if (old->view.phase == PLACE_UNKNOWN || new->view.phase != PLACE_UNKNOWN)
+        return;
+    new->stage_count = 1 + (op->c >> 4) % STAGES;
+    new->priority = old->priority;
+    new->tenant = old->tenant;
+    new->age = old->age;
+    for (uint32_t at = 0; at < new->stage_count; at++) {
+        struct seen_stage *stage = &new->stages[at];
+        stage->class_id = (op->c + at) % CLASSES;
+        stage->rate = (op->b >> 8) % (at ? 16 : 25);
+        bool stays = at < old->stage_count && old->stages[at].class_id == stage->class_id;
+        from[at] = stays ? at : PLACE_NONE;
+        stages[at] = (struct place_stage){stage->class_id, stage->rate};
+    }
+    struct place_pipeline spec = {id,       new->tenant,      new->priority,
+                                  new->age, new->stage_count, stages};
+    assert_int_equal(
+        placement_redraw(world->ctx, world->placement, old_id, &spec, from, world->seen.now_s), 0);
+}
+
 static inline void op_rate(struct world *world, const struct op *op)
 {
     uint32_t id = op->a % PIPELINES;
@@ -108,9 +139,10 @@ static inline void op_calm(struct world *world, const struct op *op)
 static inline void world_do(struct world *world, const struct op *op)
 {
     static void (*const does[])(struct world *, const struct op *) = {
-        [OP_ADMIT] = op_admit, [OP_ADMIT_MORE] = op_admit, [OP_REMOVE] = op_remove,
-        [OP_RATE] = op_rate,   [OP_POD] = op_pod,          [OP_DRAIN] = op_drain,
-        [OP_TICK] = op_tick,   [OP_COMPACT] = op_compact,  [OP_CALM] = op_calm};
+        [OP_ADMIT] = op_admit,  [OP_ADMIT_MORE] = op_admit, [OP_REMOVE] = op_remove,
+        [OP_RATE] = op_rate,    [OP_POD] = op_pod,          [OP_DRAIN] = op_drain,
+        [OP_TICK] = op_tick,    [OP_COMPACT] = op_compact,  [OP_CALM] = op_calm,
+        [OP_REDRAW] = op_redraw};
     does[op->kind % OPS](world, op);
     world_see(world);
 }

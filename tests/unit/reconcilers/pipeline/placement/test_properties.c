@@ -91,14 +91,15 @@ static bool is_exact(const struct step *step)
 static bool others_untouched(const struct step *step)
 {
     uint32_t kind = step->op->kind % OPS;
-    bool about_one = kind <= OP_RATE;
+    bool about_one = kind <= OP_RATE || kind == OP_REDRAW;
     EACH_STAGE(step->now, id, at)
     {
         const struct seen_pipeline *now = &step->now->pipelines[id],
                                    *was = &step->before->pipelines[id];
         bool same = was->view.phase != PLACE_UNKNOWN &&
                     memcmp(now->stages[at].on, was->stages[at].on, sizeof now->stages[at].on) == 0;
-        if (same || (about_one && id == step->op->a % PIPELINES))
+        if (same || (about_one && id == step->op->a % PIPELINES) ||
+            (kind == OP_REDRAW && id == redraw_id(step->op)))
             continue;
         if (!step->now->changed[id] || (about_one && now->view.reason != PLACE_PREEMPTED))
             return false;
@@ -271,9 +272,10 @@ enum { LIFE = 8 }; /* steps after which the process dies */
 static struct op random_op(uint64_t *state)
 {
     uint64_t x = next_random(state), y = next_random(state);
-    static const uint32_t often[] = {
-        OP_ADMIT, OP_ADMIT, OP_ADMIT_MORE, OP_REMOVE, OP_RATE, OP_POD,  OP_POD,   OP_DRAIN,
-        OP_DRAIN, OP_TICK,  OP_COMPACT,    OP_ADMIT,  OP_POD,  OP_RATE, OP_DRAIN, OP_CALM};
+    static const uint32_t often[] = {OP_ADMIT,   OP_ADMIT,  OP_ADMIT_MORE, OP_REMOVE, OP_RATE,
+                                     OP_POD,     OP_POD,    OP_DRAIN,      OP_DRAIN,  OP_TICK,
+                                     OP_COMPACT, OP_ADMIT,  OP_POD,        OP_RATE,   OP_DRAIN,
+                                     OP_CALM,    OP_REDRAW, OP_REDRAW};
     return (struct op){often[x % ARRAY_SIZE(often)], (uint32_t)(x >> 32), (uint32_t)y,
                        (uint32_t)(y >> 32)};
 }

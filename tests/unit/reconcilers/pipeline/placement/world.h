@@ -27,6 +27,7 @@ enum op_kind {
     OP_TICK,
     OP_COMPACT,
     OP_CALM,
+    OP_REDRAW,
     OPS
 };
 
