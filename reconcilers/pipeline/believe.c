@@ -23,6 +23,7 @@ static const struct {
     {.name = "nextAge", .most = COUNT_MAX},
     {.name = "generation", .most = COUNT_MAX},
     {.name = "capacity", .most = PLACE_MILLI_MAX},
+    {.name = "compacted", .is_time = true},
     {.name = "pod", .most = WORLD_PODS_MAX - 1},
     {.name = "milli", .most = PLACE_MILLI_MAX},
     {.name = "held", .most = PLACE_MILLI_MAX},

@@ -12,6 +12,7 @@ struct board_class {
     const struct workers *workers; /* NULL = the WorkerClass is gone */
     const json_t *kept;            /* its entry of the ledger; NULL = new */
     const char *kept_pods;         /* a letter for each ordinal; "" when new */
+    int64_t compacted_s;           /* when something was last moved to lower pods; 0 = never */
     uint32_t kept_count; /* ordinals of which the ledger speaks, planned ones among them */
 };
 
@@ -49,6 +50,8 @@ struct board {
 /* believe.c: -ERR_INVALID names the first number that cannot be; `name` is that of the value, NULL
  * at the top. */
 int ledger_check(struct ctx *ctx, const json_t *ledger, const char *name, int64_t now_s);
+/* compaction.c: moves what may move, and notes of each class why no more. */
+int compact(struct board *board, struct decision *decision);
 /* ledger.c: the board as a ledger left it; its classes and pipelines are in the engine. */
 int ledger_read(struct board *board, const json_t *ledger);
 /* When what is leaving a pod has left, in the world's time: it drains from when the board is

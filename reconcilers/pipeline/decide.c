@@ -368,7 +368,9 @@ static void note_verdicts(struct board *board, struct decision *decision)
     }
 }
 
-/* When what is leaving has left, and when a pod has not been ready for too long. */
+/* When what is leaving has left, when more may move, and when a pod has not been ready for too
+ * long.
+ */
 static void note_times(const struct board *board, struct decision *decision)
 {
     size_t at, index;
@@ -377,6 +379,7 @@ static void note_times(const struct board *board, struct decision *decision)
         json_array_foreach(json_at(class, "leaving"), index, leaving)
             sooner(board, decision, json_int_or(leaving, "until", 0));
     for (uint32_t class_at = 0; class_at < board->world->class_count; class_at++) {
+        sooner(board, decision, decision->notes[class_at].next_s);
         const struct workers *workers = &board->world->classes[class_at];
         for (uint32_t pod = 0; pod < workers->count; pod++)
             if (workers->pods[pod].state == POD_STARTING &&
@@ -408,7 +411,7 @@ static int run(struct board *board, const json_t *ledger, struct decision *decis
             TRY(change_rates(board, id));
     TRY(admit_new_ones(board, decision));
     decision->more |= placement_tick(board->placement, board->world->now_s) == PLACE_WAKE_MAX;
-    return 0;
+    return compact(board, decision);
 }
 
 static bool differs(const json_t *made, const json_t *was)
@@ -444,7 +447,8 @@ int decide(struct ctx *ctx, const struct world *world, const json_t *ledger, boo
         .ctx = ctx, .world = world, .placement = placement_new(), .settled = settled};
     *ret = (struct decision){
         .verdicts = arena_alloc(ctx->arena, (world->pipeline_count + 1) * sizeof *ret->verdicts),
-        .classes = arena_alloc(ctx->arena, (world->class_count + 1) * sizeof *ret->classes)};
+        .classes = arena_alloc(ctx->arena, (world->class_count + 1) * sizeof *ret->classes),
+        .notes = arena_alloc(ctx->arena, (world->class_count + 1) * sizeof *ret->notes)};
     board.class_of_world =
         arena_alloc(ctx->arena, (world->class_count + 1) * sizeof *board.class_of_world);
     board.stays = arena_alloc(ctx->arena, (world->pipeline_count + 1) * sizeof *board.stays);

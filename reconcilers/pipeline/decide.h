@@ -31,6 +31,23 @@ struct verdict {
     const json_t *entry; /* of the ledger, when known */
 };
 
+/* Why a class is on as many pods as it is. */
+enum compaction {
+    COMPACTION_DONE,    /* on no more pods than it needs, and the spare ones */
+    COMPACTION_OFF,     /* it is not to, or its load is to be spread */
+    COMPACTION_BLOCKED, /* something of it waits, leaves, or is not ready */
+    COMPACTION_SPENT,   /* what may move in this minute has moved */
+    COMPACTION_STUCK,   /* lower pods have no room for what the highest one carries */
+    COMPACTION_MOVING,  /* something moves now */
+};
+
+struct class_note {
+    enum compaction compaction;
+    uint32_t replicas, wanted; /* up to the highest pod in use; the least, and the spare ones */
+    int64_t moved;             /* milli, by this decision */
+    int64_t next_s;            /* more may move then; 0 = nothing is due */
+};
+
 struct decision {
     json_t *ledger;                   /* what spec is to be, in ctx->arena */
     bool changed;                     /* it differs from what it was */
@@ -38,7 +55,11 @@ struct decision {
     int64_t wake_s;                   /* look again then, in the world's time; 0 = nothing is due */
     struct verdict *verdicts;         /* by pipeline of the world */
     struct place_class_view *classes; /* by class of the world */
+    struct class_note *notes;         /* the same */
 };
+
+/* "Compact" and the like; never NULL. */
+const char *compaction_word(enum compaction compaction);
 
 /*
  * `ledger` is the spec of a PlacementLedger, or NULL. settled: routing is as the ledger says, so

@@ -122,8 +122,10 @@ static int read_class(struct board *board, const json_t *kept)
         return err_set(board->ctx, ERR_INVALID, NULL, "class '%s' is there twice", name);
     uint32_t at, class_id = board->class_count++;
     struct board_class *class = &board->classes[class_id];
-    *class = (struct board_class){
-        .name = name, .kept = kept, .kept_pods = json_str_or(kept, "pods", "")};
+    *class = (struct board_class){.name = name,
+                                  .kept = kept,
+                                  .kept_pods = json_str_or(kept, "pods", ""),
+                                  .compacted_s = json_int_or(kept, "compacted", 0)};
     class->kept_count = (uint32_t)strlen(class->kept_pods);
     class->workers = workers_named(board->world, class->name, &at);
     if (!class->workers)
@@ -315,6 +317,7 @@ static json_t *write_class(const struct board *board, uint32_t class_id)
     json_t *made = json_pack("{s:s, s:s, s:I, s:I}", "name", class->name, "pods", pods,
                              "generation", (json_int_t) class->workers->class.generation,
                              "capacity", (json_int_t) class->workers->class.spec.capacity);
+    put_number(made, "compacted", class->compacted_s);
     json_t *list = write_leaving(board, class_id, count);
     if (json_array_size(list))
         json_object_set(made, "leaving", list);

@@ -244,7 +244,8 @@ static int tell_classes(struct ctx *ctx, struct pass *pass)
             pass_get(ctx, pass, KIND_WORKER_CLASS, pass->key.namespace, workers->class.name);
         json_t *live = json_object_get(object, "status");
         json_t *status = arena_json(ctx->arena, live ? json_deep_copy(live) : json_object());
-        class_status(ctx, workers, &scope->decision.classes[at], status);
+        class_status(ctx, workers, &scope->decision.classes[at], &scope->decision.notes[at],
+                     status);
         TRY(refusals_note(ctx, &refusals,
                           pass_put_status(ctx, pass, CALL_KUBE_PIPELINE_STATUS, object, status)));
     }

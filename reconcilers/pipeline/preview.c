@@ -233,7 +233,7 @@ static json_t *tell_class(struct ctx *ctx, const struct placer_scope *scope, uin
     const json_t *object = named(scope->scene.classes, workers->class.name, &found);
     const json_t *live = json_object_get(object, "status");
     json_t *status = live ? json_deep_copy(live) : json_object();
-    class_status(ctx, workers, &scope->decision.classes[at], status);
+    class_status(ctx, workers, &scope->decision.classes[at], &scope->decision.notes[at], status);
     return json_pack("{s:s, s:s, s:s, s:I, s:I, s:o}", "name", workers->class.name, "mode",
                      json_str_or(object, "spec.mode", "Equal"), "policy",
                      json_str_or(object, "spec.policy", "Pack"), "capacity",

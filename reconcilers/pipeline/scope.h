@@ -108,4 +108,5 @@ void pipeline_status(struct ctx *ctx, const struct world *world, uint32_t at,
 void stages_status(struct ctx *ctx, const struct world *world, uint32_t at,
                    const struct decision *decision, json_t *status);
 void class_status(struct ctx *ctx, const struct workers *workers,
-                  const struct place_class_view *view, json_t *status);
+                  const struct place_class_view *view, const struct class_note *note,
+                  json_t *status);

@@ -212,8 +212,28 @@ static void tell_twin(struct ctx *ctx, const struct workers *workers, json_t *st
                       "each of its pods counts");
 }
 
+/* Why there are not fewer pods. */
+static void tell_compaction(struct ctx *ctx, const struct workers *workers,
+                            const struct class_note *note, json_t *status)
+{
+    static const char *const says[] = {
+        [COMPACTION_DONE] = "no more pods are in use than the load needs, and the spare ones",
+        [COMPACTION_OFF] = "spec.compaction.documentsPerMinute is 0, or spec.policy is Spread",
+        [COMPACTION_BLOCKED] = "nothing moves while something of the class waits, leaves a pod, or "
+                               "is not ready",
+        [COMPACTION_SPENT] = "what may move in a minute has moved; it goes on",
+        [COMPACTION_STUCK] = "lower pods have no room for what the highest one carries",
+        [COMPACTION_MOVING] = "what the highest pods carry moves to lower ones",
+    };
+    condition_set(ctx, status, "Compacted", note->compaction == COMPACTION_DONE ? "True" : "False",
+                  compaction_word(note->compaction), workers->class.generation,
+                  "pods up to number %" PRIu32 " are in use, %" PRIu32 " would do: %s",
+                  note->replicas ? note->replicas - 1 : 0, note->wanted, says[note->compaction]);
+}
+
 void class_status(struct ctx *ctx, const struct workers *workers,
-                  const struct place_class_view *view, json_t *status)
+                  const struct place_class_view *view, const struct class_note *note,
+                  json_t *status)
 {
     const struct {
         const char *name;
@@ -227,4 +247,5 @@ void class_status(struct ctx *ctx, const struct workers *workers,
     for (size_t at = 0; at < sizeof rows / sizeof rows[0]; at++)
         json_object_set_new(status, rows[at].name, json_integer(rows[at].value));
     tell_twin(ctx, workers, status);
+    tell_compaction(ctx, workers, note, status);
 }

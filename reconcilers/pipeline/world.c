@@ -29,6 +29,13 @@ static int64_t bounded(const json_t *spec, const char *path, int64_t otherwise, 
     return value < least ? least : value > most ? most : value;
 }
 
+/* Absent: what one pod can do. */
+static int64_t compaction_of(const json_t *spec)
+{
+    int64_t capacity = bounded(spec, "capacity", 1, 1, CAPACITY_MAX);
+    return bounded(spec, "compaction.documentsPerMinute", capacity, 0, CAPACITY_MAX) * MILLI;
+}
+
 /* The bounds are the CRD's: a field of an older one must not stop a whole namespace. */
 static struct worker_class class_of(const json_t *object)
 {
@@ -40,6 +47,8 @@ static struct worker_class class_of(const json_t *object)
         .name = json_str_or(object, "metadata.name", ""),
         .generation = json_int_or(object, "metadata.generation", 0),
         .drain_s = (int32_t)bounded(spec, "drainSeconds", 5, 0, 3600),
+        .compaction = compaction_of(spec),
+        .spare = (uint32_t)bounded(spec, "compaction.spareReplicas", 1, 0, WORLD_PODS_MAX),
         .spec = {
             .capacity = bounded(spec, "capacity", 1, 1, CAPACITY_MAX) * MILLI,
             .pods_max = (uint32_t)bounded(spec, "maxReplicas", 10, 1, WORLD_PODS_MAX),

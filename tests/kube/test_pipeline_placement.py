@@ -67,3 +67,26 @@ def test_who_is_drawn_anew_takes_over_its_own_room(world, operate):  # noqa: F81
     world.wait("first", "Ready", "Routed")
     assert world.endpoints("first-azure") == ["blue-0"] and world.loads() == {"blue-0": 10, "green-0": 10}
     assert world.get("pipelinebindings", "first-green")["metadata"]["generation"] == before, "it was not touched"
+
+
+def test_holes_are_filled_so_that_the_highest_pod_can_go(world, operate):  # noqa: F811
+    operate()
+    world.worker_class("blue", 10, mode="Whole", drainSeconds=0, compaction={"spareReplicas": 0})
+    for ordinal in range(3):
+        world.pod("blue", ordinal)
+        world.pipeline(f"p-{ordinal}", 10, {"blue": one("blue")})
+        world.wait(f"p-{ordinal}", "Ready", "Routed", 30)
+    history = History(world.cluster, world.namespace, talk.SHOWN)
+    world.cluster.delete("pipelines", "p-0", world.namespace)
+    eventually(lambda: world.endpoints("p-2-blue") == ["blue-0"], 20, what="the highest one's load came down")
+
+    def compact():
+        told = world.get("workerclasses", "blue")["status"]
+        rows = {row["type"]: (row["status"], row["reason"]) for row in told["conditions"]}
+        assert (told["wantedReplicas"], rows["Compacted"]) == (2, ("True", "Compact")), told
+        return True
+
+    eventually(compact, 20)
+    assert world.endpoints("p-1-blue") == ["blue-1"] and paths(history)["p-2"] == ["Ready"]
+    ledger = world.get("placementledgers", "placement")["spec"]
+    assert ledger["classes"][0]["compacted"] <= ledger["time"]

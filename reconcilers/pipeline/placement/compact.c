@@ -57,13 +57,13 @@ static bool empty_pod(struct placement *placement, struct class *class, uint32_t
 }
 
 int placement_compact(struct ctx *ctx, struct placement *placement, uint32_t class_id,
-                      int64_t budget, int64_t now_s, int64_t *ret_moved)
+                      uint32_t keep, int64_t budget, int64_t now_s, int64_t *ret_moved)
 {
     struct class *class = class_id < PLACE_CLASSES_MAX ? placement->classes[class_id] : NULL;
     *ret_moved = 0;
     if (!class)
         return err_set(ctx, ERR_INVALID, NULL, "there is no class %" PRIu32, class_id);
-    for (uint32_t at = class->pods_size; at-- > 0;) {
+    for (uint32_t at = class->pods_size; at-- > keep;) {
         const struct pod *pod = &class->pods[at];
         int64_t load = pod->used;
         if (load == 0)

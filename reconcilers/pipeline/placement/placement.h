@@ -102,10 +102,11 @@ uint32_t placement_tick(struct placement *placement, int64_t now_s);
 
 /*
  * Moves whole pods' loads from the highest ordinals into room at lower ones, at most `budget` milli
- * in this call; the old shares leave after the new ones serve. *ret_moved: what was moved.
+ * in this call; the old shares leave after the new ones serve. Pods below `keep` stay as they are.
+ * *ret_moved: what was moved.
  */
 int placement_compact(struct ctx *ctx, struct placement *placement, uint32_t class_id,
-                      int64_t budget, int64_t now_s, int64_t *ret_moved);
+                      uint32_t keep, int64_t budget, int64_t now_s, int64_t *ret_moved);
 
 struct place_view placement_look(const struct placement *placement, uint32_t id);
 /* Up to PLACE_SPLIT_MAX shares of a stage by ordinal; returns how many. */

@@ -111,8 +111,8 @@ static inline void op_tick(struct world *world, const struct op *op)
 static inline void op_compact(struct world *world, const struct op *op)
 {
     int64_t moved, budget = op->b % 40;
-    assert_int_equal(placement_compact(world->ctx, world->placement, op->a % CLASSES, budget,
-                                       world->seen.now_s, &moved),
+    assert_int_equal(placement_compact(world->ctx, world->placement, op->a % CLASSES, op->c % PODS,
+                                       budget, world->seen.now_s, &moved),
                      0);
     assert_true(moved <= budget);
 }

@@ -165,9 +165,11 @@ static void test_rules__compaction_keeps_its_budget(void **state)
         assert_int_equal(placement_remove(*state, placement, id), 0);
         assert_int_equal(placement_drained(*state, placement, CLASS, id, 15, 0), 0);
     }
-    assert_int_equal(placement_compact(*state, placement, CLASS, 14, 0, &moved), 0);
+    assert_int_equal(placement_compact(*state, placement, CLASS, 0, 14, 0, &moved), 0);
     assert_int_equal(moved, 0);
-    assert_int_equal(placement_compact(*state, placement, CLASS, 15, 0, &moved), 0);
+    assert_int_equal(placement_compact(*state, placement, CLASS, 4, 15, 0, &moved), 0);
+    assert_int_equal(moved, 0); /* so many may be left */
+    assert_int_equal(placement_compact(*state, placement, CLASS, 3, 15, 0, &moved), 0);
     assert_int_equal(moved, 15);
     assert_shares(*state, placement, 3, "0:15");
     assert_int_equal(placement_class_look(placement, CLASS).replicas,

@@ -1,0 +1,101 @@
+/* Filling holes: what the highest pods of a class carry moves into room on lower ones, so that they
+ * empty and can go. Bounded by a budget, by the clock of the ledger, and never where something
+ * waits, leaves, or is not well. */
+#include "reconcilers/pipeline/board.h"
+
+#include "server/base/ctx.h"
+
+enum { MINUTE_S = 60 };
+
+static const char *const words[] = {
+    [COMPACTION_DONE] = "Compact",           [COMPACTION_OFF] = "CompactionOff",
+    [COMPACTION_BLOCKED] = "ClassUnsettled", [COMPACTION_SPENT] = "BudgetSpent",
+    [COMPACTION_STUCK] = "NoLowerRoom",      [COMPACTION_MOVING] = "Compacting",
+};
+
+const char *compaction_word(enum compaction compaction)
+{
+    return words[compaction];
+}
+
+/* What runs as it should, and in no other way: nothing of the class waits, or is refused. */
+static bool waits(const struct board *board, uint32_t class_id)
+{
+    for (uint32_t id = 0; id < board->pipeline_count; id++) {
+        const struct board_pipeline *pipeline = &board->pipelines[id];
+        enum place_phase phase = placement_look(board->placement, id).phase;
+        bool well = (phase == PLACE_PLACED && !pipeline->refused) || phase == PLACE_REJECTED;
+        for (uint32_t at = 0; !pipeline->taken_out && !well && at < pipeline->stage_count; at++)
+            if (pipeline->stages[at].class_id == class_id)
+                return true;
+    }
+    return false;
+}
+
+/* Something leaves a pod, or one that carries something is not what the ledger takes it for. */
+static bool is_unsettled(const struct board *board, uint32_t class_id, uint32_t replicas)
+{
+    for (uint32_t at = 0; at < replicas; at++) {
+        int64_t used, leaving;
+        struct place_pod pod = placement_pod_look(board->placement, class_id, at, &used, &leaving);
+        struct worker worker = world_worker(board->classes[class_id].workers, at);
+        if (leaving > 0 || (pod.state == POD_READY && worker.state != POD_READY))
+            return true;
+    }
+    return waits(board, class_id);
+}
+
+/* A budget smaller than what is on a pod is saved up for it, up to a pod's capacity. */
+static int64_t allowance(const struct board_class *class, int64_t now_s)
+{
+    const struct worker_class *spec = &class->workers->class;
+    int64_t most = spec->compaction > spec->spec.capacity ? spec->compaction : spec->spec.capacity;
+    int64_t minutes = class->compacted_s ? (now_s - class->compacted_s) / MINUTE_S : most;
+    return minutes > most / spec->compaction ? most : minutes * spec->compaction;
+}
+
+/* The next minute in which more is allowed; 0 = all is. */
+static int64_t next_s(const struct board_class *class, int64_t allowed, int64_t now_s)
+{
+    const struct worker_class *spec = &class->workers->class;
+    if (!class->compacted_s || (allowed >= spec->compaction && allowed >= spec->spec.capacity))
+        return 0;
+    return class->compacted_s + ((now_s - class->compacted_s) / MINUTE_S + 1) * MINUTE_S;
+}
+
+/* `more`: not all that wants room has been looked at. */
+static int compact_class(struct board *board, uint32_t class_id, bool more, struct class_note *note)
+{
+    struct board_class *class = &board->classes[class_id];
+    const struct worker_class *spec = &class->workers->class;
+    int64_t now_s = board->world->now_s, capacity = spec->spec.capacity;
+    struct place_class_view view = placement_class_look(board->placement, class_id);
+    *note = (struct class_note){.replicas = view.replicas,
+                                .wanted = (uint32_t)((view.used + capacity - 1) / capacity) +
+                                          spec->spare};
+    if (note->replicas <= note->wanted)
+        return 0;
+    note->compaction = COMPACTION_OFF;
+    if (spec->compaction == 0 || spec->spec.policy == PLACE_SPREAD)
+        return 0;
+    note->compaction = COMPACTION_BLOCKED;
+    if (more || is_unsettled(board, class_id, note->replicas))
+        return 0;
+    int64_t allowed = allowance(class, now_s);
+    TRY(placement_compact(board->ctx, board->placement, class_id, note->wanted, allowed, now_s,
+                          &note->moved));
+    if (note->moved)
+        class->compacted_s = now_s;
+    note->next_s = next_s(class, note->moved ? 0 : allowed, now_s);
+    note->compaction = note->moved    ? COMPACTION_MOVING
+                       : note->next_s ? COMPACTION_SPENT
+                                      : COMPACTION_STUCK;
+    return 0;
+}
+
+int compact(struct board *board, struct decision *decision)
+{
+    for (uint32_t at = 0; at < board->world->class_count; at++)
+        TRY(compact_class(board, board->class_of_world[at], decision->more, &decision->notes[at]));
+    return 0;
+}

@@ -1,0 +1,155 @@
+/* Compaction: what the highest pods carry moves down, by a budget and the clock of the ledger, and
+ * never where something waits. */
+#include "tests/unit/reconcilers/pipeline/talk.h"
+
+enum { PODS = 4 };
+
+/* Four pods of each class, full each with one pipeline; the first two pipelines went, and what they
+ * had has drained. `member`: of each class's compaction. */
+static struct fixture holes(struct ctx *ctx, const char *member, int value)
+{
+    struct fixture fixture = fixture_new(ctx);
+    size_t at;
+    json_t *class;
+    json_array_foreach(fixture.classes, at, class) {
+        json_put(class, "spec.capacity", json_integer(10));
+        json_put(class, arena_printf(ctx->arena, "spec.compaction.%s", member),
+                 json_integer(value));
+        for (int pod = 0; pod < PODS; pod++)
+            put_pod(&fixture, talk[at].name, pod, true);
+    }
+    for (int number = 0; number < PODS; number++)
+        put_pipeline(&fixture, arena_printf(ctx->arena, "p-%d", number), 10);
+    decided(&fixture);
+    json_array_remove(fixture.pipelines, 0);
+    json_array_remove(fixture.pipelines, 0);
+    decided(&fixture);
+    assert_int_equal(fixture.decision.notes[0].compaction, COMPACTION_BLOCKED); /* it leaves */
+    decided(&fixture);
+    fixture.now_s += 5;
+    return fixture;
+}
+
+static enum compaction told(struct fixture *fixture)
+{
+    decided(fixture);
+    return fixture->decision.notes[0].compaction;
+}
+
+static void test_the_highest_moves_down_to_the_spare_one(void **state)
+{
+    struct fixture fixture = holes(*state, "spareReplicas", 1);
+    assert_int_equal(told(&fixture), COMPACTION_MOVING);
+    assert_string_equal(shares_of(&fixture, "p-3", "blue"), "0:10000");
+    assert_string_equal(shares_of(&fixture, "p-2", "blue"), "2:10000");
+    assert_int_equal(fixture.decision.classes[0].replicas, 4); /* it serves there still */
+    assert_int_equal(verdict_of(&fixture, "p-3")->view.phase, PLACE_PLACED);
+    assert_int_equal(told(&fixture), COMPACTION_BLOCKED);
+    fixture.now_s += 5;
+    assert_int_equal(told(&fixture), COMPACTION_DONE);
+    assert_int_equal(fixture.decision.classes[0].replicas, 3);
+    fixture.now_s += 600;
+    assert_false(decided(&fixture)->changed);
+}
+
+static void test_the_budget_is_that_of_a_minute(void **state)
+{
+    struct fixture fixture = holes(*state, "spareReplicas", 0);
+    int64_t began = fixture.now_s;
+    assert_int_equal(told(&fixture), COMPACTION_MOVING);
+    assert_string_equal(shares_of(&fixture, "p-2", "blue"), "2:10000"); /* one pod's worth */
+    decided(&fixture);
+    fixture.now_s += 5;
+    assert_int_equal(told(&fixture), COMPACTION_SPENT);
+    assert_int_equal(fixture.decision.wake_s, began + 60);
+    fixture.now_s = began + 59;
+    assert_int_equal(told(&fixture), COMPACTION_SPENT);
+    fixture.now_s = began + 60;
+    assert_int_equal(told(&fixture), COMPACTION_MOVING);
+    assert_string_equal(shares_of(&fixture, "p-2", "blue"), "1:10000");
+}
+
+/* Else a pod that carries more than a minute's worth would never be left. */
+static void test_a_small_budget_is_saved_up_for_a_whole_pod(void **state)
+{
+    struct fixture fixture = holes(*state, "documentsPerMinute", 4);
+    json_put(json_array_get(fixture.classes, 0), "spec.compaction.spareReplicas", json_integer(0));
+    int64_t began = fixture.now_s;
+    assert_int_equal(told(&fixture), COMPACTION_MOVING);
+    decided(&fixture);
+    static const struct {
+        int64_t after_s;
+        enum compaction told;
+    } rows[] = {{60, COMPACTION_SPENT}, {120, COMPACTION_SPENT}, {180, COMPACTION_MOVING}};
+    for (size_t at = 0; at < sizeof rows / sizeof rows[0]; at++) {
+        fixture.now_s = began + rows[at].after_s;
+        assert_int_equal(told(&fixture), rows[at].told);
+    }
+}
+
+static void test_it_can_be_switched_off(void **state)
+{
+    struct fixture fixture = holes(*state, "spareReplicas", 1);
+    json_put(json_array_get(fixture.classes, 0), "spec.compaction.documentsPerMinute",
+             json_integer(0));
+    json_put(json_array_get(fixture.classes, 1), "spec.policy", json_string("Spread"));
+    decided(&fixture);
+    assert_int_equal(fixture.decision.notes[0].compaction, COMPACTION_OFF);
+    assert_int_equal(fixture.decision.notes[1].compaction, COMPACTION_OFF);
+    assert_string_equal(shares_of(&fixture, "p-3", "blue"), "3:10000");
+    assert_string_equal(shares_of(&fixture, "p-3", "green"), "3:10000");
+}
+
+static void put_yellow_only(struct fixture *fixture, const char *name)
+{
+    json_t *workers = json_at(put_pipeline(fixture, name, 10), "spec.workers");
+    json_object_del(workers, "blue");
+    json_object_del(workers, "green");
+}
+
+static void test_nothing_moves_while_something_flaps_or_waits(void **state)
+{
+    struct fixture fixture = holes(*state, "spareReplicas", 0);
+    set_ready(&fixture, "blue-workers-3", false);
+    assert_int_equal(told(&fixture), COMPACTION_BLOCKED);
+    assert_string_equal(shares_of(&fixture, "p-3", "blue"), "3:10000");
+    set_ready(&fixture, "blue-workers-3", true);
+    put_yellow_only(&fixture, "a");
+    put_yellow_only(&fixture, "b");
+    put_pipeline(&fixture, "late", 10); /* waits for a yellow pod, has a blue one */
+    assert_int_equal(told(&fixture), COMPACTION_BLOCKED);
+    assert_true(fixture.decision.notes[0].wanted < fixture.decision.notes[0].replicas);
+    put_pod(&fixture, "yellow", 4, true);
+    put_pod(&fixture, "yellow", 5, true);
+    assert_int_equal(told(&fixture), COMPACTION_MOVING);
+}
+
+static void test_where_no_lower_pod_has_room_it_says_so(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    size_t at;
+    json_t *class;
+    json_array_foreach(fixture.classes, at, class) {
+        json_put(class, "spec.capacity", json_integer(10));
+        json_put(class, "spec.compaction.spareReplicas", json_integer(0));
+        for (int pod = 0; pod < PODS; pod++)
+            put_pod(&fixture, talk[at].name, pod, true);
+    }
+    for (int number = 0; number < PODS; number++) /* whole, and six do not fit beside six */
+        put_pipeline(&fixture, arena_printf(fixture.ctx->arena, "p-%d", number), 6);
+    assert_int_equal(told(&fixture), COMPACTION_STUCK);
+    assert_int_equal(fixture.decision.notes[0].wanted, 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_the_highest_moves_down_to_the_spare_one),
+        TEST(test_the_budget_is_that_of_a_minute),
+        TEST(test_a_small_budget_is_saved_up_for_a_whole_pod),
+        TEST(test_it_can_be_switched_off),
+        TEST(test_nothing_moves_while_something_flaps_or_waits),
+        TEST(test_where_no_lower_pod_has_room_it_says_so),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
