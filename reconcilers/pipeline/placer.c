@@ -156,6 +156,7 @@ static int decide_all(struct ctx *ctx, struct pass *pass)
 {
     struct placer_scope *scope = pass->scope;
     TRY(scene_decide(ctx, scope));
+    TRY(lost_ask(ctx, pass));
     if (scope->decision.more)
         pass_requeue(pass, BATCH_MS);
     if (scope->decision.wake_s)

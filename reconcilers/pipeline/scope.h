@@ -55,6 +55,15 @@ void scene_look(struct ctx *ctx, struct placer_scope *scope);
 /* Behind it: what the ledger says next. */
 int scene_decide(struct ctx *ctx, struct placer_scope *scope);
 
+/* ---- what is taken from pods (lost.c) ---- */
+
+/* Pure: from one ledger to the next a pod that served, and does not as the world has it, carries
+ * less. */
+bool lost_takes(struct ctx *ctx, const struct world *world, const json_t *before,
+                const json_t *after);
+/* If the pass's decision does so: it is made anew with the pods that the server tells now. */
+int lost_ask(struct ctx *ctx, struct pass *pass);
+
 /* The ledger of the pass's namespace, if there is none yet. */
 int placer_ledger_make(struct ctx *ctx, struct pass *pass);
 
