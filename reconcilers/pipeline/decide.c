@@ -163,8 +163,9 @@ static int plan_anew(struct board *board, struct place_pod pod)
 }
 
 /* What a pod is now, to what the engine knows. One that was ready and is not for some time has lost
- * what it carried; for less, nothing happened. Each can do what its class says now: the ledger
- * keeps that once for all of them. */
+ * what it carried; for less, nothing happened. One without an address never served: it came in the
+ * place of the one that did. Each can do what its class says now: the ledger keeps that once for
+ * all of them. */
 static int bring_pod(struct board *board, uint32_t class_id, uint32_t ordinal)
 {
     const struct workers *workers = board->classes[class_id].workers;
@@ -183,7 +184,7 @@ static int bring_pod(struct board *board, uint32_t class_id, uint32_t ordinal)
     if (worker.state == POD_DRAINING && known.state == POD_READY)
         return 0; /* closed; empty_pod() sees to it */
     if (worker.state == POD_STARTING && served) {
-        if (worker.name && board->world->now_s < worker.unready_since_s + FLAP_S)
+        if (worker.address && board->world->now_s < worker.unready_since_s + FLAP_S)
             return resized ? tell_pod(board, pod, known.state) : 0;
         TRY(tell_pod(board, pod, POD_ABSENT));
     }

@@ -91,6 +91,18 @@ static void test_a_pod_that_flaps_keeps_what_it_carries(void **state)
     assert_string_equal(shares_of(&fixture, "first", "blue"), "1:10000");
 }
 
+static void test_a_new_pod_of_a_lost_one_s_name_is_not_waited_for(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    put_talk_pods(&fixture);
+    put_pipeline(&fixture, "first", 10);
+    decided(&fixture);
+    set_ready(&fixture, "blue-workers-0", false);
+    json_object_del(json_at(pod_of(&fixture, "blue-workers-0"), "status"), "podIP");
+    assert_true(decided(&fixture)->changed);
+    assert_string_equal(shares_of(&fixture, "first", "blue"), "1:10000");
+}
+
 static void test_a_pod_that_goes_is_emptied_where_there_is_room(void **state)
 {
     struct fixture fixture = fixture_new(*state);
@@ -479,6 +491,7 @@ int main(void)
         TEST(test_who_waits_has_reason_numbers_and_a_time),
         TEST(test_a_lost_pod_moves_only_its_shares),
         TEST(test_a_pod_that_flaps_keeps_what_it_carries),
+        TEST(test_a_new_pod_of_a_lost_one_s_name_is_not_waited_for),
         TEST(test_a_pod_that_goes_is_emptied_where_there_is_room),
         TEST(test_what_left_counts_until_it_has_drained),
         TEST(test_a_rate_changes_where_it_is_or_not_at_all),
