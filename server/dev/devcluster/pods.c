@@ -56,11 +56,18 @@ static void begin(json_t *pod)
     put_conditions(pod, "PodScheduled Initialized");
 }
 
-static void run(json_t *pod)
+/* Another for each pod: one that gets the name of a pod that went is told from it, as elsewhere. */
+static json_t *address(const struct devcluster *cluster)
+{
+    unsigned number = (unsigned)(cluster->version & 0xffffff);
+    return json_sprintf("10.%u.%u.%u", number >> 16, number >> 8 & 0xff, number & 0xff);
+}
+
+static void run(const struct devcluster *cluster, json_t *pod)
 {
     bool ends = is_of_job(pod);
     json_put(pod, "status.phase", json_string(ends ? "Succeeded" : "Running"));
-    json_put(pod, "status.podIP", json_string("10.244.0.2"));
+    json_put(pod, "status.podIP", address(cluster));
     put_containers(pod, !ends);
     put_conditions(pod, ends ? "PodScheduled Initialized"
                              : "PodReadyToStartContainers Initialized Ready ContainersReady "
@@ -83,7 +90,7 @@ void workload_pod(struct devcluster *cluster, struct kind *kind, json_t *live)
         store_put(cluster, kind, live, next);
         control_again(cluster, kind, next, cluster->options.pod_delay_ms);
     } else if (str_equal(phase, "Pending")) {
-        run(next);
+        run(cluster, next);
         store_put(cluster, kind, live, next);
     } else {
         json_decref(next);
