@@ -7,17 +7,26 @@ import json
 import threading
 import time
 import urllib.parse
+import zlib
 
 from .wait import eventually
+
+
+PACKED = ("placementledgers",)  # a hundred KiB each, thousands of times
 
 
 class Change:
     """`item`: as it was from `version` on; of one that went, as it was last. `at`: when the watch told."""
 
     def __init__(self, resource, event):
-        self.resource, self.item, self.gone = resource, event["object"], event["type"] == "DELETED"
-        self.version, self.name = int(self.item["metadata"]["resourceVersion"]), self.item["metadata"]["name"]
-        self.at = time.monotonic()
+        item = event["object"]
+        self.resource, self.gone, self.at = resource, event["type"] == "DELETED", time.monotonic()
+        self.version, self.name = int(item["metadata"]["resourceVersion"]), item["metadata"]["name"]
+        self._kept = zlib.compress(json.dumps(item).encode(), 1) if resource in PACKED else item
+
+    @property
+    def item(self):
+        return json.loads(zlib.decompress(self._kept)) if isinstance(self._kept, bytes) else self._kept
 
 
 class _Watch(threading.Thread):

@@ -1,0 +1,91 @@
+"""How long it took until what a lost pod carried was served elsewhere: pure, over a recorded history (history.py)."""
+
+import collections
+
+from .pipe_rules import CLASS_LABEL, FLAP_S, SERVICE_LABEL, Pod
+
+Repair = collections.namedtuple("Repair", "lost repaired binding moved")  # by the clock of Change.at
+
+
+class _Route:
+    def __init__(self):
+        self.rate, self.milli, self.led = 0, {}, set()
+
+    def whole(self):
+        return sum(self.milli.get(key, 0) for key in self.led) >= self.rate
+
+
+class Repairs:
+    """`done`: one for each binding that a lost pod was in. The clock runs from the deletion, or from when the pod had not
+    been ready for FLAP_S; it stops when the slice leads for the whole rate to other pods. Not `moved`: a new pod of the
+    lost one's name has it, which takes as long as that takes to start. `came_back`: how many were whole again since
+    their very pod was well before they had moved; `waiting` is what is left in the end."""
+
+    def __init__(self):
+        self.done, self.came_back = [], 0
+        self.pods, self.unready, self.waiting = {}, {}, {}  # waiting: {(binding, (pod, address)): lost at}
+        self.routes = collections.defaultdict(_Route)
+
+    def see(self, change):
+        for name in [name for name, since in self.unready.items() if since + FLAP_S <= change.at]:
+            self._lost(name, self.pods[name].address, self.unready.pop(name) + FLAP_S)
+        {"pods": self._pod, "pipelinebindings": self._binding, "endpointslices": self._slice}.get(
+            change.resource, lambda change: None)(change)
+
+    def _pod(self, change):
+        if CLASS_LABEL not in change.item["metadata"].get("labels", {}):
+            return
+        name, before = change.name, self.pods.get(change.name)
+        pod = self.pods[name] = Pod(change.item)
+        served = before and before.ready and before.address
+        self.unready.pop(name, None)
+        if served and (change.gone or pod.going or pod.ended):
+            self._lost(name, before.address, change.at)
+        elif not pod.ready and not change.gone and not pod.going:
+            if served:
+                self.unready[name] = change.at
+        elif pod.ready and not pod.going and not change.gone:
+            self._back(name, pod.address)
+
+    def _lost(self, name, address, at):
+        for binding, route in self.routes.items():
+            if (name, address) in route.milli:
+                self.waiting.setdefault((binding, (name, address)), at)
+
+    def _back(self, name, address):
+        for key in [key for key in self.waiting if key[1] == (name, address)]:
+            del self.waiting[key]
+            self.came_back += 1
+
+    def _binding(self, change):
+        route = self.routes[change.name]
+        route.rate = 0 if change.gone else change.item["spec"]["milliDocumentsPerSecond"]
+        route.milli = {(row["pod"], row["address"]): row["milliDocumentsPerSecond"] for row in change.item["spec"]["shares"]}
+        self._settle(change, change.name)
+
+    def _slice(self, change):
+        name = change.item["metadata"].get("labels", {}).get(SERVICE_LABEL)
+        ends = [] if change.gone else change.item.get("endpoints") or []
+        self.routes[name].led = {(end["targetRef"]["name"], end["addresses"][0]) for end in ends if end["conditions"]["ready"]}
+        self._settle(change, name)
+
+    def _settle(self, change, name):
+        route = self.routes[name]
+        if not route.whole():
+            return
+        for key in [key for key in self.waiting if key[0] == name and key[1] not in route.led]:
+            moved = key[1][0] not in {pod for pod, _ in route.led}
+            self.done.append(Repair(self.waiting.pop(key), change.at, name, moved))
+
+
+def repairs(changes):
+    made = Repairs()
+    for change in changes:
+        made.see(change)
+    return made
+
+
+def percentile(values, percent):
+    """The smallest that is not below so many of a hundred; None of nothing."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)] if ordered else None
