@@ -28,7 +28,7 @@ static const struct {
     {.name = "milli", .most = PLACE_MILLI_MAX},
     {.name = "held", .most = PLACE_MILLI_MAX},
     {.name = "rate", .most = PLACE_MILLI_MAX},
-    {.name = "until", .most = DRAIN_S_MAX, .is_time = true},
+    {.name = "until", .most = DRAIN_S_MAX + UNSETTLED_S_MAX, .is_time = true},
     {.name = "age", .most = COUNT_MAX},
     {.name = "priority", .most = PLACE_PRIORITY_MAX},
     {.name = "stage", .most = PLACE_STAGES_MAX - 1},

@@ -149,6 +149,22 @@ static void test_what_left_counts_until_it_has_drained(void **state)
     assert_string_equal(shares_of(&fixture, "later", "green"), "0:10000");
 }
 
+static void test_the_longest_drain_is_believed(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    put_talk_pods(&fixture);
+    for (int class = 0; class < CLASSES; class ++)
+        json_put(json_array_get(fixture.classes, (size_t) class), "spec.drainSeconds",
+                 json_integer(3600));
+    put_pipeline(&fixture, "first", 10);
+    decided(&fixture);
+    json_array_clear(fixture.pipelines);
+    decided_when(&fixture, false);
+    const json_t *green = json_find(fixture.ledger, "classes", "name", "green");
+    assert_int_equal(json_int_or(green, "leaving.0.until", 0), NOW_S + 3600 + UNSETTLED_S_MAX);
+    decided_when(&fixture, false);
+}
+
 static void test_a_rate_changes_where_it_is_or_not_at_all(void **state)
 {
     struct fixture fixture = fixture_new(*state);
@@ -494,6 +510,7 @@ int main(void)
         TEST(test_a_new_pod_of_a_lost_one_s_name_is_not_waited_for),
         TEST(test_a_pod_that_goes_is_emptied_where_there_is_room),
         TEST(test_what_left_counts_until_it_has_drained),
+        TEST(test_the_longest_drain_is_believed),
         TEST(test_a_rate_changes_where_it_is_or_not_at_all),
         TEST(test_stages_that_stay_keep_their_place_when_others_go),
         TEST(test_a_stage_of_another_name_takes_over_the_room_of_its_own_class),
