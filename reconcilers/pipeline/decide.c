@@ -1,4 +1,5 @@
 /* One decision, from top to bottom: what the ledger says, what has changed since, what follows. */
+#include "reconcilers/pipeline/asked.h"
 #include "reconcilers/pipeline/board.h"
 
 #include "server/base/ctx.h"
@@ -379,6 +380,9 @@ static void note_times(const struct board *board, struct decision *decision)
     json_array_foreach(json_at(decision->ledger, "classes"), at, class)
         json_array_foreach(json_at(class, "leaving"), index, leaving)
             sooner(board, decision, json_int_or(leaving, "until", 0));
+    json_array_foreach(json_at(decision->ledger, "classes"), at, class)
+        json_array_foreach(json_at(class, "idle"), index, leaving)
+            sooner(board, decision, json_int_or(leaving, "until", 0));
     for (uint32_t class_at = 0; class_at < board->world->class_count; class_at++) {
         sooner(board, decision, decision->notes[class_at].next_s);
         const struct workers *workers = &board->world->classes[class_at];
@@ -431,6 +435,7 @@ static void tell(struct board *board, const json_t *was, struct decision *decisi
 {
     const struct world *world = board->world;
     decision->ledger = ledger_write(board);
+    asked_put(board->ctx, world, was, decision->ledger);
     decision->changed = differs(decision->ledger, was);
     json_put(decision->ledger, "decision",
              json_integer(json_int_or(was, "decision", 0) + decision->changed));

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH_MS = 100, RESYNC_MS = 600000 };
+enum { BATCH_MS = 100, AUTOSCALER_MS = 1000, RESYNC_MS = 600000 };
 
 /* ---- the ledger ---- */
 
@@ -85,14 +85,26 @@ static bool any_wish(const json_t *pipelines)
     return false;
 }
 
+/* Zero pods are to be asked for, too. */
+static bool any_scaled(const json_t *classes)
+{
+    size_t at;
+    json_t *class;
+    json_array_foreach(classes, at, class)
+        if (json_at(class, "spec.scaleTargetRef") && !json_at(class, "metadata.deletionTimestamp"))
+            return true;
+    return false;
+}
+
 /* Somebody removed it, or the first pipelines came: all are placed anew. */
 static int begin(struct ctx *ctx, struct pass *pass)
 {
     const struct pipeline_operator *home = pass->home;
     if (!pass->root)
         requests_drop(home->requests, pass->key.namespace);
-    if (pass->root ||
-        !any_wish(pass_list(ctx, pass, KIND_PIPELINE, pass->key.namespace, NULL, NULL)))
+    const char *namespace = pass->key.namespace;
+    if (pass->root || !(any_wish(pass_list(ctx, pass, KIND_PIPELINE, namespace, NULL, NULL)) ||
+                        any_scaled(pass_list(ctx, pass, KIND_WORKER_CLASS, namespace, NULL, NULL))))
         return 0;
     return placer_ledger_make(ctx, pass);
 }
@@ -144,10 +156,12 @@ static int gather(struct ctx *ctx, struct pass *pass)
         .pods = pass_list(ctx, pass, KIND_POD, namespace, NULL, NULL),
         .pipelines = pipelines,
         .bindings = pass_list(ctx, pass, KIND_PIPELINE_BINDING, namespace, NULL, NULL),
+        .targets = pass_list(ctx, pass, KIND_STATEFUL_SET, namespace, NULL, NULL),
+        .autoscalers = pass_list(ctx, pass, KIND_AUTOSCALER, namespace, NULL, NULL),
         .ledger = json_at(pass->root, "spec"),
         .now_s = clock_wall_ms() / 1000};
     scene_look(ctx, scope);
-    return 0;
+    return scale_verify(ctx, pass);
 }
 
 /* ---- deciding ---- */
@@ -247,6 +261,7 @@ static int tell_classes(struct ctx *ctx, struct pass *pass)
         json_t *status = arena_json(ctx->arena, live ? json_deep_copy(live) : json_object());
         class_status(ctx, workers, &scope->decision.classes[at], &scope->decision.notes[at],
                      status);
+        scale_status(ctx, pass, at, status);
         TRY(refusals_note(ctx, &refusals,
                           pass_put_status(ctx, pass, CALL_KUBE_PIPELINE_STATUS, object, status)));
     }
@@ -284,10 +299,12 @@ static const struct phase phases[] = {
     {"gather", gather, 0, "classes, pods, pipelines and bindings, from the caches"},
     {"decide", decide_all, 0, "pure: the ledger and the world to the next ledger"},
     {"commit", commit, 0, "one fenced write: from here on it is decided"},
+    {"scale", scale_ask, 0, "as many pods as the ledger asks for"},
     {"bind", bindings_apply, 0, "PipelineBindings as the ledger says"},
     {"follow", follow_pods, PHASE_ALWAYS,
      "without a decision: at least no route to a pod that went"},
     {"tell", tell, 0, "statuses of pipelines and classes"},
+    {"scaled", scale_end, 0, "what refused to be scaled, once all else is told"},
     {"observe", observe, PHASE_ALWAYS, "whether the ledger could be followed"},
     {0},
 };
@@ -298,6 +315,13 @@ static bool to_ledger(const json_t *object, struct key *ret)
              json_str_or(object, "metadata.namespace", ""));
     snprintf(ret->name, sizeof ret->name, "%s", LEDGER_NAME);
     return true;
+}
+
+/* Of the many StatefulSets of a cell those whose pods are workers. */
+static bool workers_to_ledger(const json_t *object, struct key *ret)
+{
+    const json_t *labels = json_at(object, "spec.template.metadata.labels");
+    return json_object_get(labels, LABEL_WORKER_CLASS) && to_ledger(object, ret);
 }
 
 const struct reconciler placement_reconciler = {
@@ -311,8 +335,13 @@ const struct reconciler placement_reconciler = {
             {.kind = KIND_WORKER_CLASS, .map = to_ledger, .wake_after_ms = BATCH_MS},
             {.kind = KIND_PIPELINE_BINDING, .map = to_ledger, .wake_after_ms = BATCH_MS},
             {.kind = KIND_POD, .label_selector = LABEL_WORKER_CLASS, .map = to_ledger},
+            {.kind = KIND_STATEFUL_SET, .map = workers_to_ledger, .wake_after_ms = BATCH_MS},
+            {.kind = KIND_AUTOSCALER,
+             .map = to_ledger,
+             .optional = true,
+             .wake_after_ms = AUTOSCALER_MS},
         },
-    .source_count = 4,
+    .source_count = 6,
     .phases = phases,
     .resync_ms = RESYNC_MS,
 };

@@ -19,6 +19,7 @@ void scene_look(struct ctx *ctx, struct placer_scope *scope)
     const struct scene *scene = &scope->scene;
     world_read(ctx, scene->classes, scene->pods, scene->pipelines, time_of(scene), &scope->world);
     bindings_index(ctx->arena, scene->bindings, &scope->bindings);
+    scale_look(ctx, scope);
     scope->taken = arena_alloc(ctx->arena, scope->world.pipeline_count + 1);
 }
 

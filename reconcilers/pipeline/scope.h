@@ -29,7 +29,20 @@ struct bindings {
 struct scene {
     const json_t *classes, *pods, *pipelines, *bindings;
     const json_t *ledger; /* its spec; NULL = there is none */
+    /* Whose pods those of classes are, and who else scales; NULL = that is not looked at. */
+    const json_t *targets, *autoscalers;
     int64_t now_s;
+};
+
+/* What came of asking for the pods of a class. */
+struct scale_outcome {
+    const char *reason, *message; /* of condition Scaled; NULL = as asked for */
+};
+
+/* Of many writes the first that was refused: those behind it are made all the same. */
+struct refusals {
+    int rc;
+    struct err err;
 };
 
 /* What one pass of `placement` keeps. */
@@ -38,9 +51,11 @@ struct placer_scope {
     struct world world;
     struct bindings bindings; /* of the namespace */
     struct decision decision;
-    const char *refused; /* why the ledger was not believed; NULL = it was */
-    bool committed;      /* the decision, and so what everything else is to be */
-    bool *taken;         /* by pipeline of the world: an object of a binding's name is not ours */
+    const char *refused;            /* why the ledger was not believed; NULL = it was */
+    bool committed;                 /* the decision, and so what everything else is to be */
+    struct scale_outcome *outcomes; /* by class of the world */
+    struct refusals scale_refusals;
+    bool *taken; /* by pipeline of the world: an object of a binding's name is not ours */
 };
 
 extern const struct reconciler placement_reconciler, binding_reconciler;
@@ -66,12 +81,6 @@ int lost_ask(struct ctx *ctx, struct pass *pass);
 
 /* The ledger of the pass's namespace, if there is none yet. */
 int placer_ledger_make(struct ctx *ctx, struct pass *pass);
-
-/* Of many writes the first that was refused: those behind it are made all the same. */
-struct refusals {
-    int rc;
-    struct err err;
-};
 
 /* 0 also for what the server refuses one object; what would meet all the others is returned. */
 int refusals_note(struct ctx *ctx, struct refusals *refusals, int rc);
@@ -104,6 +113,19 @@ bool binding_is_routed(struct arena *arena, const struct world *world,
 int bindings_apply(struct ctx *ctx, struct pass *pass);
 /* Nothing could be decided: they show what their pods are, and lose those that are gone. */
 int bindings_follow_pods(struct ctx *ctx, struct pass *pass);
+
+/* ---- how many pods there are (scale.c, scale_ask.c); the first is pure ---- */
+
+/* Who is scaled by us, what bindings lead to, and which pods are not asked for. */
+void scale_look(struct ctx *ctx, struct placer_scope *scope);
+/* Of pods that are new to the ledger only those stay in the world that were seen alive live. */
+int scale_verify(struct ctx *ctx, struct pass *pass);
+/* Asks for what was committed. */
+int scale_ask(struct ctx *ctx, struct pass *pass);
+/* At the end of a pass: the first refusal. */
+int scale_end(struct ctx *ctx, struct pass *pass);
+/* `at`: of a class of the world; its status is changed in place. */
+void scale_status(struct ctx *ctx, struct pass *pass, uint32_t at, json_t *status);
 
 /* ---- statuses (status.c, stages.c), pure ---- */
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CAPACITY_MAX = 100000000 };
+enum { CAPACITY_MAX = 100000000, CALM_S_MAX = 3600 };
 
 /* ---- classes ---- */
 
@@ -61,6 +61,20 @@ static struct worker_class class_of(const json_t *object)
         }};
 }
 
+static struct scaling scaling_of(const json_t *object)
+{
+    const json_t *spec = json_at(object, "spec");
+    return (struct scaling){.target = json_str(spec, "scaleTargetRef.name"),
+                            .spare = (uint32_t)bounded(spec, "spareReplicas", 0, 0, WORLD_PODS_MAX),
+                            .calm_s =
+                                (int32_t)bounded(spec, "scaleDownSeconds", 30, 0, CALM_S_MAX)};
+}
+
+bool world_scales(const struct workers *workers)
+{
+    return workers->scaling.target && !workers->scaling.refused;
+}
+
 static bool is_going(const json_t *object)
 {
     return json_at(object, "metadata.deletionTimestamp") != NULL;
@@ -80,6 +94,7 @@ static void read_classes(struct ctx *ctx, const json_t *list, struct world *worl
         if (!is_going(object))
             world->classes[world->class_count++] = (struct workers){
                 .class = class_of(object),
+                .scaling = scaling_of(object),
                 .port = bounded(json_at(object, "spec"), "port", 8080, 1, UINT16_MAX)};
     qsort(world->classes, world->class_count, sizeof *world->classes, class_order);
     if (world->class_count > WORLD_CLASSES_MAX)
@@ -110,6 +125,7 @@ static struct worker worker_of(const json_t *pod)
     const json_t *ready = json_find(pod, "status.conditions", "type", "Ready");
     const char *phase = json_str_or(pod, "status.phase", "");
     struct worker worker = {.name = json_str(pod, "metadata.name"),
+                            .uid = json_str(pod, "metadata.uid"),
                             .address = json_str(pod, "status.podIP"),
                             .ready = str_equal(json_str(ready, "status"), "True"),
                             .unready_since_s = time_s(ready, "lastTransitionTime")};

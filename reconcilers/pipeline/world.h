@@ -18,10 +18,23 @@ enum {
     FLAP_S = 5,            /* a pod that is not ready for a shorter time is left what it carries */
 };
 
+/* Whose pods a class's are, where we say how many there are to be. */
+struct scaling {
+    const char *target;  /* the name of a StatefulSet; NULL = somebody else scales */
+    const char *refused; /* why it is left alone: a reason, and `message`; NULL = it is not */
+    const char *message;
+    const json_t *object; /* the target as it was read; NULL = it was not */
+    bool ordered;         /* its pods come one after the other */
+    uint32_t there;       /* pods that it was told to have */
+    uint32_t spare;       /* pods beyond those that are needed */
+    int32_t calm_s;       /* a pod is of no use for so long before it is let go */
+};
+
 struct worker {
-    const char *name, *address;
+    const char *name, *uid, *address;
     enum pod_state state; /* POD_ABSENT = there is none of this ordinal */
     bool ready;           /* as its condition says: what routing mirrors */
+    bool bound;           /* a binding gives it something */
     int64_t unready_since_s;
 };
 
@@ -30,6 +43,7 @@ struct workers {
     int64_t port;
     uint32_t count; /* pods by ordinal; NULL when there is none */
     struct worker *pods;
+    struct scaling scaling;
     const char *twin; /* a pod that is left out: another one has its ordinal; NULL = none */
 };
 
@@ -55,5 +69,7 @@ void world_read(struct ctx *ctx, const json_t *classes, const json_t *pods, cons
 const struct workers *world_class(const struct world *world, const char *name, uint32_t *ret_at);
 /* The number behind the last dash of a pod's name; false when there is none. */
 bool world_ordinal(const char *name, uint32_t *ret);
+/* We say how many pods it has. */
+bool world_scales(const struct workers *workers);
 /* All zero, and so POD_ABSENT, when there is none; workers may be NULL. */
 struct worker world_worker(const struct workers *workers, uint32_t ordinal);

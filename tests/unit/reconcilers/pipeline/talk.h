@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "reconcilers/pipeline/asked.h"
 #include "reconcilers/pipeline/placement/placement.h"
 #include "reconcilers/pipeline/scope.h"
 #include "server/base/clock.h"
@@ -97,6 +98,7 @@ static inline const struct decision *decided_when(struct fixture *fixture, bool 
 {
     world_read(fixture->ctx, fixture->classes, fixture->pods, fixture->pipelines, fixture->now_s,
                &fixture->world);
+    asked_close(&fixture->world, fixture->ledger);
     if (decide(fixture->ctx, &fixture->world, fixture->ledger, settled, &fixture->decision) < 0)
         fail_msg("%s", fixture->ctx->err.message);
     fixture->ledger = fixture->decision.ledger;

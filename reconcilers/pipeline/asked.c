@@ -1,0 +1,167 @@
+#include "reconcilers/pipeline/asked.h"
+
+#include "server/base/ctx.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+#include <string.h>
+
+/* One class at work. */
+struct asking {
+    const struct workers *workers;
+    const json_t *was; /* its entry of the ledger before; NULL = new */
+    int64_t now_s;
+    uint32_t busy_count, asked_count;
+    bool busy[WORLD_PODS_MAX], asked[WORLD_PODS_MAX];
+    int64_t idle_until_s[WORLD_PODS_MAX]; /* when asked for, and not busy */
+};
+
+/* ---- what a ledger says ---- */
+
+bool asked_for(const json_t *entry, uint32_t ordinal)
+{
+    const char *asked = json_str(entry, "asked");
+    return !asked || (ordinal < strlen(asked) && asked[ordinal] == 'A');
+}
+
+int64_t asked_count(const json_t *entry)
+{
+    const char *asked = json_str(entry, "asked");
+    int64_t count = 0;
+    for (const char *at = asked; at && *at; at++)
+        count += *at == 'A';
+    return asked ? count : -1;
+}
+
+void asked_close(struct world *world, const json_t *ledger)
+{
+    for (uint32_t class = 0; class < world->class_count; class ++) {
+        struct workers *workers = &world->classes[class];
+        const json_t *entry = json_find(ledger, "classes", "name", workers->class.name);
+        for (uint32_t at = 0; world_scales(workers) && at < workers->count; at++)
+            if (!asked_for(entry, at))
+                workers->pods[at] = (struct worker){.bound = workers->pods[at].bound};
+    }
+}
+
+/* ---- who is of use ---- */
+
+static void note_busy(struct asking *asking, int64_t ordinal)
+{
+    if (ordinal < 0 || ordinal >= WORLD_PODS_MAX || asking->busy[ordinal])
+        return;
+    asking->busy[ordinal] = true;
+    asking->busy_count++;
+}
+
+/* Something is placed there, or reserved, or leaves it, or a binding leads there still. */
+static void note_all_busy(struct asking *asking, const json_t *made, const json_t *entry)
+{
+    size_t at, stage, index;
+    json_t *pipeline, *row, *item;
+    json_array_foreach(json_at(made, "pipelines"), at, pipeline)
+        json_array_foreach(json_at(pipeline, "stages"), stage, row)
+            if (str_equal(json_str(row, "class"), asking->workers->class.name))
+                json_array_foreach(json_at(row, "shares"), index, item)
+                    note_busy(asking, json_int_or(item, "pod", -1));
+    json_array_foreach(json_at(entry, "leaving"), index, item)
+        note_busy(asking, json_int_or(item, "pod", -1));
+    for (uint32_t pod = 0; pod < asking->workers->count; pod++)
+        if (asking->workers->pods[pod].bound)
+            note_busy(asking, pod);
+}
+
+/* ---- who is asked for ---- */
+
+/* Before the first time: what there is, and what the target was told to have. */
+static bool was_asked(const struct asking *asking, uint32_t ordinal)
+{
+    if (json_str(asking->was, "asked"))
+        return asked_for(asking->was, ordinal);
+    return ordinal < asking->workers->scaling.there ||
+           world_worker(asking->workers, ordinal).state != POD_ABSENT;
+}
+
+static void note_idle_since(struct asking *asking)
+{
+    size_t at;
+    json_t *item;
+    for (uint32_t pod = 0; pod < WORLD_PODS_MAX; pod++)
+        asking->idle_until_s[pod] = asking->now_s + asking->workers->scaling.calm_s;
+    json_array_foreach(json_at(asking->was, "idle"), at, item) {
+        int64_t pod = json_int_or(item, "pod", -1), until = json_int_or(item, "until", 0);
+        if (pod >= 0 && pod < WORLD_PODS_MAX && until < asking->idle_until_s[pod])
+            asking->idle_until_s[pod] = until;
+    }
+}
+
+static void ask(struct asking *asking, uint32_t ordinal)
+{
+    asking->asked_count += !asking->asked[ordinal];
+    asking->asked[ordinal] = true;
+}
+
+/* A StatefulSet has its first pods, and no others. */
+static void fill_up(struct asking *asking)
+{
+    uint32_t end = WORLD_PODS_MAX;
+    while (end > 0 && !asking->asked[end - 1])
+        end--;
+    for (uint32_t pod = 0; pod < end; pod++)
+        ask(asking, pod);
+}
+
+static void ask_all(struct asking *asking)
+{
+    const struct workers *workers = asking->workers;
+    for (uint32_t pod = 0; pod < WORLD_PODS_MAX; pod++)
+        if (asking->busy[pod] ||
+            (was_asked(asking, pod) && asking->idle_until_s[pod] > asking->now_s))
+            ask(asking, pod);
+    fill_up(asking);
+    for (uint32_t pod = 0; pod < workers->class.spec.pods_max; pod++)
+        if (asking->asked_count < asking->busy_count + workers->scaling.spare)
+            ask(asking, pod);
+}
+
+static void write(const struct asking *asking, json_t *entry)
+{
+    char letters[WORLD_PODS_MAX + 1] = "";
+    uint32_t count = 0;
+    json_t *idle = json_array();
+    for (uint32_t pod = 0; pod < WORLD_PODS_MAX; pod++) {
+        letters[pod] = asking->asked[pod] ? 'A' : '-';
+        if (!asking->asked[pod])
+            continue;
+        count = pod + 1;
+        if (!asking->busy[pod])
+            json_array_append_new(idle, json_pack("{s:I, s:I}", "pod", (json_int_t)pod, "until",
+                                                  (json_int_t)asking->idle_until_s[pod]));
+    }
+    letters[count] = '\0';
+    json_object_set_new(entry, "asked", json_string(letters));
+    if (json_array_size(idle))
+        json_object_set(entry, "idle", idle);
+    json_decref(idle);
+}
+
+void asked_put(struct ctx *ctx, const struct world *world, const json_t *was, json_t *made)
+{
+    size_t index;
+    uint32_t at;
+    json_t *entry;
+    json_array_foreach(json_at(made, "classes"), index, entry) {
+        const char *name = json_str(entry, "name");
+        const struct workers *workers = world_class(world, name, &at);
+        if (!workers || !world_scales(workers))
+            continue;
+        struct asking *asking = arena_alloc(ctx->arena, sizeof *asking);
+        *asking = (struct asking){.workers = workers,
+                                  .was = json_find(was, "classes", "name", name),
+                                  .now_s = world->now_s};
+        note_all_busy(asking, made, entry);
+        note_idle_since(asking);
+        ask_all(asking);
+        write(asking, entry);
+    }
+}

@@ -1,0 +1,144 @@
+/* Asking the target of a class for its pods, and telling what came of it. */
+#include "reconcilers/engine/conditions.h"
+#include "reconcilers/pipeline/asked.h"
+#include "reconcilers/pipeline/routes.h"
+#include "reconcilers/pipeline/scope.h"
+#include "server/base/ctx.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+#include "server/net/metrics.h"
+
+#include <inttypes.h>
+
+enum { LEADS_STILL_MS = 500 };
+
+/* ---- who may go ---- */
+
+/* A binding that went leaves its slice for a moment, of which no cache of ours may know yet. */
+static int leads_beyond(struct ctx *ctx, struct pass *pass, const char *set, int64_t wanted,
+                        int64_t before, bool *ret)
+{
+    struct routes routes;
+    TRY(routes_read(ctx, pass, &routes));
+    for (int64_t number = wanted; number < before && !*ret; number++)
+        *ret = routes_lead_to(&routes, arena_printf(ctx->arena, "%s-%" PRId64, set, number), false);
+    return 0;
+}
+
+/* ---- asking ---- */
+
+static void tell_asked(struct ctx *ctx, struct pass *pass, const struct workers *workers,
+                       int64_t before, int64_t wanted)
+{
+    const char *word = wanted > before ? "ScaledUp" : "ScaledDown";
+    const char *message =
+        arena_printf(ctx->arena, "class '%s': StatefulSet '%s' from %" PRId64 " to %" PRId64,
+                     workers->class.name, workers->scaling.target, before, wanted);
+    log_info(ctx, "%s: %s", word, message);
+    pass_event(ctx, pass, "Normal", word, "Scale", "%s", message);
+    metric_add(METRIC_PIPELINE_SCALED, 1, word);
+}
+
+/* Fenced by what was read: who scaled it meanwhile is seen first. */
+static int ask(struct ctx *ctx, struct pass *pass, const struct workers *workers, int64_t wanted)
+{
+    const char *namespace = pass->key.namespace, *name = workers->scaling.target;
+    bool leads = false;
+    json_t *live;
+    TRY(pass_get_live(ctx, pass, CALL_KUBE_PIPELINE_TARGET, KIND_STATEFUL_SET, namespace, name,
+                      &live));
+    int64_t before = json_int_or(live, "spec.replicas", 1);
+    if (!live || before == wanted)
+        return 0; /* the cache will tell */
+    if (wanted < before)
+        TRY(leads_beyond(ctx, pass, name, wanted, before, &leads));
+    if (leads) {
+        pass_requeue(pass, LEADS_STILL_MS);
+        return 0;
+    }
+    json_t *scale = arena_json(
+        ctx->arena, json_pack("{s:{s:s}, s:{s:I}}", "metadata", "resourceVersion",
+                              json_str_or(live, "metadata.resourceVersion", KUBE_VERSION_ABSENT),
+                              "spec", "replicas", (json_int_t)wanted));
+    TRY(kube_patch(ctx, CALL_KUBE_PIPELINE_SCALE, pass_kube(pass), KIND_STATEFUL_SET, namespace,
+                   name, "scale", scale, pass_manager(pass), NULL));
+    tell_asked(ctx, pass, workers, before, wanted);
+    return 0;
+}
+
+static const json_t *entry_of(const struct placer_scope *scope, uint32_t at)
+{
+    return json_find(scope->decision.ledger, "classes", "name",
+                     scope->world.classes[at].class.name);
+}
+
+int scale_ask(struct ctx *ctx, struct pass *pass)
+{
+    struct placer_scope *scope = pass->scope;
+    for (uint32_t at = 0; at < scope->world.class_count; at++) {
+        const struct workers *workers = &scope->world.classes[at];
+        int64_t wanted = asked_count(entry_of(scope, at));
+        if (!world_scales(workers) || wanted < 0 || workers->scaling.there == wanted)
+            continue;
+        int rc = ask(ctx, pass, workers, wanted);
+        if (rc < 0)
+            scope->outcomes[at] = (struct scale_outcome){
+                "ScaleRefused", arena_printf(ctx->arena, "%s", ctx->err.message)};
+        TRY(refusals_note(ctx, &scope->scale_refusals, rc));
+    }
+    return 0;
+}
+
+int scale_end(struct ctx *ctx, struct pass *pass)
+{
+    const struct placer_scope *scope = pass->scope;
+    return refusals_end(ctx, &scope->scale_refusals);
+}
+
+/* ---- telling ---- */
+
+struct telling {
+    const char *status, *reason, *message;
+};
+
+static struct telling telling_of(const struct scaling *scaling, const struct scale_outcome *outcome)
+{
+    if (scaling->refused)
+        return (struct telling){"False", scaling->refused, scaling->message};
+    if (outcome->reason)
+        return (struct telling){"False", outcome->reason, outcome->message};
+    if (scaling->ordered)
+        return (struct telling){"True", "OrderedReady",
+                                "it has as many pods as are needed, but one that is not ready "
+                                "holds up those behind it: set podManagementPolicy: Parallel"};
+    return (struct telling){"True", "AsAsked", "its target is asked for the pods that are needed"};
+}
+
+static void note_change(struct ctx *ctx, struct pass *pass, const char *class,
+                        const struct telling *telling)
+{
+    if (str_equal(telling->reason, "AsAsked"))
+        return;
+    log_warn(ctx, "class %s: %s: %s", class, telling->reason, telling->message);
+    pass_event(ctx, pass, "Warning", telling->reason, "Scale", "class '%s': %s", class,
+               telling->message);
+    metric_add(METRIC_PIPELINE_SCALED, 1, telling->reason);
+}
+
+void scale_status(struct ctx *ctx, struct pass *pass, uint32_t at, json_t *status)
+{
+    const struct placer_scope *scope = pass->scope;
+    const struct workers *workers = &scope->world.classes[at];
+    json_object_del(status, "replicas");
+    if (!workers->scaling.target) {
+        condition_remove(status, "Scaled");
+        return;
+    }
+    const struct telling telling = telling_of(&workers->scaling, &scope->outcomes[at]);
+    if (!str_equal(json_str(condition_get(status, "Scaled"), "reason"), telling.reason))
+        note_change(ctx, pass, workers->class.name, &telling);
+    if (world_scales(workers))
+        json_object_set_new(status, "replicas", json_integer(asked_count(entry_of(scope, at))));
+    condition_set(ctx, status, "Scaled", telling.status, telling.reason, workers->class.generation,
+                  "%s", telling.message);
+}

@@ -1,0 +1,223 @@
+"""Pods of a class that the operator asks for: exact, from zero and back, nobody who is of use let go, others' targets left alone."""
+
+import itertools
+import json
+import os
+import signal
+
+import pytest
+from harness import metrics
+from harness.killpoint import KillPoint
+from harness.pipes import CLASS_LABEL, Pipes
+from harness.wait import eventually
+
+LEASE_TIMES = ["--lease-duration-ms=3000", "--lease-renew-ms=750", "--lease-deadline-ms=2000"]
+_numbers = itertools.count(1)
+
+
+class Scaled(Pipes):
+    """Classes whose StatefulSets the operator scales."""
+
+    def scaled_class(self, name, replicas=0, **spec):
+        self.worker_class(name, replicas, **{"capacity": 10, "mode": "Whole", "scaleDownSeconds": 0, **spec, "scaleTargetRef": {
+            "apiVersion": "apps/v1", "kind": "StatefulSet", "name": name, **spec.get("scaleTargetRef", {})}})
+
+    def replicas(self, name):
+        return self.get("statefulsets", name)["spec"]["replicas"]
+
+    def pods(self):
+        return sorted(pod["metadata"]["name"] for pod in self.cluster.list("pods", self.namespace)
+                      if not pod["metadata"].get("deletionTimestamp"))
+
+    def wait_replicas(self, **wanted):
+        for name, count in wanted.items():
+            eventually(lambda name=name, count=count: self.replicas(name) == count, 30, what=f"{count} of {name}")
+
+    def scaled(self, name):
+        """(status, reason, message)."""
+        rows = (self.get("workerclasses", name).get("status") or {}).get("conditions", [])
+        row = next((row for row in rows if row["type"] == "Scaled"), {})
+        return row.get("status"), row.get("reason"), row.get("message", "")
+
+    def wait_scaled(self, name, *wanted):
+        def is_so():
+            found = self.scaled(name)
+            assert found[:2] == wanted, found
+            return True
+
+        eventually(is_so, 20, what=f"{name} {wanted}")
+
+    def end(self, *names):
+        for name in names:
+            self.cluster.delete("pipelines", name, self.namespace)
+
+
+@pytest.fixture
+def scaled(stack):
+    made = Scaled(stack, f"scaled-{next(_numbers)}")
+    yield made
+    made.cluster.delete("namespaces", made.namespace)
+
+
+@pytest.fixture
+def operate(flotillad, stack):
+    return lambda env=None: flotillad(["operate", "--kubeconfig", stack.env["KUBECONFIG_OPERATE"], *LEASE_TIMES], env=env)
+
+
+def test_from_zero_to_five_and_back(scaled, operate):
+    operator = operate()
+    scaled.scaled_class("blue")
+    names = [f"p{number}" for number in range(5)]
+    for name in names:
+        scaled.pipeline(name, 10, ["blue"])
+    scaled.wait_ready(*names)
+    assert scaled.replicas("blue") == 5 and scaled.pods() == [f"blue-{at}" for at in range(5)]
+    status = scaled.get("workerclasses", "blue")["status"]
+    assert (status["replicas"], status["wantedReplicas"], status["readyReplicas"]) == (5, 5, 5)
+    scaled.wait_scaled("blue", "True", "AsAsked")
+    scaled.end(*names)
+    scaled.wait_replicas(blue=0)
+    eventually(lambda: not scaled.pods(), 20, what="all gone")
+    rows = {row["reason"]: value for row, value in metrics.read(operator, "flotilla_pipeline_scaled_total")}
+    assert rows["ScaledUp"] >= 1 and rows["ScaledDown"] >= 1
+    told = scaled.stack.kubectl("-n", scaled.namespace, "describe", "pled/placement").split("Events:")[1]
+    assert "ScaledUp" in told and "ScaledDown" in told
+    assert any("ScaledUp: class 'blue': StatefulSet 'blue' from" in line.get("msg", "") for line in operator.logs)
+
+
+def test_a_statefulset_keeps_all_below_the_highest_that_carries(scaled, operate):
+    operate()
+    scaled.scaled_class("blue")
+    for name in ("first", "second", "third"):
+        scaled.pipeline(name, 10, ["blue"])
+        scaled.wait_ready(name)
+    scaled.end("first", "third")
+    scaled.wait_replicas(blue=2)
+    scaled.pipeline("fourth", 10, ["blue"])  # into the hole
+    scaled.wait_ready("fourth")
+    assert scaled.replicas("blue") == 2
+    scaled.end("second")
+    scaled.wait_replicas(blue=1)
+    scaled.wait_ready("fourth")
+
+
+def test_spare_pods_and_calm(scaled, operate):
+    operate()
+    scaled.scaled_class("blue", spareReplicas=2, scaleDownSeconds=4)
+    scaled.wait_replicas(blue=2)
+    scaled.pipeline("first", 10, ["blue"])
+    scaled.wait_replicas(blue=3)
+    scaled.wait_ready("first")
+    scaled.end("first")
+    eventually(lambda: scaled.get("workerclasses", "blue")["status"]["used"] == 0, what="nothing is used")
+    assert scaled.replicas("blue") == 3, "it is kept for a while"
+    scaled.wait_replicas(blue=2)
+
+
+def test_another_autoscaler_is_left_alone(scaled, operate):
+    operator = operate()
+    scaled.scaled_class("blue", 1)
+    scaled.wait_replicas(blue=0)
+    target = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "blue"}
+    cpu = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}}
+    scaled._apply("horizontalpodautoscalers", "theirs", "autoscaling/v2", "HorizontalPodAutoscaler",
+                  {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 3, "metrics": [cpu]})
+    scaled.wait_scaled("blue", "False", "ForeignAutoscaler")
+    assert "HorizontalPodAutoscaler 'theirs' scales StatefulSet 'blue'" in scaled.scaled("blue")[2]
+    assert "replicas" not in scaled.get("workerclasses", "blue")["status"]
+    scaled.scale("blue", 2)
+    scaled.pipeline("first", 10, ["blue"])
+    scaled.wait_ready("first")
+    assert scaled.replicas("blue") == 2, "neither more nor less"
+    assert {"reason": "ForeignAutoscaler"} in [row for row, _ in metrics.read(operator, "flotilla_pipeline_scaled_total")]
+    scaled.cluster.delete("horizontalpodautoscalers", "theirs", scaled.namespace)
+    scaled.wait_scaled("blue", "True", "AsAsked")
+    scaled.wait_replicas(blue=1)
+
+
+def test_what_cannot_be_scaled_says_why(scaled, operate):
+    operate()
+    ordered = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "ordered"}
+    scaled.scaled_class("blue")
+    scaled.cluster.delete("statefulsets", "blue", scaled.namespace)
+    scaled.wait_scaled("blue", "False", "ScaleTargetMissing")
+    scaled.scaled_class("green", scaleTargetRef={"name": "grey"})
+    scaled.scaled_class("grey")
+    scaled.wait_scaled("green", "False", "OtherClass")
+    scaled.wait_scaled("grey", "False", "TargetShared")
+    scaled.worker_class("ordered", 0, capacity=10, scaleTargetRef=ordered)
+    scaled.cluster.delete("statefulsets", "ordered", scaled.namespace)
+    labels = {CLASS_LABEL: "ordered"}
+    spec = {"serviceName": "ordered", "replicas": 0, "selector": {"matchLabels": labels}, "template": {
+        "metadata": {"labels": labels}, "spec": {"containers": [{"name": "worker", "image": "registry.k8s.io/pause:3.10"}]}}}
+    eventually(lambda: not scaled.get("statefulsets", "ordered"), what="the old one gone")
+    scaled._apply("statefulsets", "ordered", "apps/v1", "StatefulSet", spec)
+    scaled.wait_scaled("ordered", "True", "OrderedReady")
+    scaled.scaled_class("blue")  # it is there again, at zero, and it is needed
+    scaled.pipeline("first", 10, ["blue"])
+    scaled.wait_ready("first")
+    scaled.wait_scaled("blue", "True", "AsAsked")
+
+
+def test_a_number_that_somebody_else_wrote_is_set_right(scaled, operate):
+    operate()
+    scaled.scaled_class("blue")
+    scaled.pipeline("first", 10, ["blue"])
+    scaled.wait_ready("first")
+    for wrong in (4, 0):
+        scaled.scale("blue", wrong)
+        scaled.wait_replicas(blue=1)
+    scaled.wait_ready("first")
+    eventually(lambda: scaled.pods() == ["blue-0"], 20, what="one pod")
+
+
+def test_who_dies_before_it_has_asked_is_followed_by_one_who_asks(scaled, operate, tmp_path):
+    for point in ("kube.pipeline.scale.before", "kube.pipeline.scale.after", "kube.pipeline.routes.after"):
+        killed = KillPoint(tmp_path, point)
+        operator = operate(killed.env)
+        scaled.scaled_class("blue")
+        scaled.wait_replicas(blue=0)
+        if "routes" not in point:
+            killed.arm()
+        scaled.pipeline("first", 10, ["blue"])
+        if "routes" in point:
+            scaled.wait_ready("first")
+            killed.arm()
+            scaled.end("first")
+        killed.assert_killed(operator)
+        after = operate()
+        if "routes" not in point:
+            scaled.wait_ready("first")
+            assert scaled.replicas("blue") == 1
+            scaled.end("first")
+        scaled.wait_replicas(blue=0)
+        after.stop(signal.SIGTERM)
+
+
+POLICY = {"failurePolicy": "Fail", "matchConstraints": {"resourceRules": [
+    {"apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["statefulsets/scale"], "operations": ["UPDATE"]}]},
+    "validations": [{"expression": "false", "message": "not on Sundays"}]}
+
+
+@pytest.mark.skipif(os.environ.get("FLOTILLA_TEST_KUBE") == "devcluster", reason="it has no admission")
+def test_a_refusal_is_told_and_tried_again(scaled, operate):
+    operate()
+    scaled.scaled_class("blue")
+    scaled.wait_scaled("blue", "True", "AsAsked")
+    group = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": scaled.namespace}}
+    where = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": scaled.namespace}}}
+    scaled.stack.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": [
+        {**group, "kind": "ValidatingAdmissionPolicy", "spec": POLICY},
+        {**group, "kind": "ValidatingAdmissionPolicyBinding",
+         "spec": {"policyName": scaled.namespace, "validationActions": ["Deny"], "matchResources": where}}]}))
+    path = f"{scaled.cluster.path('statefulsets', scaled.namespace, 'blue')}/scale"
+    eventually(lambda: scaled.cluster.request("PATCH", path, {"spec": {"replicas": 0}}, "application/merge-patch+json")[0] == 422,
+               20, what="the policy is on")
+    scaled.pipeline("first", 10, ["blue"])
+    scaled.wait_scaled("blue", "False", "ScaleRefused")
+    assert "not on Sundays" in scaled.scaled("blue")[2]
+    scaled.wait("first", "Pending", "WaitingForScale")
+    for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy"):
+        scaled.stack.kubectl("delete", kind, scaled.namespace)
+    scaled.wait_ready("first")
+    scaled.wait_scaled("blue", "True", "AsAsked")

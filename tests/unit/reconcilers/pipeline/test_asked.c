@@ -1,0 +1,183 @@
+/* Which pods are asked for: it follows from ledgers and worlds, and from nothing else. */
+#include "tests/unit/reconcilers/pipeline/talk.h"
+
+static void scale_class(struct fixture *fixture, int class, int calm_s)
+{
+    json_t *spec = json_at(json_array_get(fixture->classes, (size_t) class), "spec");
+    json_object_set_new(spec, "scaleTargetRef",
+                        json_pack("{s:s, s:s, s:s}", "apiVersion", "apps/v1", "kind", "StatefulSet",
+                                  "name", talk[class].name));
+    json_object_set_new(spec, "scaleDownSeconds", json_integer(calm_s));
+}
+
+/* All three classes, so that a line of the talk needs them all. */
+static struct fixture scaled_new(struct ctx *ctx, int calm_s)
+{
+    struct fixture made = fixture_new(ctx);
+    for (int class = 0; class < CLASSES; class ++)
+        scale_class(&made, class, calm_s);
+    return made;
+}
+
+static const char *asked_of(const struct fixture *fixture, const char *class)
+{
+    return json_str_or(json_find(fixture->ledger, "classes", "name", class), "asked", "none");
+}
+
+static void take_pipeline(struct fixture *fixture, const char *name)
+{
+    for (size_t at = 0; at < json_array_size(fixture->pipelines); at++)
+        if (str_equal(json_str(json_array_get(fixture->pipelines, at), "metadata.name"), name))
+            json_array_remove(fixture->pipelines, at);
+}
+
+/* What left is routed as it was decided, and drains from then on. */
+static void time_passes(struct fixture *fixture, int seconds)
+{
+    decided(fixture);
+    decided(fixture);
+    fixture->now_s += seconds;
+    decided(fixture);
+}
+
+static void test_from_zero_and_back(void **state)
+{
+    struct fixture fixture = scaled_new(*state, 0);
+    decided(&fixture);
+    assert_string_equal(asked_of(&fixture, "green"), "");
+    put_pipeline(&fixture, "first", 10);
+    put_pipeline(&fixture, "second", 10);
+    decided(&fixture);
+    assert_string_equal(asked_of(&fixture, "blue"), "A"); /* 30 holds both */
+    assert_string_equal(asked_of(&fixture, "green"), "AA");
+    put_talk_pods(&fixture);
+    decided(&fixture);
+    assert_string_equal(shares_of(&fixture, "second", "green"), "1:10000");
+    assert_string_equal(asked_of(&fixture, "green"), "AA");
+    json_array_clear(fixture.pipelines);
+    decided(&fixture);
+    assert_string_equal(asked_of(&fixture, "green"), "AA"); /* it drains */
+    time_passes(&fixture, 5);
+    assert_string_equal(asked_of(&fixture, "green"), "");
+    assert_string_equal(asked_of(&fixture, "blue"), "");
+}
+
+static void test_a_statefulset_loses_its_highest_pods_alone(void **state)
+{
+    struct fixture fixture = scaled_new(*state, 0);
+    put_pipeline(&fixture, "first", 10);
+    put_pipeline(&fixture, "second", 10);
+    decided(&fixture);
+    put_talk_pods(&fixture);
+    decided(&fixture);
+    take_pipeline(&fixture, "first");
+    time_passes(&fixture, 5);
+    assert_string_equal(asked_of(&fixture, "green"), "AA");
+    take_pipeline(&fixture, "second");
+    time_passes(&fixture, 5);
+    assert_string_equal(asked_of(&fixture, "green"), "");
+}
+
+static void test_what_a_binding_leads_to_stays(void **state)
+{
+    struct fixture fixture = scaled_new(*state, 0);
+    put_talk_pods(&fixture);
+    decided(&fixture);
+    fixture.now_s += 1;
+    world_read(fixture.ctx, fixture.classes, fixture.pods, fixture.pipelines, fixture.now_s,
+               &fixture.world);
+    fixture.world.classes[1].pods[1].bound = true;
+    assert_int_equal(decide(fixture.ctx, &fixture.world, fixture.ledger, true, &fixture.decision),
+                     0);
+    fixture.ledger = fixture.decision.ledger;
+    assert_string_equal(asked_of(&fixture, "green"), "AA");
+    assert_string_equal(asked_of(&fixture, "blue"), "");
+}
+
+static void test_who_is_of_no_use_stays_for_a_while(void **state)
+{
+    struct fixture fixture = scaled_new(*state, 30);
+    put_talk_pods(&fixture);
+    decided(&fixture);
+    assert_string_equal(asked_of(&fixture, "blue"), "AAA"); /* it had three before */
+    assert_int_equal(fixture.decision.wake_s, NOW_S + 30);
+    fixture.now_s += 20;
+    assert_false(decided(&fixture)->changed);
+    put_pipeline(&fixture, "first", 10); /* on blue-0 */
+    decided(&fixture);
+    fixture.now_s += 10;
+    decided(&fixture);
+    assert_string_equal(asked_of(&fixture, "blue"), "A");
+    take_pipeline(&fixture, "first");
+    time_passes(&fixture, 5);
+    assert_string_equal(asked_of(&fixture, "blue"), "A");
+    fixture.now_s += 29;
+    assert_false(decided(&fixture)->changed);
+    fixture.now_s += 1;
+    decided(&fixture);
+    assert_string_equal(asked_of(&fixture, "blue"), "");
+}
+
+static void test_spare_pods_are_kept_within_the_limit(void **state)
+{
+    struct fixture fixture = scaled_new(*state, 0);
+    json_t *blue = json_array_get(fixture.classes, 0);
+    json_put(blue, "spec.spareReplicas", json_integer(2));
+    decided(&fixture);
+    assert_string_equal(asked_of(&fixture, "blue"), "AA");
+    put_pipeline(&fixture, "first", 30);
+    put_pipeline(&fixture, "second", 10);
+    json_put(json_array_get(fixture.classes, 1), "spec.capacity", json_integer(40));
+    json_put(json_array_get(fixture.classes, 1), "metadata.generation", json_integer(2));
+    decided(&fixture);
+    assert_string_equal(asked_of(&fixture, "blue"), "AAAA");
+    assert_string_equal(asked_of(&fixture, "green"), "A");
+    json_put(blue, "spec.maxReplicas", json_integer(3));
+    json_put(blue, "metadata.generation", json_integer(2));
+    decided(&fixture);
+    assert_string_equal(asked_of(&fixture, "blue"), "AAA");
+}
+
+static void test_who_was_let_go_gets_nothing_though_it_is_still_there(void **state)
+{
+    struct fixture fixture = scaled_new(*state, 0);
+    put_talk_pods(&fixture);
+    decided(&fixture);
+    assert_string_equal(asked_of(&fixture, "green"), "");
+    put_pipeline(&fixture, "first", 10); /* both green pods look as if they served */
+    decided(&fixture);
+    assert_int_equal(verdict_of(&fixture, "first")->view.phase, PLACE_SCALING);
+    assert_string_equal(asked_of(&fixture, "green"), "A");
+    assert_int_equal(fixture.decision.classes[1].ready, 0);
+    decided(&fixture); /* asked for again: who looks then has seen it alive */
+    assert_int_equal(verdict_of(&fixture, "first")->view.phase, PLACE_PLACED);
+}
+
+static void test_who_is_scaled_by_others_is_not_spoken_of(void **state)
+{
+    struct fixture fixture = scaled_new(*state, 0);
+    put_talk_pods(&fixture);
+    decided(&fixture);
+    json_object_del(json_at(json_array_get(fixture.classes, 1), "spec"), "scaleTargetRef");
+    decided(&fixture);
+    assert_string_equal(asked_of(&fixture, "green"), "none");
+    assert_int_equal(asked_count(json_find(fixture.ledger, "classes", "name", "green")), -1);
+    assert_int_equal(asked_count(json_find(fixture.ledger, "classes", "name", "blue")), 0);
+    fixture.now_s += 1;
+    decided(&fixture);
+    assert_int_equal(fixture.decision.classes[1].ready, 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_from_zero_and_back),
+        TEST(test_a_statefulset_loses_its_highest_pods_alone),
+        TEST(test_what_a_binding_leads_to_stays),
+        TEST(test_who_is_of_no_use_stays_for_a_while),
+        TEST(test_spare_pods_are_kept_within_the_limit),
+        TEST(test_who_was_let_go_gets_nothing_though_it_is_still_there),
+        TEST(test_who_is_scaled_by_others_is_not_spoken_of),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
