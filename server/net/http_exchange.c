@@ -29,10 +29,22 @@ static bool has_dot_segment(const char *path, size_t length)
     return false;
 }
 
-/* On the raw bytes: MHD decodes before the handler sees anything, and %00 would cut the text. */
-static const char *uri_problem(const char *uri)
+/* How much of the raw text is a path; `star`: it may hold '*', encoded or not. */
+static size_t path_bytes(const char *uri, bool star)
 {
-    size_t path = strspn(uri, PATH_BYTES);
+    size_t at = 0;
+    for (;;) {
+        at += strspn(uri + at, star ? PATH_BYTES "*" : PATH_BYTES);
+        if (!star || strncasecmp(uri + at, "%2a", 3) != 0)
+            return at;
+        at += 3;
+    }
+}
+
+/* On the raw bytes: MHD decodes before the handler sees anything, and %00 would cut the text. */
+static const char *uri_problem(const char *uri, bool star)
+{
+    size_t path = path_bytes(uri, star);
     if (uri[0] != '/' || (uri[path] && uri[path] != '?'))
         return "the path holds a byte that no path of this API has (percent-encoding included)";
     if (has_dot_segment(uri, path))
@@ -55,7 +67,7 @@ void *http_exchange_open(void *server, const char *uri, struct MHD_Connection *c
     exchange->peer =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
     exchange->uri_long = strlen(uri) > HTTP_URI_MAX;
-    exchange->uri_problem = uri_problem(uri);
+    exchange->uri_problem = uri_problem(uri, exchange->server->options.star_in_path);
     str_init(&exchange->body, HTTP_REQUEST_BODY_MAX);
     return exchange;
 }
@@ -200,9 +212,11 @@ static enum MHD_Result look_at_head(struct exchange *exchange, const char *url, 
     exchange->request = (struct request){
         .method = arena_strdup(exchange->arena, method),
         /* what comes after the first odd byte is refused, and not repeated */
-        .path = arena_strndup(exchange->arena, url, strspn(url, PATH_BYTES)),
+        .path = arena_strndup(exchange->arena, url,
+                              path_bytes(url, exchange->server->options.star_in_path)),
         .body = "",
         .peer = peer_text(exchange),
+        .client = exchange->peer->client,
         .id = str_matches(id, ID_BYTES, 1, 64) ? arena_strdup(exchange->arena, id)
                                                : crypto_id(exchange->arena, "req"),
         .exchange_ = exchange,

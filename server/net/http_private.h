@@ -20,6 +20,7 @@ enum {
 struct peer {
     int fd;
     int64_t deadline_ms;
+    char *client; /* as http_server_take() was told; NULL = nobody vouched for it */
     LIST_ENTRY(peer) entry;
 };
 
@@ -63,8 +64,9 @@ struct http_server {
     int busy; /* submitted and not yet sent off */
     bool stopping;
 
-    pthread_mutex_t peers_lock; /* guards `peers` and their deadlines */
+    pthread_mutex_t peers_lock; /* guards what follows, and the deadlines */
     LIST_HEAD(, peer) peers;
+    LIST_HEAD(, peer) taken; /* handed to MHD, which has not begun them yet */
 
     pthread_t janitor;
     pthread_t *worker;

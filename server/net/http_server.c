@@ -32,28 +32,75 @@ void http_peer_deadline(struct http_server *server, struct peer *peer, int64_t m
     pthread_mutex_unlock(&server->peers_lock);
 }
 
+static struct peer *peer_new(int fd, const char *client)
+{
+    struct peer *peer = calloc(1, sizeof *peer);
+    if (!peer || (client && !(peer->client = strdup(client))))
+        abort();
+    peer->fd = fd;
+    return peer;
+}
+
+static void peer_free(struct peer *peer)
+{
+    free(peer->client);
+    free(peer);
+}
+
+/* With the lock held. The newest of that number: an older one was refused, and is going. */
+static struct peer *find_taken(struct http_server *server, int fd)
+{
+    struct peer *peer;
+    LIST_FOREACH(peer, &server->taken, entry)
+    if (peer->fd == fd) {
+        LIST_REMOVE(peer, entry);
+        return peer;
+    }
+    return NULL;
+}
+
+static struct peer *peer_begins(struct http_server *server, int fd)
+{
+    pthread_mutex_lock(&server->peers_lock);
+    struct peer *peer = find_taken(server, fd);
+    if (!peer)
+        peer = peer_new(fd, NULL);
+    peer->deadline_ms = clock_boottime_ms() + server->options.receive_timeout_ms;
+    LIST_INSERT_HEAD(&server->peers, peer, entry);
+    pthread_mutex_unlock(&server->peers_lock);
+    return peer;
+}
+
 static void peer_event(void *arg, struct MHD_Connection *connection, void **context,
                        enum MHD_ConnectionNotificationCode what)
 {
     struct http_server *server = arg;
     struct peer *peer = *context;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        peer = calloc(1, sizeof *peer);
-        if (!peer)
-            abort();
-        peer->fd =
-            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-        peer->deadline_ms = clock_boottime_ms() + server->options.receive_timeout_ms;
-        pthread_mutex_lock(&server->peers_lock);
-        LIST_INSERT_HEAD(&server->peers, peer, entry);
-        pthread_mutex_unlock(&server->peers_lock);
-        *context = peer;
+        *context = peer_begins(
+            server,
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
         return;
     }
     pthread_mutex_lock(&server->peers_lock);
     LIST_REMOVE(peer, entry);
     pthread_mutex_unlock(&server->peers_lock);
-    free(peer);
+    peer_free(peer);
+}
+
+void http_server_take(struct http_server *server, int fd, const struct sockaddr *from,
+                      unsigned from_bytes, const char *client)
+{
+    struct peer *peer = peer_new(fd, client);
+    pthread_mutex_lock(&server->peers_lock);
+    LIST_INSERT_HEAD(&server->taken, peer, entry);
+    pthread_mutex_unlock(&server->peers_lock);
+    if (MHD_add_connection(server->daemon, fd, from, from_bytes) == MHD_YES)
+        return; /* it may have begun, and even be over */
+    pthread_mutex_lock(&server->peers_lock);
+    LIST_REMOVE(peer, entry);
+    pthread_mutex_unlock(&server->peers_lock);
+    peer_free(peer);
 }
 
 /* The descriptor is open as long as the peer is in the list: MHD tells before it closes. */
@@ -192,6 +239,7 @@ static struct http_server *server_new(const struct http_server_options *options)
         abort();
     STAILQ_INIT(&server->queue);
     LIST_INIT(&server->peers);
+    LIST_INIT(&server->taken);
     pthread_mutex_init(&server->lock, NULL);
     pthread_mutex_init(&server->peers_lock, NULL);
     pthread_cond_init(&server->work, NULL);
@@ -227,18 +275,30 @@ static bool parse_address(const char *text, int port, struct sockaddr_storage *r
     return false;
 }
 
+/* Without a port there is one thread, which connections are handed to. */
+static unsigned daemon_flags(const struct http_server *server, int family)
+{
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
+    if (!server->options.address)
+        flags |= MHD_USE_NO_LISTEN_SOCKET;
+    return family == AF_INET6 ? flags | MHD_USE_IPv6 : flags;
+}
+
 static int start_daemon(struct ctx *ctx, struct http_server *server)
 {
     const struct http_server_options *own = &server->options;
-    struct sockaddr_storage address;
-    if (!parse_address(own->address, own->port, &address))
+    struct sockaddr_storage address = {0};
+    bool listens = own->address != NULL;
+    if (listens && !parse_address(own->address, own->port, &address))
         return err_set(ctx, ERR_CONFIG, NULL, "'%s' is not an address to listen on", own->address);
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
-    if (address.ss_family == AF_INET6)
-        flags |= MHD_USE_IPv6;
+    struct MHD_OptionItem of_port[] = {
+        {MHD_OPTION_SOCK_ADDR, 0, &address},
+        {MHD_OPTION_THREAD_POOL_SIZE, EPOLL_THREADS, NULL},
+        {MHD_OPTION_END, 0, NULL},
+    };
     server->daemon = MHD_start_daemon(
-        flags, (uint16_t)own->port, NULL, NULL, http_exchange_step, server, MHD_OPTION_SOCK_ADDR,
-        (struct sockaddr *)&address, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)EPOLL_THREADS,
+        daemon_flags(server, address.ss_family), (uint16_t)own->port, NULL, NULL,
+        http_exchange_step, server, MHD_OPTION_ARRAY, listens ? of_port : &of_port[2],
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)INACTIVITY_TIMEOUT_S, MHD_OPTION_STRICT_FOR_CLIENT, 1,
@@ -247,7 +307,7 @@ static int start_daemon(struct ctx *ctx, struct http_server *server)
         MHD_OPTION_END);
     if (!server->daemon)
         return err_set(ctx, ERR_CONFIG, "CannotListen", "cannot listen on %s port %d: %m",
-                       own->address, own->port);
+                       listens ? own->address : "no", own->port);
     const union MHD_DaemonInfo *info =
         MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT);
     server->port = info ? info->port : own->port;

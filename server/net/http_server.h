@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 struct http_server;
+struct sockaddr;
 
 /* A body is read before anybody knows who sends it: connections times this is what strangers get.
  */
@@ -25,12 +26,14 @@ enum {
 
 struct request {
     const char *method;
-    const char *path; /* decoded? no: restricted to [A-Za-z0-9/_.~:-], so it is its own encoding */
+    /* Restricted to [A-Za-z0-9/_.~:-], so it is its own encoding; with star_in_path also '*'. */
+    const char *path;
     const char *body; /* NUL-terminated, never NULL */
     size_t body_bytes;
-    const char *id;   /* X-Request-Id, or made by us */
-    const char *peer; /* address text */
-    bool resumed;     /* this request was parked, and http_server_requeue() brought it back */
+    const char *id;     /* X-Request-Id, or made by us */
+    const char *peer;   /* address text */
+    const char *client; /* name that http_server_take() gave; NULL = nobody vouched for it */
+    bool resumed;       /* this request was parked, and http_server_requeue() brought it back */
     void *exchange_;
 };
 
@@ -74,11 +77,12 @@ typedef void (*http_refuser)(struct ctx *ctx, void *arg, const struct request *r
                              struct response *response);
 
 struct http_server_options {
-    const char *address; /* "127.0.0.1" */
+    const char *address; /* "127.0.0.1"; NULL = no port: connections come by http_server_take() */
     int port;            /* 0 = any free one; see http_server_port() */
     int workers;
     int request_timeout_ms; /* absolute, default 75000 so that ?wait=60 fits */
     int receive_timeout_ms; /* absolute, for head and body together; default 20000 */
+    bool star_in_path;      /* a path may have '*', which Go's clients send as %2A */
     http_handler handler;
     http_refuser refuse; /* NULL = one line of text */
     void *arg;
@@ -87,6 +91,13 @@ struct http_server_options {
 int http_server_start(struct ctx *ctx, const struct http_server_options *options,
                       struct http_server **ret);
 int http_server_port(const struct http_server *server);
+/*
+ * A connection from elsewhere, in the clear (TLS ended at adapters/tls_server): its descriptor is
+ * the server's from now on, also when there is no room. `client` is who is at its other end, as
+ * whoever looked at the certificate says, or NULL; it is copied. From any thread, before the stop.
+ */
+void http_server_take(struct http_server *server, int fd, const struct sockaddr *from,
+                      unsigned from_bytes, const char *client);
 /* Queues a parked request once more; from any thread, also before its handler has returned. */
 void http_server_requeue(const struct request *request);
 /* Stops accepting, lets running requests end (up to 10 s), frees. */

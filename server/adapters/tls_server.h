@@ -1,0 +1,57 @@
+/*
+ * A TCP port where TLS ends: each connection is shaken hands with, its client's certificate is
+ * looked at, and its bytes go on in the clear through one end of a socketpair, which whoever reads
+ * them owns (HTTP: http_server_take()). One thread per connection, TLS_CONNECTIONS_MAX at most;
+ * strangers, whose certificate is not there or not good, never have all of them. A client without a
+ * certificate is let in, too: who owns the other end tells it what is missing.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+struct ctx;
+struct tls_server;
+
+enum {
+    TLS_CONNECTIONS_MAX = 128,
+    TLS_STRANGERS_MAX = 32, /* among them, and all that shake hands */
+    TLS_HANDSHAKE_MS = 5000,
+    TLS_FLUSH_MS = 5000, /* for the last bytes of a connection that ends */
+    TLS_NAME_BYTES = 65, /* of a common name: 64 in X.509 */
+};
+
+/* As PEM; they are copied into the library's forms, and may be freed. */
+struct tls_terms {
+    const char *certificate,
+        *key;              /* the certificate first, then those that lead to its authority */
+    const char *client_ca; /* authorities of clients, many or one; NULL or "" = none is good */
+};
+
+/* Who is at the other end. */
+struct tls_client {
+    bool certified;            /* by an authority of the terms, for clients, and now */
+    char name[TLS_NAME_BYTES]; /* common name; "" = none, several, or nobody certified it */
+};
+
+struct tls_server_options {
+    const char *address; /* "127.0.0.1", "::1" */
+    int port;            /* 0 = any free one; see tls_server_port() */
+    /* On the connection's thread; `fd` is the callee's from now on. */
+    void (*take)(void *arg, int fd, const struct sockaddr *from, socklen_t from_bytes,
+                 const struct tls_client *client);
+    void *arg;
+};
+
+/* -ERR_CONFIG (CannotListen, or terms that are none; a key never stands in a message). */
+int tls_server_start(struct ctx *ctx, const struct tls_server_options *options,
+                     const struct tls_terms *terms, struct tls_server **ret);
+/*
+ * For connections to come. Those that are there go on, unless the clients' authorities are others:
+ * then they have ended when it returns (a second later at most), since what was believed of them
+ * may no longer hold. -ERR_CONFIG: all stays. One thread at a time.
+ */
+int tls_server_renew(struct ctx *ctx, struct tls_server *server, const struct tls_terms *terms);
+int tls_server_port(const struct tls_server *server);
+/* Ends all connections; when it returns, take() runs nowhere. */
+void tls_server_stop(struct tls_server *server);
