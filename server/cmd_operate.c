@@ -1,6 +1,7 @@
 /* flotillad operate: the operators of one cell. */
 #include "reconcilers/engine/engine.h"
 #include "reconcilers/nginx/nginx.h"
+#include "reconcilers/pipeline/metricsapi/metricsapi.h"
 #include "reconcilers/pipeline/pipeline.h"
 #include "reconcilers/registry/registry.h"
 #include "server/base/signals.h"
@@ -19,6 +20,29 @@ static bool engine_is_ready(void *engine)
 struct cell {
     struct kube *kube, *lease_kube;
 };
+
+/* NULL where nobody asked for it. */
+static int serve_metrics(struct ctx *ctx, const struct config *config, struct kube *kube,
+                         struct engine *engine, struct metricsapi **ret)
+{
+    char address[64];
+    int port;
+    if (!*config->metrics_api_listen)
+        return 0;
+    if (!config_split_listen(config->metrics_api_listen, address, &port))
+        return err_set(ctx, ERR_CONFIG, NULL, "--metrics-api-listen: '%s' is not ADDRESS:PORT",
+                       config->metrics_api_listen);
+    if (!*config->metrics_api_cert || !*config->metrics_api_key)
+        return err_set(ctx, ERR_CONFIG, NULL,
+                       "--metrics-api-listen needs --metrics-api-cert and --metrics-api-key");
+    const struct metricsapi_options options = {.kube = kube,
+                                               .engine = engine,
+                                               .address = address,
+                                               .port = port,
+                                               .certificate_file = config->metrics_api_cert,
+                                               .key_file = config->metrics_api_key};
+    return metricsapi_start(ctx, &options, ret);
+}
 
 static int operate(struct ctx *ctx, const struct config *config, const struct cell *cell)
 {
@@ -55,6 +79,7 @@ static int operate(struct ctx *ctx, const struct config *config, const struct ce
     struct nginx_operator *nginx = NULL;
     struct pipeline_operator *pipelines = NULL;
     struct process_health *health = NULL;
+    struct metricsapi *metrics = NULL;
     const struct health_check checks[] = {{"engine", engine_is_ready, engine}, {NULL, NULL, NULL}};
     int rc = nginx_operator_new(ctx, &nginx);
     if (rc == 0) {
@@ -69,7 +94,10 @@ static int operate(struct ctx *ctx, const struct config *config, const struct ce
     if (rc == 0)
         rc = engine_start(ctx, engine);
     if (rc == 0)
+        rc = serve_metrics(ctx, config, cell->kube, engine, &metrics);
+    if (rc == 0)
         process_run(ctx, checks);
+    metricsapi_stop(metrics);
     process_health_stop(health);
     engine_stop(engine);
     pipeline_operator_free(pipelines);

@@ -301,6 +301,26 @@ bool engine_holds(struct engine *engine, int shard)
     return engine->shards && shards_holds(engine->shards, shard);
 }
 
+static struct kube_cache *whole_cache(struct engine *engine, enum kube_kind kind)
+{
+    for (int at = 0; at < engine->cache_count; at++)
+        if (engine->caches[at].kind == kind && !engine->caches[at].label_selector)
+            return engine->caches[at].cache;
+    abort(); /* what an engine watches is fixed when it is compiled */
+}
+
+json_t *engine_get(struct ctx *ctx, struct engine *engine, enum kube_kind kind,
+                   const char *namespace, const char *name)
+{
+    return kube_cache_get(ctx, whole_cache(engine, kind), namespace, name);
+}
+
+json_t *engine_list(struct ctx *ctx, struct engine *engine, enum kube_kind kind,
+                    const char *namespace)
+{
+    return kube_cache_list(ctx, whole_cache(engine, kind), namespace, NULL, NULL);
+}
+
 void engine_stop(struct engine *engine)
 {
     if (!engine)

@@ -115,6 +115,12 @@ int engine_start(struct ctx *ctx, struct engine *engine);
 bool engine_ready(const struct engine *engine);
 /* Is the shard ours now? Of a pass: pass_shard(). */
 bool engine_holds(struct engine *engine, int shard);
+/* Outside of a pass, between start and stop, from any thread: copies of what the cache of the whole
+ * kind has now, for who answers whoever holds the shard. NULL, or an empty array: none. */
+json_t *engine_get(struct ctx *ctx, struct engine *engine, enum kube_kind kind,
+                   const char *namespace, const char *name);
+json_t *engine_list(struct ctx *ctx, struct engine *engine, enum kube_kind kind,
+                    const char *namespace);
 /* Stops workers, releases leases, frees everything. */
 void engine_stop(struct engine *engine);
 

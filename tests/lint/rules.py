@@ -20,6 +20,7 @@ ARROWS = {
     "reconcilers/loadbalancer/agent": {"server/adapters"},
     "reconcilers/pipeline/placement": {"server/base"},  # pure
     "reconcilers/pipeline/graph": {"reconcilers/pipeline/placement"},  # pure: whoever has a Pipeline's text
+    "reconcilers/pipeline/metricsapi": {"reconcilers/engine", "server/net"},
     "reconcilers/pipeline": {"reconcilers/engine", "server/net", "reconcilers/pipeline/graph"},
 }
 KIND = {"reconcilers/engine", "reconcilers/backends", "server/net"}  # every other folder of reconcilers/

@@ -1,0 +1,121 @@
+#include "reconcilers/pipeline/metricsapi/told.h"
+
+#include "server/base/clock.h"
+#include "server/base/ctx.h"
+#include "server/base/json.h"
+#include "server/base/str.h"
+
+#include <inttypes.h>
+
+#define CLASS_API_VERSION "scheduling.k8s.xxii.io/v1alpha1"
+
+const struct told_refusal_row told_refusals[TOLD_REFUSALS] = {
+    [TOLD_BAD_REQUEST] = {400, "BadRequest", "the selector or the framing cannot be read"},
+    [TOLD_UNAUTHORIZED] = {401, "Unauthorized", "it did not come by the API server's front proxy"},
+    [TOLD_NOT_FOUND] = {404, "NotFound", "no such path, metric or object, or no value yet"},
+    [TOLD_METHOD] = {405, "MethodNotAllowed", "there is only GET"},
+    [TOLD_NOT_ACCEPTABLE] = {406, "NotAcceptable", "aggregated discovery is asked for alone"},
+    [TOLD_TOO_MANY] = {413, "RequestEntityTooLarge", "more objects than one answer has"},
+    [TOLD_UNAVAILABLE] = {503, "ServiceUnavailable", "this process has not read the classes yet"},
+};
+
+json_t *told_status(struct ctx *ctx, enum told_refusal refusal, const char *message)
+{
+    const struct told_refusal_row *row = &told_refusals[refusal];
+    return arena_json(ctx->arena,
+                      json_pack("{s:s, s:s, s:{}, s:s, s:s, s:s, s:i}", "kind", "Status",
+                                "apiVersion", "v1", "metadata", "status", "Failure", "message",
+                                message, "reason", row->reason, "code", row->code));
+}
+
+static json_t *version_entry(struct ctx *ctx, const char *version)
+{
+    return json_pack("{s:s, s:s}", "groupVersion",
+                     arena_printf(ctx->arena, METRICS_GROUP "/%s", version), "version", version);
+}
+
+/* Without kind and apiVersion, as a list has it. */
+static json_t *group_entry(struct ctx *ctx)
+{
+    json_t *versions = json_array();
+    for (size_t at = 0; at < METRICS_VERSIONS; at++)
+        json_array_append_new(versions, version_entry(ctx, metrics_versions[at]));
+    return json_pack("{s:s, s:o, s:o}", "name", METRICS_GROUP, "versions", versions,
+                     "preferredVersion", version_entry(ctx, metrics_versions[0]));
+}
+
+json_t *told_groups(struct ctx *ctx)
+{
+    return arena_json(ctx->arena, json_pack("{s:s, s:s, s:[o]}", "kind", "APIGroupList",
+                                            "apiVersion", "v1", "groups", group_entry(ctx)));
+}
+
+json_t *told_group(struct ctx *ctx)
+{
+    json_t *group = group_entry(ctx);
+    json_object_set_new(group, "kind", json_string("APIGroup"));
+    json_object_set_new(group, "apiVersion", json_string("v1"));
+    return arena_json(ctx->arena, group);
+}
+
+json_t *told_resources(struct ctx *ctx, const char *version)
+{
+    return arena_json(ctx->arena,
+                      json_pack("{s:s, s:s, s:s, s:[{s:s, s:s, s:b, s:s, s:[s]}]}", "kind",
+                                "APIResourceList", "apiVersion", "v1", "groupVersion",
+                                arena_printf(ctx->arena, METRICS_GROUP "/%s", version), "resources",
+                                "name", METRICS_RESOURCE "/" METRICS_REQUEST, "singularName", "",
+                                "namespaced", 1, "kind", "MetricValueList", "verbs", "get"));
+}
+
+/* ---- values ---- */
+
+/* The two versions differ in where the metric's name stands, and in the word for the window. */
+static json_t *value_entry(const char *version, const char *time, const json_t *object)
+{
+    int64_t request = json_int_or(object, "status.request", 0);
+    char quantity[24];
+    snprintf(quantity, sizeof quantity, "%" PRId64, request);
+    json_t *item =
+        json_pack("{s:{s:s, s:s, s:s, s:s}, s:s, s:s}", "describedObject", "kind", "WorkerClass",
+                  "namespace", json_str_or(object, "metadata.namespace", ""), "name",
+                  json_str_or(object, "metadata.name", ""), "apiVersion", CLASS_API_VERSION,
+                  "timestamp", time, "value", quantity);
+    bool first = str_equal(version, "v1beta1");
+    json_t *name = json_string(METRICS_REQUEST);
+    if (first)
+        json_object_set_new(item, "metricName", name);
+    else
+        json_object_set_new(item, "metric", json_pack("{s:o, s:n}", "name", name, "selector"));
+    json_object_set_new(item, first ? "window" : "windowSeconds", json_integer(0));
+    if (first)
+        json_object_set_new(item, "selector", json_null());
+    return item;
+}
+
+/* Decided about, and not going: what is being deleted shall scale nothing. */
+static bool has_value(const json_t *object)
+{
+    const json_t *request = json_at(object, "status.request");
+    return json_is_integer(request) && json_integer_value(request) >= 0 &&
+           !json_at(object, "metadata.deletionTimestamp");
+}
+
+json_t *told_values(struct ctx *ctx, const char *version, const json_t *classes,
+                    const struct selector *selector, int64_t now_wall_ms)
+{
+    char time[CLOCK_RFC3339_BYTES];
+    json_t *object, *items = json_array();
+    size_t index;
+    clock_rfc3339(time, now_wall_ms, 0);
+    json_array_foreach(classes, index, object) {
+        if (json_array_size(items) > TOLD_ITEMS_MAX)
+            break;
+        if (has_value(object) && selector_matches(selector, json_at(object, "metadata.labels")))
+            json_array_append_new(items, value_entry(version, time, object));
+    }
+    return arena_json(ctx->arena,
+                      json_pack("{s:s, s:s, s:{}, s:o}", "kind", "MetricValueList", "apiVersion",
+                                arena_printf(ctx->arena, METRICS_GROUP "/%s", version), "metadata",
+                                "items", items));
+}
