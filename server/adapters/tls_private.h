@@ -30,6 +30,7 @@ struct tls_connection {
     SSL *ssl;
     int trust; /* the server's when hands were shaken */
     bool stranger;
+    int64_t stranger_until_ms;
     struct sockaddr_storage from;
     socklen_t from_bytes;
 };

@@ -34,7 +34,8 @@ struct relay {
 bool tls_ends(const struct tls_connection *connection)
 {
     const struct tls_server *server = connection->server;
-    return atomic_load(&server->stopping) || atomic_load(&server->trust) != connection->trust;
+    return atomic_load(&server->stopping) || atomic_load(&server->trust) != connection->trust ||
+           (connection->stranger && clock_boottime_ms() >= connection->stranger_until_ms);
 }
 
 bool tls_shake_hands(struct tls_connection *connection)

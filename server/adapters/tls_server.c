@@ -90,7 +90,11 @@ static struct tls_connection *count_in(struct tls_server *server, int fd)
     struct tls_connection *connection = calloc(1, sizeof *connection);
     if (!connection)
         abort();
-    *connection = (struct tls_connection){.server = server, .fd = fd, .stranger = true};
+    *connection = (struct tls_connection){.server = server,
+                                          .fd = fd,
+                                          .stranger = true,
+                                          .stranger_until_ms =
+                                              clock_boottime_ms() + server->options.stranger_ms};
     pthread_mutex_lock(&server->lock);
     server->connections++;
     server->strangers++;
@@ -210,6 +214,8 @@ int tls_server_start(struct ctx *ctx, const struct tls_server_options *options,
     if (!server)
         abort();
     server->options = *options;
+    if (server->options.stranger_ms <= 0)
+        server->options.stranger_ms = TLS_STRANGER_MS;
     server->fd = -1;
     pthread_mutex_init(&server->lock, NULL);
     pthread_cond_init(&server->gone, NULL);

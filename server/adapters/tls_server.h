@@ -17,8 +17,9 @@ enum {
     TLS_CONNECTIONS_MAX = 128,
     TLS_STRANGERS_MAX = 32, /* among them, and all that shake hands */
     TLS_HANDSHAKE_MS = 5000,
-    TLS_FLUSH_MS = 5000, /* for the last bytes of a connection that ends */
-    TLS_NAME_BYTES = 65, /* of a common name: 64 in X.509 */
+    TLS_STRANGER_MS = 10000, /* a stranger's whole connection */
+    TLS_FLUSH_MS = 5000,     /* for the last bytes of a connection that ends */
+    TLS_NAME_BYTES = 65,     /* of a common name: 64 in X.509 */
 };
 
 /* As PEM; they are copied into the library's forms, and may be freed. */
@@ -37,6 +38,7 @@ struct tls_client {
 struct tls_server_options {
     const char *address; /* "127.0.0.1", "::1" */
     int port;            /* 0 = any free one; see tls_server_port() */
+    int stranger_ms;     /* a stranger's time to be told what is missing; 0 = TLS_STRANGER_MS */
     /* On the connection's thread; `fd` is the callee's from now on. */
     void (*take)(void *arg, int fd, const struct sockaddr *from, socklen_t from_bytes,
                  const struct tls_client *client);

@@ -179,10 +179,15 @@ def test_strangers_are_refused(tmp_path, operate, front, serving, pair):
 
 
 def test_strangers_do_not_keep_others_out(operate, serving, pair):
-    """Sixty-four that say nothing: more than may shake hands at a time. Who comes by the front proxy is late, not refused."""
+    """Those that say nothing, half of them after the handshake: more than may be there at a time. Who comes by the front proxy
+    is late, not refused."""
     port = port_of(operate())
     known = until_known(Proxy(port, serving, pair))
-    silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(64)]
+    silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(16)]
+    nobody = Proxy(port, serving, None)
+    silent += [nobody.tls.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="127.0.0.1")
+               for _ in range(16)]
+    silent += [socket.create_connection(("127.0.0.1", port)) for _ in range(16)]
     assert known.ask(GROUP)[0] == 200  # a connection that is there does not wait
     began = time.monotonic()
     assert Proxy(port, serving, pair).ask(GROUP)[0] == 200

@@ -11,7 +11,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LIMIT_MS = 15000, PIECE = 50000, PIECES = 20, SPEECH = 700000 };
+enum {
+    LIMIT_MS = 15000,
+    PATIENCE_MS = 60000,
+    SHORT_MS = 2000,
+    PIECE = 50000,
+    PIECES = 20,
+    SPEECH = 700000
+};
 
 static atomic_int at_work;
 static atomic_bool certified;
@@ -63,12 +70,12 @@ struct scene {
     void *(*work)(void *);
 };
 
-static void begin(struct ctx *ctx, struct scene *scene, void *(*work)(void *))
+static void begin(struct ctx *ctx, struct scene *scene, void *(*work)(void *), int stranger_ms)
 {
     *scene = (struct scene){.work = work};
     certificate_loopback(ctx->arena, "test", &scene->terms.certificate, &scene->terms.key);
     const struct tls_server_options options = {
-        .address = "127.0.0.1", .take = take, .arg = &scene->work};
+        .address = "127.0.0.1", .stranger_ms = stranger_ms, .take = take, .arg = &scene->work};
     assert_int_equal(tls_server_start(ctx, &options, &scene->terms, &scene->server), 0);
 }
 
@@ -105,7 +112,7 @@ static void test_bytes_go_through(void **state)
     struct ctx *ctx = *state;
     struct scene scene;
     static char said[PIECE], heard[PIECE];
-    begin(ctx, &scene, echo_main);
+    begin(ctx, &scene, echo_main, PATIENCE_MS);
     struct transport *transport = dial(ctx, &scene);
     for (int piece = 0; piece < PIECES; piece++) {
         for (int at = 0; at < PIECE; at++)
@@ -125,7 +132,7 @@ static void test_the_last_words_are_heard(void **state)
     struct ctx *ctx = *state;
     struct scene scene;
     static char heard[SPEECH + 1];
-    begin(ctx, &scene, speak_main);
+    begin(ctx, &scene, speak_main, PATIENCE_MS);
     struct transport *transport = dial(ctx, &scene);
     clock_sleep_ms(200); /* whoever spoke is gone */
     assert_int_equal(hear(ctx, transport, heard, sizeof heard), SPEECH);
@@ -144,7 +151,7 @@ static void test_who_ends_when_terms_change(void **state)
 {
     struct ctx *ctx = *state;
     struct scene scene;
-    begin(ctx, &scene, echo_main);
+    begin(ctx, &scene, echo_main, PATIENCE_MS);
     struct transport *transport = dial(ctx, &scene);
     assert_true(echoes(ctx, transport));
     struct tls_terms other = {0}, mixed;
@@ -171,11 +178,24 @@ static void test_who_ends_when_terms_change(void **state)
     end(&scene);
 }
 
+static void test_a_stranger_has_his_time(void **state)
+{
+    struct ctx *ctx = *state;
+    struct scene scene;
+    char byte;
+    begin(ctx, &scene, echo_main, SHORT_MS);
+    struct transport *transport = dial(ctx, &scene);
+    assert_int_equal(hear(ctx, transport, &byte, 1), 0);
+    assert_int_equal(ctx->err.code, ERR_UNAVAILABLE); /* it was ended: nobody waited in vain */
+    transport_close(transport);
+    end(&scene);
+}
+
 static void test_no_place_to_listen(void **state)
 {
     struct ctx *ctx = *state;
     struct scene scene;
-    begin(ctx, &scene, echo_main);
+    begin(ctx, &scene, echo_main, PATIENCE_MS);
     struct tls_server *second = NULL;
     struct tls_server_options options = {
         .address = "127.0.0.1", .port = tls_server_port(scene.server), .take = take};
@@ -189,9 +209,8 @@ static void test_no_place_to_listen(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_bytes_go_through),
-        TEST(test_the_last_words_are_heard),
-        TEST(test_who_ends_when_terms_change),
+        TEST(test_bytes_go_through),           TEST(test_the_last_words_are_heard),
+        TEST(test_who_ends_when_terms_change), TEST(test_a_stranger_has_his_time),
         TEST(test_no_place_to_listen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
