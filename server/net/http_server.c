@@ -249,6 +249,11 @@ static struct http_server *server_new(const struct http_server_options *options)
 
 static void server_free(struct http_server *server)
 {
+    struct peer *peer;
+    while ((peer = LIST_FIRST(&server->taken))) { /* MHD closed it before it began */
+        LIST_REMOVE(peer, entry);
+        peer_free(peer);
+    }
     pthread_cond_destroy(&server->work);
     pthread_cond_destroy(&server->idle);
     pthread_mutex_destroy(&server->lock);
