@@ -31,7 +31,6 @@ _GROUPS = {
     "poddisruptionbudgets": "/apis/policy/v1",
     "events": "/apis/events.k8s.io/v1",
     "leases": "/apis/coordination.k8s.io/v1",
-    "horizontalpodautoscalers": "/apis/autoscaling/v2",
     "certificates": "/apis/cert-manager.io/v1",
 }
 _PLURALS = {"registry": "registries", "registryidentity": "registryidentities", "networkpolicy": "networkpolicies",

@@ -8,7 +8,7 @@
 
 enum { SEGMENTS_MAX = 8 };
 
-const char *const metrics_versions[METRICS_VERSIONS] = {"v1beta2", "v1beta1"};
+const char *const metrics_versions[METRICS_VERSIONS] = {METRICS_VERSION_2, METRICS_VERSION_1};
 
 /* The segments of "/a/b/c"; 0 when one is empty, or there are too many. */
 static size_t split(struct arena *arena, const char *path, const char *segments[SEGMENTS_MAX])

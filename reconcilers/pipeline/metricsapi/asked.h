@@ -7,6 +7,9 @@ struct arena;
 #define METRICS_RESOURCE "workerclasses.scheduling.k8s.xxii.io"
 #define METRICS_REQUEST "workerclass_request"
 
+#define METRICS_VERSION_2 "v1beta2" /* preferred */
+#define METRICS_VERSION_1 "v1beta1"
+
 enum { METRICS_VERSIONS = 2 };
 /* The preferred one first. */
 extern const char *const metrics_versions[METRICS_VERSIONS];

@@ -4,8 +4,10 @@
 #include "server/base/ctx.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
+#include "server/base/yaml.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #define CLASS_API_VERSION "scheduling.k8s.xxii.io/v1alpha1"
 
@@ -28,44 +30,43 @@ json_t *told_status(struct ctx *ctx, enum told_refusal refusal, const char *mess
                                 message, "reason", row->reason, "code", row->code));
 }
 
-static json_t *version_entry(struct ctx *ctx, const char *version)
-{
-    return json_pack("{s:s, s:s}", "groupVersion",
-                     arena_printf(ctx->arena, METRICS_GROUP "/%s", version), "version", version);
-}
+/* ---- discovery ---- */
 
-/* Without kind and apiVersion, as a list has it. */
-static json_t *group_entry(struct ctx *ctx)
+#define VERSION(version) "{groupVersion: " METRICS_GROUP "/" version ", version: " version "}"
+#define GROUP                                                                                      \
+    "name: " METRICS_GROUP ", versions: [" VERSION(METRICS_VERSION_2) ", " VERSION(                \
+        METRICS_VERSION_1) "], preferredVersion: " VERSION(METRICS_VERSION_2)
+
+static json_t *document(struct ctx *ctx, const char *text)
 {
-    json_t *versions = json_array();
-    for (size_t at = 0; at < METRICS_VERSIONS; at++)
-        json_array_append_new(versions, version_entry(ctx, metrics_versions[at]));
-    return json_pack("{s:s, s:o, s:o}", "name", METRICS_GROUP, "versions", versions,
-                     "preferredVersion", version_entry(ctx, metrics_versions[0]));
+    json_t *made = NULL;
+    (void)yaml_parse(ctx, text, strlen(text), &made); /* ours: the tests read each */
+    return made;
 }
 
 json_t *told_groups(struct ctx *ctx)
 {
-    return arena_json(ctx->arena, json_pack("{s:s, s:s, s:[o]}", "kind", "APIGroupList",
-                                            "apiVersion", "v1", "groups", group_entry(ctx)));
+    return document(ctx, "{kind: APIGroupList, apiVersion: v1, groups: [{" GROUP "}]}");
 }
 
 json_t *told_group(struct ctx *ctx)
 {
-    json_t *group = group_entry(ctx);
-    json_object_set_new(group, "kind", json_string("APIGroup"));
-    json_object_set_new(group, "apiVersion", json_string("v1"));
-    return arena_json(ctx->arena, group);
+    return document(ctx, "{kind: APIGroup, apiVersion: v1, " GROUP "}");
 }
 
 json_t *told_resources(struct ctx *ctx, const char *version)
 {
-    return arena_json(ctx->arena,
-                      json_pack("{s:s, s:s, s:s, s:[{s:s, s:s, s:b, s:s, s:[s]}]}", "kind",
-                                "APIResourceList", "apiVersion", "v1", "groupVersion",
-                                arena_printf(ctx->arena, METRICS_GROUP "/%s", version), "resources",
-                                "name", METRICS_RESOURCE "/" METRICS_REQUEST, "singularName", "",
-                                "namespaced", 1, "kind", "MetricValueList", "verbs", "get"));
+    return document(ctx, arena_printf(ctx->arena,
+                                      "kind: APIResourceList\n"
+                                      "apiVersion: v1\n"
+                                      "groupVersion: " METRICS_GROUP "/%s\n"
+                                      "resources:\n"
+                                      "  - name: " METRICS_RESOURCE "/" METRICS_REQUEST "\n"
+                                      "    singularName: ''\n"
+                                      "    namespaced: true\n"
+                                      "    kind: MetricValueList\n"
+                                      "    verbs: [get]\n",
+                                      version));
 }
 
 /* ---- values ---- */
@@ -81,7 +82,7 @@ static json_t *value_entry(const char *version, const char *time, const json_t *
                   "namespace", json_str_or(object, "metadata.namespace", ""), "name",
                   json_str_or(object, "metadata.name", ""), "apiVersion", CLASS_API_VERSION,
                   "timestamp", time, "value", quantity);
-    bool first = str_equal(version, "v1beta1");
+    bool first = str_equal(version, METRICS_VERSION_1);
     json_t *name = json_string(METRICS_REQUEST);
     if (first)
         json_object_set_new(item, "metricName", name);
