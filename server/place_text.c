@@ -82,7 +82,8 @@ static const char *number(struct ctx *ctx, const json_t *object, const char *pat
 
 /* ---- one pipeline ---- */
 
-/* "blue-0 (10), green 2 to come (5)": in documents per second, and how many more there are. */
+/* "blue-0@zone-a (10), green 2 to come (5)": in documents per second, and how many more there are.
+ */
 static const char *pods_text(struct ctx *ctx, const json_t *stage)
 {
     const char *text = "";
@@ -93,7 +94,9 @@ static const char *pods_text(struct ctx *ctx, const json_t *stage)
         if (!name)
             name = arena_printf(ctx->arena, "%s %" PRId64, json_str_or(stage, "class", ""),
                                 json_int_or(pod, "ordinal", 0));
-        text = arena_printf(ctx->arena, "%s%s%s%s (%.15g)", text, *text ? ", " : "", name,
+        const char *zone = json_str_or(pod, "zone", "");
+        text = arena_printf(ctx->arena, "%s%s%s%s%s%s (%.15g)", text, *text ? ", " : "", name,
+                            *zone ? "@" : "", zone,
                             json_bool_or(pod, "serves", false) ? "" : " to come",
                             (double)json_int_or(pod, "milliDocumentsPerSecond", 0) / 1000);
     }

@@ -11,9 +11,12 @@ struct board_class {
     const char *name;
     const struct workers *workers; /* NULL = the WorkerClass is gone */
     const json_t *kept;            /* its entry of the ledger; NULL = new */
-    const char *kept_pods;         /* a letter for each ordinal; "" when new */
-    int64_t compacted_s;           /* when something was last moved to lower pods; 0 = never */
-    uint32_t kept_count; /* ordinals of which the ledger speaks, planned ones among them */
+    uint32_t zone_count;
+    const char *zones[PLACE_ZONES_MAX]; /* by the engine's number */
+    const char *kept_zones; /* a digit for each ordinal; "" when the class did not mind */
+    const char *kept_pods;  /* a letter for each ordinal; "" when new */
+    int64_t compacted_s;    /* when something was last moved to lower pods; 0 = never */
+    uint32_t kept_count;    /* ordinals of which the ledger speaks, planned ones among them */
 };
 
 struct board_stage {
@@ -23,7 +26,7 @@ struct board_stage {
 };
 
 struct board_pipeline {
-    const char *name, *uid;
+    const char *name, *uid, *tenant;
     uint64_t age;
     int32_t priority;
     uint32_t stage_count;
@@ -43,6 +46,8 @@ struct board {
     uint32_t *class_of_world; /* by class of the world: its place here */
     bool *stays;              /* by pipeline of the world: it is here already */
     uint32_t *redraws;        /* by pipeline of the world: who is here is drawn otherwise */
+    uint32_t tenant_count;    /* by the engine's number; 0 is nobody */
+    const char **tenants;
     uint64_t next_age;
     bool settled; /* routing is as the ledger was: what leaves has as long as it takes to drain */
 };
@@ -50,6 +55,24 @@ struct board {
 /* believe.c: -ERR_INVALID names the first number that cannot be; `name` is that of the value, NULL
  * at the top. */
 int ledger_check(struct ctx *ctx, const json_t *ledger, const char *name, int64_t now_s);
+/* zones.c. Does the class mind in which zones its pods are? */
+bool zones_matter(const struct board_class *class);
+int zones_read(struct board *board, struct board_class *class);
+/* The number of a pod's zone: now, and as the ledger has it. */
+uint32_t zone_now(struct board_class *class, const struct worker *worker,
+                  const struct place_pod *known);
+uint32_t zone_kept(struct board_class *class, uint32_t ordinal);
+/* Into the ledger's entry of the class, of its first `pods` pods. */
+void zones_write(const struct board *board, uint32_t class_id, uint32_t pods, json_t *ret);
+void zones_note(const struct board *board, uint32_t class_id, struct class_note *note);
+/* tenants.c: the engine's number of a tenant; 0 for "", and for those beyond PLACE_TENANTS_MAX. */
+uint32_t tenant_number(struct board *board, const char *name);
+/* What tenants may use of a class, to the engine. */
+int tenants_limit(struct board *board, uint32_t class_id);
+/* What a pipeline's tenant may use of the class of a stage, and uses; false: as much as there is.
+ */
+bool tenant_quota(struct board *board, const struct board_pipeline *pipeline, uint32_t stage,
+                  int64_t *ret_limit, int64_t *ret_used);
 /* compaction.c: moves what may move, and notes of each class why no more. */
 int compact(struct board *board, struct decision *decision);
 /* ledger.c: the board as a ledger left it; its classes and pipelines are in the engine. */

@@ -81,7 +81,8 @@ static int look_who_stays(struct board *board, uint32_t id, const struct pipelin
     if (!wish || wish->graph.reason || board->stays[wish - board->world->pipelines] ||
         board->redraws[wish - board->world->pipelines] != PLACE_NONE)
         return take_out(board, id);
-    if (!same_stages(board, pipeline, &wish->graph) || wish->priority != pipeline->priority) {
+    if (!same_stages(board, pipeline, &wish->graph) || wish->priority != pipeline->priority ||
+        !str_equal(wish->tenant, pipeline->tenant)) {
         board->redraws[wish - board->world->pipelines] = id;
         return 0;
     }
@@ -169,16 +170,19 @@ static int plan_anew(struct board *board, struct place_pod pod)
  * all of them. */
 static int bring_pod(struct board *board, uint32_t class_id, uint32_t ordinal)
 {
-    const struct workers *workers = board->classes[class_id].workers;
-    const struct worker worker = world_worker(workers, ordinal);
+    struct board_class *class = &board->classes[class_id];
+    const struct worker worker = world_worker(class->workers, ordinal);
     int64_t used, leaving;
     struct place_pod known =
         placement_pod_look(board->placement, class_id, ordinal, &used, &leaving);
-    struct place_pod pod = {
-        .class_id = class_id, .ordinal = ordinal, .capacity = workers->class.spec.capacity};
+    struct place_pod pod = {.class_id = class_id,
+                            .ordinal = ordinal,
+                            .zone = zone_now(class, &worker, &known),
+                            .capacity = class->workers->class.spec.capacity};
     bool served = known.state == POD_READY || known.state == POD_DRAINING;
     bool resized = known.state != POD_ABSENT && known.capacity != pod.capacity;
-    if (known.state == worker.state && !resized)
+    bool moved = worker.state != POD_ABSENT && known.zone != pod.zone;
+    if (known.state == worker.state && !resized && !moved)
         return 0;
     if (worker.state == POD_ABSENT && known.state == POD_PLANNED)
         return resized ? plan_anew(board, pod) : 0;
@@ -256,6 +260,7 @@ static int admit(struct board *board, const struct pipeline_wish *wish)
     struct place_stage stages[PLACE_STAGES_MAX];
     *pipeline = (struct board_pipeline){.name = wish->name,
                                         .uid = wish->uid,
+                                        .tenant = wish->tenant,
                                         .age = old == PLACE_NONE ? board->next_age++ : 0,
                                         .priority = wish->priority,
                                         .stage_count = wish->graph.count,
@@ -267,6 +272,7 @@ static int admit(struct board *board, const struct pipeline_wish *wish)
         stages[at] = (struct place_stage){pipeline->stages[at].class_id, stage->rate};
     }
     struct place_pipeline spec = {.id = id,
+                                  .tenant = tenant_number(board, wish->tenant),
                                   .priority = pipeline->priority,
                                   .age = pipeline->age,
                                   .stage_count = pipeline->stage_count,
@@ -349,6 +355,16 @@ static void sooner(const struct board *board, struct decision *decision, int64_t
         decision->wake_s = at_s;
 }
 
+/* The numbers behind a quota's refusal. */
+static void note_quota(struct board *board, const struct board_pipeline *pipeline,
+                       struct verdict *verdict)
+{
+    const struct place_view *view = verdict->refused ? &verdict->refusal : &verdict->view;
+    if ((view->reason == PLACE_OVER_QUOTA || view->reason == PLACE_TOO_LARGE_FOR_QUOTA) &&
+        view->stage < pipeline->stage_count)
+        tenant_quota(board, pipeline, view->stage, &verdict->quota, &verdict->quota_used);
+}
+
 static void note_verdicts(struct board *board, struct decision *decision)
 {
     const json_t *entries = json_at(decision->ledger, "pipelines");
@@ -363,6 +379,7 @@ static void note_verdicts(struct board *board, struct decision *decision)
                                     .view = placement_look(board->placement, id),
                                     .refusal = pipeline->refusal,
                                     .entry = json_array_get(entries, entry++)};
+        note_quota(board, pipeline, verdict);
         sooner(board, decision, verdict->view.deadline_s);
         sooner(board, decision, verdict->view.retry_s);
         if (verdict->refused)
@@ -442,8 +459,10 @@ static void tell(struct board *board, const json_t *was, struct decision *decisi
     json_put(decision->ledger, "time", json_integer(world->now_s));
     note_verdicts(board, decision);
     note_times(board, decision);
-    for (uint32_t at = 0; at < world->class_count; at++)
+    for (uint32_t at = 0; at < world->class_count; at++) {
         decision->classes[at] = placement_class_look(board->placement, board->class_of_world[at]);
+        zones_note(board, board->class_of_world[at], &decision->notes[at]);
+    }
 }
 
 int decide(struct ctx *ctx, const struct world *world, const json_t *ledger, bool settled,

@@ -28,7 +28,8 @@ struct verdict {
     bool full;              /* the namespace has no room for it */
     struct place_view view; /* when known */
     struct place_view refusal;
-    const json_t *entry; /* of the ledger, when known */
+    int64_t quota, quota_used; /* of its tenant, of the class that the reason speaks of */
+    const json_t *entry;       /* of the ledger, when known */
 };
 
 /* Why a class is on as many pods as it is. */
@@ -41,11 +42,20 @@ enum compaction {
     COMPACTION_MOVING,  /* something moves now */
 };
 
+struct zone_note {
+    const char *name; /* "" = of pods that do not say theirs */
+    uint32_t ready;
+    int64_t used;
+};
+
 struct class_note {
     enum compaction compaction;
     uint32_t replicas, wanted; /* up to the highest pod in use; the least, and the spare ones */
     int64_t moved;             /* milli, by this decision */
     int64_t next_s;            /* more may move then; 0 = nothing is due */
+    uint32_t zone_count;       /* 0 where the class does not mind */
+    struct zone_note zones[PLACE_ZONES_MAX];
+    const char *zoneless; /* a pod that serves and has no zone; NULL = none */
 };
 
 struct decision {

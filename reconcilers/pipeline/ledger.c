@@ -63,7 +63,8 @@ static const struct workers *workers_named(const struct world *world, const char
 int board_class_set(struct board *board, uint32_t class_id)
 {
     const struct board_class *class = &board->classes[class_id];
-    return placement_class_set(board->ctx, board->placement, class_id, &class->workers->class.spec);
+    TRY(placement_class_set(board->ctx, board->placement, class_id, &class->workers->class.spec));
+    return tenants_limit(board, class_id);
 }
 
 /* As it was when the ledger was written: with what its pods could carry then, and room for all that
@@ -80,7 +81,8 @@ static int restore_class(struct board *board, uint32_t class_id)
     spec.pods_max = class->kept_count > allowed ? class->kept_count : allowed;
     TRY(placement_class_set(board->ctx, board->placement, class_id, &spec));
     spec.pods_max = allowed;
-    return placement_class_set(board->ctx, board->placement, class_id, &spec);
+    TRY(placement_class_set(board->ctx, board->placement, class_id, &spec));
+    return tenants_limit(board, class_id);
 }
 
 static int64_t leaving_of(const struct board_class *class, uint32_t ordinal)
@@ -95,11 +97,12 @@ static int64_t leaving_of(const struct board_class *class, uint32_t ordinal)
 
 static int restore_pods(struct board *board, uint32_t class_id)
 {
-    const struct board_class *class = &board->classes[class_id];
+    struct board_class *class = &board->classes[class_id];
     for (uint32_t at = 0; class->kept_pods[at]; at++) {
         const struct place_pod pod = {.class_id = class_id,
                                       .ordinal = at,
                                       .state = state_of(class->kept_pods[at]),
+                                      .zone = zone_kept(class, at),
                                       .capacity = json_int_or(class->kept, "capacity", 0)};
         if (pod.state != POD_ABSENT)
             TRY(placement_pod_restore(board->ctx, board->placement, &pod, leaving_of(class, at)));
@@ -128,6 +131,7 @@ static int read_class(struct board *board, const json_t *kept)
                                   .compacted_s = json_int_or(kept, "compacted", 0)};
     class->kept_count = (uint32_t)strlen(class->kept_pods);
     class->workers = workers_named(board->world, class->name, &at);
+    TRY(zones_read(board, class));
     if (!class->workers)
         return 0;
     board->class_of_world[at] = class_id;
@@ -200,6 +204,7 @@ static int restore_pipeline(struct board *board, uint32_t id, const json_t *kept
     for (uint32_t at = 0; at < pipeline->stage_count; at++)
         stages[at] = (struct place_stage){pipeline->stages[at].class_id, pipeline->stages[at].rate};
     const struct place_pipeline spec = {.id = id,
+                                        .tenant = tenant_number(board, pipeline->tenant),
                                         .priority = pipeline->priority,
                                         .age = pipeline->age,
                                         .stage_count = pipeline->stage_count,
@@ -216,6 +221,7 @@ static int read_pipeline(struct board *board, const json_t *kept)
     struct board_pipeline *pipeline = &board->pipelines[id];
     *pipeline = (struct board_pipeline){.name = json_str_or(kept, "name", ""),
                                         .uid = json_str_or(kept, "uid", ""),
+                                        .tenant = json_str_or(kept, "tenant", ""),
                                         .age = (uint64_t)json_int_or(kept, "age", 0),
                                         .priority = (int32_t)json_int_or(kept, "priority", 0)};
     if (pipeline->age >= board->next_age)
@@ -318,6 +324,7 @@ static json_t *write_class(const struct board *board, uint32_t class_id)
                              "generation", (json_int_t) class->workers->class.generation,
                              "capacity", (json_int_t) class->workers->class.spec.capacity);
     put_number(made, "compacted", class->compacted_s);
+    zones_write(board, class_id, count, made);
     json_t *list = write_leaving(board, class_id, count);
     if (json_array_size(list))
         json_object_set(made, "leaving", list);
@@ -377,6 +384,8 @@ static json_t *write_pipeline(const struct board *board, uint32_t id)
     json_t *made = json_pack("{s:s, s:s, s:I, s:o}", "name", pipeline->name, "uid", pipeline->uid,
                              "age", (json_int_t)pipeline->age, "stages", stages);
     put_number(made, "priority", pipeline->priority);
+    if (*pipeline->tenant)
+        json_object_set_new(made, "tenant", json_string(pipeline->tenant));
     write_view(made, &view);
     return made;
 }

@@ -138,6 +138,9 @@ void pipeline_status(struct ctx *ctx, const struct world *world, uint32_t at,
 /* Its `stages`: none where it is not drawn well, or nothing was decided about it. */
 void stages_status(struct ctx *ctx, const struct world *world, uint32_t at,
                    const struct decision *decision, json_t *status);
+/* Which stage serves less than the pipeline's minimum, in numbers; NULL = none. */
+const char *stages_below(struct ctx *ctx, const struct world *world, uint32_t at,
+                         const struct decision *decision);
 void class_status(struct ctx *ctx, const struct workers *workers,
                   const struct place_class_view *view, const struct class_note *note,
                   json_t *status);

@@ -5,6 +5,8 @@
 
 #include "server/base/ctx.h"
 #include "server/base/json.h"
+
+#include <inttypes.h>
 #include <string.h>
 
 enum { PODS_SHOWN = 8 }; /* of one stage; the CRD says so, too */
@@ -25,12 +27,15 @@ static bool serves(const char *pods, uint32_t ordinal)
     return ordinal < strlen(pods) && strchr("RD", pods[ordinal]);
 }
 
-static json_t *shown_pod(const struct worker *worker, uint32_t ordinal, int64_t milli, bool served)
+static json_t *shown_pod(const struct worker *worker, uint32_t ordinal, int64_t milli, bool served,
+                         bool zoned)
 {
     json_t *pod = json_pack("{s:I, s:I, s:b}", "ordinal", (json_int_t)ordinal,
                             "milliDocumentsPerSecond", (json_int_t)milli, "serves", served);
     if (worker->name)
         json_object_set_new(pod, "name", json_string(worker->name));
+    if (worker->zone && zoned)
+        json_object_set_new(pod, "zone", json_string(worker->zone));
     return pod;
 }
 
@@ -47,7 +52,8 @@ static void add_share(struct stage_sum *sum, const struct workers *workers, cons
     sum->held |= held > 0;
     sum->leaves |= worker.state == POD_DRAINING;
     if (sum->pods++ < PODS_SHOWN)
-        json_array_append_new(sum->shown, shown_pod(&worker, ordinal, milli, served));
+        json_array_append_new(sum->shown, shown_pod(&worker, ordinal, milli, served,
+                                                    workers->class.spec.zones_min > 1));
 }
 
 static struct stage_sum sum_of(struct ctx *ctx, const struct world *world, const json_t *ledger,
@@ -101,6 +107,31 @@ static json_t *stage_status(const struct graph_stage *stage, const struct stage_
                      (json_int_t)documents(sum->asked), "missing", (json_int_t)documents(missing),
                      "reserved", (json_int_t)documents(sum->reserved), "podsToCome",
                      (json_int_t)pods, "podCount", (json_int_t)sum->pods, "pods", sum->shown);
+}
+
+/* Each stage is to serve as much of its rate as the minimum is of the pipeline's. */
+const char *stages_below(struct ctx *ctx, const struct world *world, uint32_t at,
+                         const struct decision *decision)
+{
+    const struct pipeline_wish *wish = &world->pipelines[at];
+    const struct verdict *verdict = &decision->verdicts[at];
+    int64_t rate = json_int_or(wish->object, "spec.documentsPerSecond", 0);
+    int64_t least = json_int_or(wish->object, "spec.minDocumentsPerSecond", 0);
+    least = least < rate ? least : rate;
+    for (uint32_t stage = 0; verdict->known && least > 0 && stage < wish->graph.count; stage++) {
+        const struct graph_stage *drawn = &wish->graph.stages[stage];
+        const struct stage_sum sum =
+            sum_of(ctx, world, decision->ledger, drawn,
+                   json_array_get(json_at(verdict->entry, "stages"), stage));
+        int64_t times = drawn->rate / (rate * MILLI); /* ways that lead to it */
+        if (sum.placed < least * MILLI * times)
+            return arena_printf(ctx->arena,
+                                "stage '%s' serves %" PRId64 " of %" PRId64
+                                " documents/s, and minDocumentsPerSecond asks for %" PRId64,
+                                drawn->name, sum.placed / MILLI, documents(drawn->rate),
+                                least * times);
+    }
+    return NULL;
 }
 
 void stages_status(struct ctx *ctx, const struct world *world, uint32_t at,

@@ -39,12 +39,33 @@ static const char *until(struct ctx *ctx, const struct place_view *view)
     return "it must ask for less, or its class be given more";
 }
 
-static const char *need_text(struct ctx *ctx, const struct graph *graph, const struct world *world,
+/* All stages of the class together count. */
+static const char *quota_text(struct ctx *ctx, const struct world *world,
+                              const struct pipeline_wish *wish, const struct verdict *verdict,
+                              const struct place_view *view)
+{
+    const struct graph_stage *stage = &wish->graph.stages[view->stage];
+    int64_t asked = 0;
+    for (uint32_t at = 0; at < wish->graph.count; at++)
+        if (wish->graph.stages[at].class_at == stage->class_at)
+            asked += wish->graph.stages[at].rate;
+    return arena_printf(ctx->arena,
+                        "tenant '%s' may use %" PRId64 " documents/s of class '%s'; its pipelines "
+                        "use %" PRId64 ", and this one asks for %" PRId64 "; %s",
+                        wish->tenant, verdict->quota / MILLI,
+                        world->classes[stage->class_at].class.name, documents(verdict->quota_used),
+                        documents(asked), until(ctx, view));
+}
+
+static const char *need_text(struct ctx *ctx, const struct world *world,
+                             const struct pipeline_wish *wish, const struct verdict *verdict,
                              const struct place_view *view)
 {
-    if (view->stage >= graph->count)
+    if (view->stage >= wish->graph.count)
         return "";
-    const struct graph_stage *stage = &graph->stages[view->stage];
+    if (view->reason == PLACE_OVER_QUOTA || view->reason == PLACE_TOO_LARGE_FOR_QUOTA)
+        return quota_text(ctx, world, wish, verdict, view);
+    const struct graph_stage *stage = &wish->graph.stages[view->stage];
     return arena_printf(
         ctx->arena,
         "stage '%s' needs %" PRId64 " documents/s of class '%s', whose pods have %" PRId64
@@ -90,7 +111,7 @@ static struct telling tell_waiting(struct ctx *ctx, const struct world *world,
         return (struct telling){"Pending", "False", "InNextBatch",
                                 "many pipelines came at once; it is decided about in a moment"};
     return (struct telling){"Pending", "False", place_reason_word(verdict->view.reason),
-                            need_text(ctx, &wish->graph, world, &verdict->view)};
+                            need_text(ctx, world, wish, verdict, &verdict->view)};
 }
 
 /* ---- who runs ---- */
@@ -100,6 +121,7 @@ static struct telling tell_waiting(struct ctx *ctx, const struct world *world,
 struct count {
     uint32_t ready, dead, unset, behind;
     const char *dead_stage;
+    const char *below; /* a stage that serves less than the minimum; NULL = none */
 };
 
 static bool was(const json_t *status, const char *reason)
@@ -114,7 +136,7 @@ static struct count count_bindings(struct ctx *ctx, const struct world *world, u
 {
     const struct pipeline_wish *wish = &world->pipelines[at];
     const json_t *entry = scope->decision.verdicts[at].entry;
-    struct count count = {0};
+    struct count count = {.below = stages_below(ctx, world, at, &scope->decision)};
     uint32_t rows;
     const struct binding_row *row = bindings_of(&scope->bindings, wish->uid, &rows);
     for (const struct binding_row *end = row + rows; row < end; row++) {
@@ -144,7 +166,11 @@ static struct telling tell_running(struct ctx *ctx, const struct world *world,
         return (struct telling){"Broken", "False", "DeadEnd",
                                 arena_printf(ctx->arena, "no worker of stage '%s' serves; %s",
                                              count->dead_stage,
-                                             need_text(ctx, graph, world, &verdict->view))};
+                                             need_text(ctx, world, wish, verdict, &verdict->view))};
+    if (count->below)
+        return (struct telling){"Broken", "False", "BelowMinimum",
+                                arena_printf(ctx->arena, "%s; %s", count->below,
+                                             need_text(ctx, world, wish, verdict, &verdict->view))};
     if (count->ready + count->unset < graph->count)
         return (struct telling){
             "Plotted", "False", "BindingsPending",
@@ -158,12 +184,13 @@ static struct telling tell_running(struct ctx *ctx, const struct world *world,
                                              count->behind, graph->count)};
     if (verdict->view.phase != PLACE_PLACED)
         return (struct telling){"Ready", "True", "Degraded",
-                                need_text(ctx, graph, world, &verdict->view)};
+                                need_text(ctx, world, wish, verdict, &verdict->view)};
     if (verdict->refused)
-        return (struct telling){"Ready", "True", "RateRefused",
-                                arena_printf(ctx->arena, "it runs on as before (%s): %s",
-                                             place_reason_word(verdict->refusal.reason),
-                                             need_text(ctx, graph, world, &verdict->refusal))};
+        return (struct telling){
+            "Ready", "True", "RateRefused",
+            arena_printf(ctx->arena, "it runs on as before (%s): %s",
+                         place_reason_word(verdict->refusal.reason),
+                         need_text(ctx, world, wish, verdict, &verdict->refusal))};
     if (count->unset == graph->count)
         return (struct telling){"Ready", "True", "NoLoad", "it asks for no documents"};
     return (struct telling){"Ready", "True", "Routed",
@@ -231,6 +258,33 @@ static void tell_compaction(struct ctx *ctx, const struct workers *workers,
                   note->replicas ? note->replicas - 1 : 0, note->wanted, says[note->compaction]);
 }
 
+/* Only where the class minds. */
+static void tell_zones(struct ctx *ctx, const struct workers *workers,
+                       const struct class_note *note, json_t *status)
+{
+    uint32_t least = workers->class.spec.zones_min, ready = 0;
+    json_object_del(status, "zones");
+    if (least == 1) {
+        condition_remove(status, "Zoned");
+        return;
+    }
+    json_t *list = json_array();
+    for (uint32_t at = 0; at < note->zone_count; at++) {
+        const struct zone_note *zone = &note->zones[at];
+        ready += zone->ready > 0;
+        json_array_append_new(list, json_pack("{s:s, s:I, s:I}", "name", zone->name,
+                                              "readyReplicas", (json_int_t)zone->ready, "used",
+                                              (json_int_t)documents(zone->used)));
+    }
+    json_object_set_new(status, "zones", list);
+    const char *reason = note->zoneless ? "ZoneUnknown" : ready < least ? "TooFewZones" : "Spread";
+    condition_set(ctx, status, "Zoned", str_equal(reason, "Spread") ? "True" : "False", reason,
+                  workers->class.generation,
+                  "its pods serve in %" PRIu32 " zones, each stage is to be in %" PRIu32 "%s%s",
+                  ready, least, note->zoneless ? "; without the label " LABEL_ZONE ": pod " : "",
+                  note->zoneless ? note->zoneless : "");
+}
+
 void class_status(struct ctx *ctx, const struct workers *workers,
                   const struct place_class_view *view, const struct class_note *note,
                   json_t *status)
@@ -248,4 +302,5 @@ void class_status(struct ctx *ctx, const struct workers *workers,
         json_object_set_new(status, rows[at].name, json_integer(rows[at].value));
     tell_twin(ctx, workers, status);
     tell_compaction(ctx, workers, note, status);
+    tell_zones(ctx, workers, note, status);
 }

@@ -43,22 +43,29 @@ static struct worker_class class_of(const json_t *object)
     static const enum place_mode mode_values[] = {PLACE_EQUAL, PLACE_WEIGHTED, PLACE_WHOLE};
     static const char *const policies[] = {"Pack", "Spread"};
     const json_t *spec = json_at(object, "spec");
-    return (struct worker_class){
+    struct worker_class class = {
         .name = json_str_or(object, "metadata.name", ""),
         .generation = json_int_or(object, "metadata.generation", 0),
         .drain_s = (int32_t)bounded(spec, "drainSeconds", 5, 0, 3600),
+        .quotas = json_at(spec, "quotas"),
         .compaction = compaction_of(spec),
         .spare = (uint32_t)bounded(spec, "compaction.spareReplicas", 1, 0, WORLD_PODS_MAX),
         .spec = {
             .capacity = bounded(spec, "capacity", 1, 1, CAPACITY_MAX) * MILLI,
             .pods_max = (uint32_t)bounded(spec, "maxReplicas", 10, 1, WORLD_PODS_MAX),
             .split_max = (uint32_t)bounded(spec, "maxSplit", 16, 1, PLACE_SPLIT_MAX),
-            .zones_min = 1,
+            .zones_min = (uint32_t)bounded(spec, "minZones", 1, 1, PLACE_ZONES_MAX),
             .timeout_s = (int32_t)bounded(spec, "scaleTimeoutSeconds", 600, 1, PLACE_TIMEOUT_S_MAX),
             .mode = mode_values[word_of(modes, ARRAY_SIZE(modes), json_str(spec, "mode"))],
             .policy = (enum place_policy)word_of(policies, ARRAY_SIZE(policies),
                                                  json_str(spec, "policy")),
         }};
+    /* What cannot be in so many zones is in as many as can be. */
+    if (class.spec.mode == PLACE_WHOLE)
+        class.spec.zones_min = 1;
+    else if (class.spec.zones_min > class.spec.split_max)
+        class.spec.zones_min = class.spec.split_max;
+    return class;
 }
 
 static struct scaling scaling_of(const json_t *object)
@@ -124,11 +131,13 @@ static struct worker worker_of(const json_t *pod)
 {
     const json_t *ready = json_find(pod, "status.conditions", "type", "Ready");
     const char *phase = json_str_or(pod, "status.phase", "");
-    struct worker worker = {.name = json_str(pod, "metadata.name"),
-                            .uid = json_str(pod, "metadata.uid"),
-                            .address = json_str(pod, "status.podIP"),
-                            .ready = str_equal(json_str(ready, "status"), "True"),
-                            .unready_since_s = time_s(ready, "lastTransitionTime")};
+    struct worker worker = {
+        .name = json_str(pod, "metadata.name"),
+        .uid = json_str(pod, "metadata.uid"),
+        .address = json_str(pod, "status.podIP"),
+        .zone = json_string_value(json_object_get(json_at(pod, "metadata.labels"), LABEL_ZONE)),
+        .ready = str_equal(json_str(ready, "status"), "True"),
+        .unready_since_s = time_s(ready, "lastTransitionTime")};
     if (str_has_word("Succeeded Failed", phase))
         worker.state = POD_ABSENT;
     else if (is_going(pod))
@@ -214,6 +223,12 @@ static int wish_order(const void *a, const void *b)
                           json_str_or(other, "metadata.name", ""));
 }
 
+static const char *tenant_of(const json_t *object)
+{
+    const json_t *label = json_object_get(json_at(object, "metadata.labels"), LABEL_OF_TENANT);
+    return json_is_string(label) ? json_string_value(label) : "";
+}
+
 static void read_pipelines(struct ctx *ctx, const json_t *list, struct world *world)
 {
     size_t at;
@@ -231,6 +246,7 @@ static void read_pipelines(struct ctx *ctx, const json_t *list, struct world *wo
         *wish = (struct pipeline_wish){
             .name = json_str_or(object, "metadata.name", ""),
             .uid = json_str_or(object, "metadata.uid", ""),
+            .tenant = tenant_of(object),
             .priority = (int32_t)bounded(spec, "priority", 0, 0, PLACE_PRIORITY_MAX),
             .object = object};
         graph_read(ctx, spec, classes, world->class_count, &wish->graph);

@@ -11,6 +11,12 @@ struct ctx;
 /* On pods: the name of their WorkerClass. Their own name ends in "-<ordinal>". */
 #define LABEL_WORKER_CLASS "scheduling.k8s.xxii.io/workerclass"
 
+/* On pods: the API server copies it from their nodes, since 1.35. */
+#define LABEL_ZONE "topology.kubernetes.io/zone"
+
+/* On pipelines: whose they are, as a fleet writes it. */
+#define LABEL_OF_TENANT "flotilla.dev/tenant"
+
 enum {
     WORLD_CLASSES_MAX = 128,
     WORLD_PIPELINES_MAX = 16384,
@@ -32,6 +38,7 @@ struct scaling {
 
 struct worker {
     const char *name, *uid, *address;
+    const char *zone;     /* as its label says; NULL = it has none */
     enum pod_state state; /* POD_ABSENT = there is none of this ordinal */
     bool ready;           /* as its condition says: what routing mirrors */
     bool bound;           /* a binding gives it something */
@@ -49,6 +56,7 @@ struct workers {
 
 struct pipeline_wish {
     const char *name, *uid;
+    const char *tenant; /* "" = nobody's, whom no quota binds */
     int32_t priority;
     json_t *object;
     struct graph graph;

@@ -90,3 +90,69 @@ def test_holes_are_filled_so_that_the_highest_pod_can_go(world, operate):  # noq
     assert world.endpoints("p-1-blue") == ["blue-1"] and paths(history)["p-2"] == ["Ready"]
     ledger = world.get("placementledgers", "placement")["spec"]
     assert ledger["classes"][0]["compacted"] <= ledger["time"]
+
+
+def class_condition(world, name, kind):  # noqa: F811
+    rows = world.get("workerclasses", name)["status"]["conditions"]
+    return next(((row["status"], row["reason"], row["message"]) for row in rows if row["type"] == kind), None)
+
+
+def test_a_stage_is_laid_on_pods_of_several_zones(world, operate):  # noqa: F811
+    operate()
+    world.worker_class("blue", 10, drainSeconds=0, minZones=2)
+    for ordinal, zone in enumerate(("east", "east", "west")):
+        world.pod("blue", ordinal)
+        labels = {"metadata": {"labels": {"topology.kubernetes.io/zone": zone}}}
+        world.cluster.merge("pods", f"blue-{ordinal}", labels, world.namespace)
+    world.pipeline("first", 10, {"blue": one("blue")})
+    world.wait("first", "Ready", "Routed", 30)
+    assert world.loads() == {"blue-0": 5, "blue-2": 5}
+    status = world.get("workerclasses", "blue")["status"]
+    assert [(row["name"], row["readyReplicas"], row["used"]) for row in status["zones"]] == [("east", 2, 5), ("west", 1, 5)]
+    assert class_condition(world, "blue", "Zoned")[:2] == ("True", "Spread")
+    pods = world.get("pipelines", "first")["status"]["stages"][0]["pods"]
+    assert [(pod["name"], pod["zone"]) for pod in pods] == [("blue-0", "east"), ("blue-2", "west")]
+    world.pod("blue", 3)
+    eventually(lambda: class_condition(world, "blue", "Zoned")[1:] == (
+        "ZoneUnknown", "its pods serve in 3 zones, each stage is to be in 2; without the label topology.kubernetes.io/zone: pod blue-3"), 20)
+
+
+def test_less_than_the_minimum_is_broken(world, operate):  # noqa: F811
+    operate()
+    world.worker_class("grey", 5, maxReplicas=2, drainSeconds=0)
+    for ordinal in range(2):
+        world.pod("grey", ordinal)
+    for name, least in (("picky", 3), ("modest", 2)):
+        world.pipeline(name, 5, {"grey": one("grey")}, minDocumentsPerSecond=least)
+        world.wait(name, "Ready", "Routed", 30)
+    world.cluster.merge("workerclasses", "grey", {"spec": {"policy": "Spread"}}, world.namespace)
+    for name in ("picky", "modest"):  # made anew, over both
+        world.cluster.delete("pipelines", name, world.namespace)
+        eventually(lambda name=name: not world.get("pipelines", name))
+    for name, least in (("picky", 3), ("modest", 2)):
+        world.pipeline(name, 4, {"grey": one("grey")}, minDocumentsPerSecond=least)
+        world.wait(name, "Ready", "Routed", 30)
+    world.cluster.delete("pods", "grey-1", world.namespace)
+    world.wait("picky", "Broken", "BelowMinimum")
+    world.wait("modest", "Ready", "Degraded")
+    assert world.status("picky")[2].startswith("stage 'grey' serves 2 of 4 documents/s, and minDocumentsPerSecond asks for 3; ")
+    assert world.status("picky-grey", "pipelinebindings")[0] == "Ready", "what serves serves on"
+    world.pod("grey", 1)
+    for name in ("picky", "modest"):
+        world.wait(name, "Ready", "Routed")
+
+
+def test_a_tenant_gets_no_more_than_its_quota(world, operate):  # noqa: F811
+    operate()
+    world.worker_class("blue", 30, quotas=[{"tenant": "tn_acme", "documentsPerSecond": 15}])
+    world.pod("blue", 0)
+    spec = {"workers": {"blue": one("blue")}}
+    for name, load, tenant in (("first", 10, "tn_acme"), ("second", 6, "tn_acme"), ("third", 10, "tn_other")):
+        world.apply("pipelines", name, {**spec, "documentsPerSecond": load}, {"flotilla.dev/tenant": tenant})
+    world.wait("first", "Ready", "Routed", 30)
+    world.wait("third", "Ready", "Routed")
+    world.wait("second", "Pending", "OverQuota")
+    assert world.status("second")[2].startswith(
+        "tenant 'tn_acme' may use 15 documents/s of class 'blue'; its pipelines use 10, and this one asks for 6; tried again at ")
+    world.worker_class("blue", 30, quotas=[{"tenant": "tn_acme", "documentsPerSecond": 16}])
+    world.wait("second", "Ready", "Routed")

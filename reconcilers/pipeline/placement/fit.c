@@ -148,6 +148,18 @@ uint32_t fit_other_pod(const struct placement *placement, const struct stage *st
     return at;
 }
 
+/* The lowest pod that is not there, and would come in `zone`. */
+static uint32_t plan_in(struct class *class, uint32_t zone)
+{
+    uint32_t others[PLACE_ZONES_MAX], count = 0, pod = state_plan(class);
+    while (pod != PLACE_NONE && zone != PLACE_NONE && class->pods[pod].zone != zone) {
+        others[count++] = pod;
+        pod = count < PLACE_ZONES_MAX ? state_plan(class) : PLACE_NONE;
+    }
+    unplan(class, others, count);
+    return pod;
+}
+
 /* One pod more, if that keeps the parts equal: what a lost one leaves behind. */
 static bool one_more(struct placement *placement, uint32_t id, uint32_t stage_at, uint32_t zone)
 {
@@ -161,7 +173,7 @@ static bool one_more(struct placement *placement, uint32_t id, uint32_t stage_at
     for (int tier = 0; tier < TIERS && pod == PLACE_NONE; tier++)
         pod = fit_other_pod(placement, stage, tiers[tier] & zone_mask(zone), milli);
     if (pod == PLACE_NONE && milli <= class->spec.capacity)
-        pod = state_plan(class);
+        pod = plan_in(class, zone);
     if (pod != PLACE_NONE)
         state_add(placement, id, stage_at, pod, milli);
     return pod != PLACE_NONE;

@@ -120,13 +120,17 @@ static void test_degraded_is_plotted_while_it_is_routed_anew(void **state)
         for (int pod = 0; pod < 2; pod++)
             put_pod(&play.fixture, talk[at].name, pod, true);
     }
-    put_pipeline(&play.fixture, "first", 40);
+    json_t *first = put_pipeline(&play.fixture, "first", 40);
     decided(&play.fixture);
     bind(&play, "Ready");
     assert_string_equal(told(&play), "Ready/True/Routed");
     lose_pod(&play.fixture, "blue-workers-1");
     decided(&play.fixture);
     bind(&play, "Ready");
+    json_put(first, "spec.minDocumentsPerSecond", json_integer(26)); /* 25 are left */
+    assert_string_equal(told(&play), "Broken/False/BelowMinimum");
+    json_put(first, "spec.minDocumentsPerSecond", json_integer(25));
+    assert_string_equal(told(&play), "Plotted/False/BindingsPending");
     assert_string_equal(told(&play), "Ready/True/Degraded");
     put_pod(&play.fixture, "blue", 1, true);
     decided(&play.fixture);

@@ -1,0 +1,137 @@
+/* Tenants: what their pipelines may use of a class together, and how a refusal is told. */
+#include "tests/unit/reconcilers/pipeline/talk.h"
+
+#include "reconcilers/engine/conditions.h"
+
+static json_t *put_of(struct fixture *fixture, const char *name, int rate, const char *tenant)
+{
+    json_t *made = put_pipeline(fixture, name, rate);
+    json_put(made, "metadata.labels", json_object());
+    json_object_set_new(json_at(made, "metadata.labels"), LABEL_OF_TENANT, json_string(tenant));
+    return made;
+}
+
+static void set_quota(struct fixture *fixture, int documents, int generation)
+{
+    json_t *green = json_array_get(fixture->classes, 1);
+    json_put(green, "spec.quotas",
+             json_pack("[{s:s, s:i}]", "tenant", "acme", "documentsPerSecond", documents));
+    json_put(green, "metadata.generation", json_integer(generation));
+}
+
+static const char *message_of(struct fixture *fixture, const char *name)
+{
+    struct ctx *ctx = fixture->ctx;
+    struct placer_scope scope = {.world = fixture->world, .decision = fixture->decision};
+    json_t *status = arena_json(ctx->arena, json_object());
+    bindings_index(ctx->arena, NULL, &scope.bindings);
+    scope.taken = arena_alloc(ctx->arena, fixture->world.pipeline_count + 1);
+    for (uint32_t at = 0; at < fixture->world.pipeline_count; at++)
+        if (str_equal(fixture->world.pipelines[at].name, name))
+            pipeline_status(ctx, &fixture->world, at, &scope, status);
+    const json_t *ready = condition_get(status, "Ready");
+    return arena_printf(ctx->arena, "%s: %s", json_str_or(ready, "reason", ""),
+                        json_str_or(ready, "message", ""));
+}
+
+static void test_a_quota_is_of_all_pipelines_of_the_tenant(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    put_talk_pods(&fixture);
+    set_quota(&fixture, 15, 1);
+    put_of(&fixture, "first", 10, "acme");
+    put_of(&fixture, "second", 6, "acme");
+    put_of(&fixture, "third", 16, "acme"); /* whole, green takes 15: refused by its graph */
+    put_of(&fixture, "other", 10, "globex");
+    decided(&fixture);
+    assert_true(verdict_of(&fixture, "first")->view.ran);
+    assert_true(verdict_of(&fixture, "other")->view.ran);
+    assert_int_equal(verdict_of(&fixture, "second")->view.reason, PLACE_OVER_QUOTA);
+    assert_true(str_starts(message_of(&fixture, "second"),
+                           "OverQuota: tenant 'acme' may use 15 documents/s of class 'green'; its "
+                           "pipelines use 10, and this one asks for 6; tried again at "));
+    assert_false(decided(&fixture)->changed);
+}
+
+static void test_more_than_the_whole_quota_is_refused_for_good(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    put_talk_pods(&fixture);
+    set_quota(&fixture, 5, 1);
+    put_of(&fixture, "first", 6, "acme");
+    decided(&fixture);
+    assert_int_equal(verdict_of(&fixture, "first")->view.phase, PLACE_REJECTED);
+    assert_string_equal(message_of(&fixture, "first"),
+                        "ExceedsQuota: tenant 'acme' may use 5 documents/s of class 'green'; its "
+                        "pipelines use 0, and this one asks for 6; it must ask for less, or its "
+                        "class be given more");
+}
+
+static void test_a_larger_quota_lets_in_who_waited_and_a_smaller_takes_nothing(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    put_talk_pods(&fixture);
+    set_quota(&fixture, 10, 1);
+    put_of(&fixture, "first", 10, "acme");
+    put_of(&fixture, "second", 5, "acme");
+    decided(&fixture);
+    assert_false(verdict_of(&fixture, "second")->view.ran);
+    set_quota(&fixture, 15, 2);
+    decided(&fixture);
+    assert_true(verdict_of(&fixture, "second")->view.ran);
+    set_quota(&fixture, 1, 3);
+    decided(&fixture);
+    assert_true(verdict_of(&fixture, "first")->view.ran);
+    assert_string_equal(shares_of(&fixture, "second", "green"), "0:5000");
+}
+
+/* A raise is refused like a newcomer, and what runs goes on. */
+static void test_a_rate_beyond_the_quota_is_refused(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    put_talk_pods(&fixture);
+    set_quota(&fixture, 12, 1);
+    json_t *first = put_of(&fixture, "first", 10, "acme");
+    decided(&fixture);
+    json_put(first, "spec.documentsPerSecond", json_integer(13));
+    decided(&fixture);
+    const struct verdict *verdict = verdict_of(&fixture, "first");
+    assert_true(verdict->refused);
+    assert_int_equal(verdict->refusal.reason, PLACE_TOO_LARGE_FOR_QUOTA);
+    assert_int_equal(verdict->quota, 12000);
+    assert_string_equal(shares_of(&fixture, "first", "green"), "0:10000");
+}
+
+static void test_who_becomes_anothers_counts_with_the_other(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    put_talk_pods(&fixture);
+    set_quota(&fixture, 12, 1);
+    put_of(&fixture, "first", 10, "acme");
+    json_t *second = put_of(&fixture, "second", 10, "globex");
+    decided(&fixture);
+    assert_true(verdict_of(&fixture, "second")->view.ran);
+    json_object_set_new(json_at(second, "metadata.labels"), LABEL_OF_TENANT, json_string("acme"));
+    decided(&fixture);
+    assert_int_equal(verdict_of(&fixture, "second")->view.reason, PLACE_OVER_QUOTA);
+    json_object_set_new(json_at(second, "metadata.labels"), LABEL_OF_TENANT,
+                        json_string("initech"));
+    fixture.now_s += 600;
+    decided(&fixture);
+    decided(&fixture);
+    assert_true(verdict_of(&fixture, "second")->known);
+    assert_string_equal(
+        json_str(json_find(fixture.ledger, "pipelines", "name", "second"), "tenant"), "initech");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_quota_is_of_all_pipelines_of_the_tenant),
+        TEST(test_more_than_the_whole_quota_is_refused_for_good),
+        TEST(test_a_larger_quota_lets_in_who_waited_and_a_smaller_takes_nothing),
+        TEST(test_a_rate_beyond_the_quota_is_refused),
+        TEST(test_who_becomes_anothers_counts_with_the_other),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
