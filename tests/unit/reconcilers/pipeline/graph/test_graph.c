@@ -8,10 +8,11 @@
 #include <string.h>
 
 static const struct worker_class classes[] = {
-    {.name = "blue", .spec = {.capacity = 30000, .pods_max = 10, .split_max = 5}},
-    {.name = "green", .spec = {.capacity = 15000, .pods_max = 3, .split_max = 5}},
+    {.name = "blue", .spec = {.capacity = 30000, .pods_max = 10, .split_max = 5, .zones_min = 1}},
+    {.name = "green", .spec = {.capacity = 15000, .pods_max = 3, .split_max = 5, .zones_min = 1}},
     {.name = "whole",
-     .spec = {.capacity = 8000, .pods_max = 10, .split_max = 5, .mode = PLACE_WHOLE}},
+     .spec =
+         {.capacity = 8000, .pods_max = 10, .split_max = 5, .zones_min = 1, .mode = PLACE_WHOLE}},
 };
 enum { CLASSES = sizeof classes / sizeof classes[0] };
 
