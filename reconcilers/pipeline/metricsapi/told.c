@@ -74,24 +74,22 @@ json_t *told_resources(struct ctx *ctx, const char *version)
 /* The two versions differ in where the metric's name stands, and in the word for the window. */
 static json_t *value_entry(const char *version, const char *time, const json_t *object)
 {
+    static const char first[] = "{s:{s:s, s:s, s:s, s:s}, s:s, s:s, s:s, s:i, s:n}";
+    static const char second[] = "{s:{s:s, s:s, s:s, s:s}, s:s, s:s, s:{s:s, s:n}, s:i}";
+    bool is_first = str_equal(version, METRICS_VERSION_1);
     int64_t request = json_int_or(object, "status.request", 0);
     char quantity[24];
     snprintf(quantity, sizeof quantity, "%" PRId64, request);
-    json_t *item =
-        json_pack("{s:{s:s, s:s, s:s, s:s}, s:s, s:s}", "describedObject", "kind", "WorkerClass",
-                  "namespace", json_str_or(object, "metadata.namespace", ""), "name",
-                  json_str_or(object, "metadata.name", ""), "apiVersion", CLASS_API_VERSION,
-                  "timestamp", time, "value", quantity);
-    bool first = str_equal(version, METRICS_VERSION_1);
-    json_t *name = json_string(METRICS_REQUEST);
-    if (first)
-        json_object_set_new(item, "metricName", name);
-    else
-        json_object_set_new(item, "metric", json_pack("{s:o, s:n}", "name", name, "selector"));
-    json_object_set_new(item, first ? "window" : "windowSeconds", json_integer(0));
-    if (first)
-        json_object_set_new(item, "selector", json_null());
-    return item;
+#define DESCRIBED                                                                                  \
+    "describedObject", "kind", "WorkerClass", "namespace",                                         \
+        json_str_or(object, "metadata.namespace", ""), "name",                                     \
+        json_str_or(object, "metadata.name", ""), "apiVersion", CLASS_API_VERSION, "timestamp",    \
+        time, "value", quantity
+    return is_first
+               ? json_pack(first, DESCRIBED, "metricName", METRICS_REQUEST, "window", 0, "selector")
+               : json_pack(second, DESCRIBED, "metric", "name", METRICS_REQUEST, "selector",
+                           "windowSeconds", 0);
+#undef DESCRIBED
 }
 
 /* Decided about, and not going: what is being deleted shall scale nothing. */
