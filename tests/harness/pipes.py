@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import time
 
 from . import proof
 from .cluster import Cluster
@@ -57,6 +58,19 @@ class Pipes:
 
     def lose(self, pod):
         self.cluster.delete("pods", pod, self.namespace)
+
+    def set_ready(self, name, ready, uid=None):
+        """As a kubelet says it, where none speaks; of this uid only. Its uid; None where it went."""
+        pod = self.get("pods", name)
+        if not pod or uid not in (None, pod["metadata"]["uid"]) or "deletionTimestamp" in pod["metadata"]:
+            return None
+        for row in pod["status"]["conditions"]:
+            if row["type"] == "Ready":
+                row.update(status=str(ready), lastTransitionTime=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+        patch = {"metadata": {"uid": pod["metadata"]["uid"]}, "status": {"conditions": pod["status"]["conditions"]}}
+        path = self.cluster.path("pods", self.namespace, name)
+        status, _ = self.cluster.request("PATCH", f"{path}/status", patch, "application/merge-patch+json")
+        return pod["metadata"]["uid"] if status == 200 else None
 
     def schedulable(self, nodes_take_pods):
         """Whether the nodes take pods: while they do not, a StatefulSet's new pod waits."""

@@ -21,6 +21,7 @@ import tempfile
 import time
 import traceback
 
+from .devcluster import DevStack
 from .stack import Stack
 from .world import World
 
@@ -58,7 +59,8 @@ class Proof:
     def stack(self, without=(), node=False):
         directory = tempfile.mkdtemp(prefix="proof-", dir=os.environ.get("FLOTILLA_TEST_DIR"))
         os.chmod(directory, 0o755)  # the account that runs PostgreSQL must get through
-        servers = Stack(directory, without, node)
+        embedded = os.environ.get("FLOTILLA_TEST_KUBE") == "devcluster"
+        servers = DevStack(directory, without) if embedded else Stack(directory, without, node)
         try:
             yield servers.up()
         finally:
