@@ -91,7 +91,8 @@ MAY_LEAVE = (
            "there was no such pod, it had ended, or one of its name had come that has not served yet: it is not waited for"),
     Reason("going", True, lambda move: any(pod and pod.going for pod in move.moments),
            "it was being deleted: what it carries moves while it still serves"),
-    Reason("unready", True, lambda move: any(pod and not pod.ready and move.after.time - pod.unready_since >= FLAP_S for pod in move.moments),
+    Reason("unready", True, lambda move: any(pod and not pod.ready and move.after.time - pod.unready_since >= FLAP_S
+                                             for pod in move.moments),
            f"it was not ready for {FLAP_S} s, by the clock of the decision"),
     Reason("reserved", False, lambda move: not move.before.serves(move.class_name, move.ordinal),
            "the pod did not serve yet when this was reserved: nobody's documents went there"),
