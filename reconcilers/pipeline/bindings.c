@@ -253,6 +253,44 @@ static int sweep(struct ctx *ctx, struct pass *pass, const struct pipeline_wish 
     return verdict->view.ran ? 0 : bring_shares(ctx, pass, binding, 0, json_array());
 }
 
+/* One that had bindings, and lacks one: either it was drawn anew, or it went, and they with it, and
+ * we have not heard of it. Who made them again would be followed by the garbage collector until
+ * then. */
+static int look_for(struct ctx *ctx, struct pass *pass, const struct pipeline_wish *wish,
+                    bool *ret_gone)
+{
+    json_t *live;
+    int rc = pass_get_live(ctx, pass, CALL_KUBE_OBJECT_READ, KIND_PIPELINE, pass->key.namespace,
+                           wish->name, &live);
+    if (rc < 0 && rc != -ERR_NOT_FOUND)
+        return rc;
+    if (rc < 0)
+        err_clear(ctx);
+    *ret_gone = rc < 0 || !str_equal(json_str(live, "metadata.uid"), wish->uid) || is_going(live);
+    return 0;
+}
+
+/* All stages of a pipeline that runs; none is made for one that went. */
+static int bring_all(struct ctx *ctx, struct pass *pass, uint32_t at, uint32_t there,
+                     struct refusals *refusals)
+{
+    struct placer_scope *scope = pass->scope;
+    const struct pipeline_wish *wish = &scope->world.pipelines[at];
+    const json_t *stages = json_at(scope->decision.verdicts[at].entry, "stages");
+    bool had = str_has_word("Plotted Ready Broken", json_str_or(wish->object, "status.phase", ""));
+    bool gone = false;
+    size_t stage;
+    json_t *row;
+    if (had && there < json_array_size(stages))
+        TRY(look_for(ctx, pass, wish, &gone));
+    json_array_foreach(gone ? NULL : stages, stage, row)
+        TRY(refusals_note(ctx, refusals,
+                          bring(ctx, pass, wish->uid,
+                                binding_wanted(ctx->arena, &scope->world, wish, row),
+                                &scope->taken[at])));
+    return 0;
+}
+
 int bindings_apply(struct ctx *ctx, struct pass *pass)
 {
     struct placer_scope *scope = pass->scope;
@@ -264,13 +302,8 @@ int bindings_apply(struct ctx *ctx, struct pass *pass)
         const struct binding_row *rows = bindings_of(&scope->bindings, wish->uid, &count);
         for (uint32_t row = 0; row < count; row++)
             TRY(refusals_note(ctx, &refusals, sweep(ctx, pass, wish, verdict, rows[row].object)));
-        size_t stage;
-        json_t *row;
-        json_array_foreach(verdict->view.ran ? json_at(verdict->entry, "stages") : NULL, stage, row)
-            TRY(refusals_note(ctx, &refusals,
-                              bring(ctx, pass, wish->uid,
-                                    binding_wanted(ctx->arena, &scope->world, wish, row),
-                                    &scope->taken[at])));
+        if (verdict->view.ran)
+            TRY(bring_all(ctx, pass, at, count, &refusals));
     }
     return refusals_end(ctx, &refusals);
 }

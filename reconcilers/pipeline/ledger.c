@@ -123,7 +123,7 @@ static int read_class(struct board *board, const json_t *kept)
     const char *name = json_str_or(kept, "name", "");
     if (class_named(board, name) < board->class_count)
         return err_set(board->ctx, ERR_INVALID, NULL, "class '%s' is there twice", name);
-    uint32_t at, class_id = board->class_count++;
+    uint32_t at = 0, class_id = board->class_count++;
     struct board_class *class = &board->classes[class_id];
     *class = (struct board_class){.name = name,
                                   .kept = kept,

@@ -1,10 +1,13 @@
 """What a placement tells and does on a Kubernetes API beyond the first place: repairs, and what a class may ask for."""
 
+import time
+
 from harness import talk
 from harness.history import History
+from harness.lagging import Lagging
 from harness.wait import eventually
 
-from kube.test_pipeline import one, operate, world  # noqa: F401
+from kube.test_pipeline import API, one, operate, world  # noqa: F401
 
 
 def paths(history):
@@ -156,3 +159,44 @@ def test_a_tenant_gets_no_more_than_its_quota(world, operate):  # noqa: F811
         "tenant 'tn_acme' may use 15 documents/s of class 'blue'; its pipelines use 10, and this one asks for 6; tried again at ")
     world.worker_class("blue", 30, quotas=[{"tenant": "tn_acme", "documentsPerSecond": 16}])
     world.wait("second", "Ready", "Routed")
+
+
+REFUSED = [("workerclasses", {"capacity": 1, **more}, field) for more, field in (
+    ({"minZones": 2, "mode": "Whole"}, "spec.minZones"), ({"minZones": 3, "maxSplit": 2}, "spec.minZones"),
+    ({"minZones": 9}, "spec.minZones"), ({"compaction": {"documentsPerMinute": -1}}, "spec.compaction.documentsPerMinute"),
+    ({"compaction": {"spareReplicas": 1001}}, "spec.compaction.spareReplicas"),
+    ({"quotas": [{"tenant": "a"}]}, "spec.quotas[0].documentsPerSecond"),
+    ({"quotas": [{"tenant": "", "documentsPerSecond": 1}]}, "spec.quotas[0].tenant"),
+    ({"quotas": [{"tenant": "a", "documentsPerSecond": 1}] * 2}, "spec.quotas[1]"),
+)] + [("pipelines", {"documentsPerSecond": 1, "workers": {"a": one()}, "minDocumentsPerSecond": -1}, "spec.minDocumentsPerSecond")]
+
+
+def test_what_a_class_may_not_ask_for_is_refused_by_name(world):  # noqa: F811
+    kinds = {"workerclasses": "WorkerClass", "pipelines": "Pipeline"}
+    told = {}
+    for number, (resource, spec, field) in enumerate(REFUSED):
+        item = {"apiVersion": API, "kind": kinds[resource], "metadata": {"name": f"bad-{number}"}, "spec": spec}
+        status, answer = world.cluster.request("POST", f"{world.cluster.path(resource, world.namespace)}?fieldValidation=Strict", item)
+        fields = [cause.get("field") for cause in answer.get("details", {}).get("causes", [])]
+        told[number] = (status, fields, field)
+    assert {number: row for number, row in told.items() if row[0] != 422 or row[2] not in row[1]} == {}
+
+
+def test_who_has_not_heard_of_a_pipeline_s_end_makes_nothing_for_it(world, flotillad, stack, tmp_path):  # noqa: F811
+    """The garbage collector takes its bindings; the operator, whose cache still has it, asks the server before it makes them again."""
+    lagging = Lagging(stack)
+    try:
+        flotillad(["operate", "--kubeconfig", lagging.kubeconfig(tmp_path / "lagging.kubeconfig")])
+        world.worker_class("blue", 30)
+        world.pod("blue", 0)
+        world.pipeline("first", 10, {"blue": one("blue")})
+        world.wait("first", "Ready", "Routed", 40)
+        history = History(world.cluster, world.namespace, ["pipelinebindings"])
+        lagging.held.add("pipelines")
+        world.cluster.delete("pipelines", "first", world.namespace)
+        eventually(lambda: not world.list("pipelinebindings"), 60, what="the garbage collector took it")
+        world.cluster.merge("workerclasses", "blue", {"metadata": {"annotations": {"woken": "1"}}}, world.namespace)
+        time.sleep(3)
+        assert len({change.item["metadata"]["uid"] for change in history.changes()}) == 1, "none was made again"
+    finally:
+        lagging.close()
