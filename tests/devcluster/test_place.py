@@ -69,6 +69,31 @@ def test_a_table_for_people():
     assert done.stderr == LEFT_OUT.format("StatefulSet default/blue-workers and 2 more", "default")
 
 
+def worker_class(name, **spec):
+    return {"apiVersion": "scheduling.k8s.xxii.io/v1alpha1", "kind": "WorkerClass", "metadata": {"name": name}, "spec": spec}
+
+
+def test_zones_and_quotas_are_told(tmp_path):
+    zoned = json.loads(pods(blue=2))
+    for pod, zone in zip(zoned["items"], ("east", "west")):
+        pod["metadata"]["labels"]["topology.kubernetes.io/zone"] = zone
+    mine = pipeline("mine", 10, one="blue")
+    mine["metadata"]["labels"] = {"flotilla.dev/tenant": "tn_acme"}
+    blue = worker_class("blue", capacity=10, minZones=2, quotas=[{"tenant": "tn_acme", "documentsPerSecond": 10}])
+    path = tmp_path / "all.json"
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [blue, mine, *zoned["items"]]}), encoding="utf-8")
+    done = run("--dry-run", "-f", path)
+    assert done.returncode == 0 and "blue-0@east (5), blue-1@west (5)" in done.stdout, done.stdout + done.stderr
+    told_class = told("--dry-run", "-f", path, status=0)["classes"][0]["status"]
+    assert [row["name"] for row in told_class["zones"]] == ["east", "west"]
+    mine["spec"]["documentsPerSecond"] = 11
+    done = run("--dry-run", "-f", path, "-f", "-", stdin=json.dumps(mine))
+    assert done.returncode == 3 and "tenant 'tn_acme' may use 10 documents/s of class 'blue'; its pipelines use 0, and this one asks for 11" in done.stdout
+    blue["spec"]["minZones"] = 9
+    refused = run("--dry-run", "-f", path, "-f", "-", stdin=json.dumps(blue))
+    assert refused.returncode == 1 and "/spec/minZones" in refused.stderr
+
+
 @pytest.mark.parametrize("word", ["-h", "--help"])
 def test_help_tells_the_words_and_the_statuses(word):
     done = run("--dry-run", word)
