@@ -233,7 +233,8 @@ int64_t class_stage_most(const struct place_class *spec)
     uint32_t pods = spec->mode == PLACE_WHOLE          ? 1
                     : spec->split_max < spec->pods_max ? spec->split_max
                                                        : spec->pods_max;
-    return pods / spec->zones_min * spec->zones_min * spec->capacity;
+    uint32_t zones = spec->zones_min > 1 ? spec->zones_min : 1; /* as many in each */
+    return pods / zones * zones * spec->capacity;
 }
 
 static void check_rate(struct look *look, uint32_t at)
