@@ -11,8 +11,10 @@ struct asking {
     const struct workers *workers;
     const json_t *was; /* its entry of the ledger before; NULL = new */
     int64_t now_s;
-    uint32_t busy_count, asked_count;
-    bool busy[WORLD_PODS_MAX], asked[WORLD_PODS_MAX];
+    uint32_t asked_count;
+    bool placed[WORLD_PODS_MAX]; /* something is to be there */
+    bool busy[WORLD_PODS_MAX];   /* that, or something is there still */
+    bool asked[WORLD_PODS_MAX];
     int64_t idle_until_s[WORLD_PODS_MAX]; /* when asked for, and not busy */
 };
 
@@ -46,12 +48,12 @@ void asked_close(struct world *world, const json_t *ledger)
 
 /* ---- who is of use ---- */
 
-static void note_busy(struct asking *asking, int64_t ordinal)
+static void note_busy(struct asking *asking, int64_t ordinal, bool placed)
 {
-    if (ordinal < 0 || ordinal >= WORLD_PODS_MAX || asking->busy[ordinal])
+    if (ordinal < 0 || ordinal >= WORLD_PODS_MAX)
         return;
     asking->busy[ordinal] = true;
-    asking->busy_count++;
+    asking->placed[ordinal] |= placed;
 }
 
 /* Something is placed there, or reserved, or leaves it, or a binding leads there still. */
@@ -63,12 +65,12 @@ static void note_all_busy(struct asking *asking, const json_t *made, const json_
         json_array_foreach(json_at(pipeline, "stages"), stage, row)
             if (str_equal(json_str(row, "class"), asking->workers->class.name))
                 json_array_foreach(json_at(row, "shares"), index, item)
-                    note_busy(asking, json_int_or(item, "pod", -1));
+                    note_busy(asking, json_int_or(item, "pod", -1), true);
     json_array_foreach(json_at(entry, "leaving"), index, item)
-        note_busy(asking, json_int_or(item, "pod", -1));
+        note_busy(asking, json_int_or(item, "pod", -1), false);
     for (uint32_t pod = 0; pod < asking->workers->count; pod++)
         if (asking->workers->pods[pod].bound)
-            note_busy(asking, pod);
+            note_busy(asking, pod, false);
 }
 
 /* ---- who is asked for ---- */
@@ -78,7 +80,7 @@ static bool was_asked(const struct asking *asking, uint32_t ordinal)
 {
     if (json_str(asking->was, "asked"))
         return asked_for(asking->was, ordinal);
-    return ordinal < asking->workers->scaling.there ||
+    return (!asking->workers->scaling.any && ordinal < asking->workers->scaling.there) ||
            world_worker(asking->workers, ordinal).state != POD_ABSENT;
 }
 
@@ -104,23 +106,32 @@ static void ask(struct asking *asking, uint32_t ordinal)
 /* A StatefulSet has its first pods, and no others. */
 static void fill_up(struct asking *asking)
 {
-    uint32_t end = WORLD_PODS_MAX;
+    uint32_t end = asking->workers->scaling.any ? 0 : WORLD_PODS_MAX;
     while (end > 0 && !asking->asked[end - 1])
         end--;
     for (uint32_t pod = 0; pod < end; pod++)
         ask(asking, pod);
 }
 
+static bool is_leaving(const struct asking *asking, uint32_t ordinal)
+{
+    return world_worker(asking->workers, ordinal).leaving;
+}
+
+/* One that is marked to go is of no use but for what it carries: that needs room on another. */
 static void ask_all(struct asking *asking)
 {
     const struct workers *workers = asking->workers;
-    for (uint32_t pod = 0; pod < WORLD_PODS_MAX; pod++)
-        if (asking->busy[pod] ||
-            (was_asked(asking, pod) && asking->idle_until_s[pod] > asking->now_s))
+    uint32_t wanted = workers->scaling.spare;
+    for (uint32_t pod = 0; pod < WORLD_PODS_MAX; pod++) {
+        bool idle = was_asked(asking, pod) && asking->idle_until_s[pod] > asking->now_s;
+        wanted += asking->busy[pod] + (asking->placed[pod] && is_leaving(asking, pod));
+        if (asking->busy[pod] || (idle && !is_leaving(asking, pod)))
             ask(asking, pod);
+    }
     fill_up(asking);
     for (uint32_t pod = 0; pod < workers->class.spec.pods_max; pod++)
-        if (asking->asked_count < asking->busy_count + workers->scaling.spare)
+        if (asking->asked_count < wanted && !is_leaving(asking, pod))
             ask(asking, pod);
 }
 

@@ -93,8 +93,29 @@ static const struct reconciler pipeline_reconciler = {
     .resync_ms = INT64_C(10) * 3600 * 1000,
 };
 
+/* Nothing may be placed yet, and yet zero pods are to be asked for. */
+static int see_to_ledger_of_class(struct ctx *ctx, struct pass *pass)
+{
+    return json_at(pass->root, "spec.scaleTargetRef") ? see_to_ledger(ctx, pass) : 0;
+}
+
+static const struct phase class_phases[] = {
+    {"ledger", see_to_ledger_of_class, 0, "a class that is scaled is so by a ledger"},
+    {0},
+};
+
+static const struct reconciler class_reconciler = {
+    .name = "workerclass",
+    .kind = KIND_WORKER_CLASS,
+    .shard = SHARD_BY_ROOT,
+    .scope_bytes = 1,
+    .sources = {{.kind = KIND_PLACEMENT_LEDGER, .map = wakes_nobody}},
+    .source_count = 1,
+    .phases = class_phases,
+    .resync_ms = INT64_C(10) * 3600 * 1000,
+};
+
 const struct reconciler *const pipeline_reconcilers[PIPELINE_RECONCILERS] = {
-    &pipeline_reconciler,
-    &placement_reconciler,
-    &binding_reconciler,
+    &pipeline_reconciler, &class_reconciler,     &placement_reconciler,
+    &binding_reconciler,  &workerset_reconciler,
 };

@@ -1,13 +1,14 @@
 /*
- * The operator of pipelines: three reconcilers. `placement` decides for a whole namespace at once
+ * The operator of pipelines: five reconcilers. `placement` decides for a whole namespace at once
  * and is the only one that changes a PlacementLedger; `pipelinebinding` routes one stage;
- * `pipeline` sees to it that its namespace has a ledger, and tells events.
+ * `pipeline` and `workerclass` see to it that their namespace has a ledger; `workerset` makes and
+ * removes the pods of a WorkerSet.
  */
 #pragma once
 
 #include "reconcilers/engine/engine.h"
 
-enum { PIPELINE_RECONCILERS = 3 };
+enum { PIPELINE_RECONCILERS = 5 };
 extern const struct reconciler *const pipeline_reconcilers[PIPELINE_RECONCILERS];
 
 struct pipeline_operator;

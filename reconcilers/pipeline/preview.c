@@ -78,6 +78,8 @@ static int find_kind(struct ctx *ctx, const json_t *object, int *ret)
     while (at < PREVIEW_KINDS && strcasecmp(kube_kind_row(preview_kinds[at].kind)->kind, kind) != 0)
         at++;
     *ret = at;
+    if (str_equal(kind, kube_kind_row(KIND_WORKER_SET)->kind))
+        return 0; /* workloads are not played */
     if (at == PREVIEW_KINDS)
         return is_of_our_group(version) ? refuse(ctx, object, "/kind", "is none of its group") : 0;
     const struct kube_kind_row *row = kube_kind_row(preview_kinds[at].kind);

@@ -30,14 +30,13 @@ static const json_t *named(const json_t *list, const char *name)
 }
 
 /* The autoscaler that scales the same target; NULL = none. */
-static const char *autoscaler_of(const struct scene *scene, const char *target)
+static const char *autoscaler_of(const struct scene *scene, const char *kind, const char *target)
 {
     size_t at;
     json_t *scaler;
     json_array_foreach(scene->autoscalers, at, scaler)
         if (str_equal(json_str(scaler, "spec.scaleTargetRef.name"), target) &&
-            str_equal(json_str(scaler, "spec.scaleTargetRef.kind"),
-                      kube_kind_row(KIND_STATEFUL_SET)->kind))
+            str_equal(json_str(scaler, "spec.scaleTargetRef.kind"), kind))
             return json_str(scaler, "metadata.name");
     return NULL;
 }
@@ -45,15 +44,23 @@ static const char *autoscaler_of(const struct scene *scene, const char *target)
 static const char *class_before(const struct world *world, uint32_t at)
 {
     for (uint32_t other = 0; other < at; other++)
-        if (str_equal(world->classes[other].scaling.target, world->classes[at].scaling.target))
+        if (str_equal(world->classes[other].scaling.target, world->classes[at].scaling.target) &&
+            world->classes[other].scaling.any == world->classes[at].scaling.any)
             return world->classes[other].class.name;
     return NULL;
 }
 
-static const char *label_of(const json_t *target)
+/* The class whose pods it makes. */
+static const char *class_of(const struct scaling *scaling)
 {
-    const json_t *labels = json_at(target, "spec.template.metadata.labels");
-    return json_string_value(json_object_get(labels, LABEL_WORKER_CLASS));
+    const json_t *labels = json_at(scaling->object, "spec.template.metadata.labels");
+    return scaling->any ? json_str(scaling->object, "spec.class")
+                        : json_string_value(json_object_get(labels, LABEL_WORKER_CLASS));
+}
+
+const char *scale_kind(const struct scaling *scaling)
+{
+    return kube_kind_row(scaling->any ? KIND_WORKER_SET : KIND_STATEFUL_SET)->kind;
 }
 
 __attribute__((format(printf, 4, 5))) static void
@@ -70,36 +77,37 @@ refuse(struct ctx *ctx, struct scaling *scaling, const char *reason, const char 
 static void judge(struct ctx *ctx, const struct scene *scene, const struct world *world,
                   uint32_t at, struct scaling *scaling)
 {
-    const char *name = scaling->target, *class = world->classes[at].class.name;
-    const char *other = class_before(world, at), *scaler = autoscaler_of(scene, name);
+    const char *kind = scale_kind(scaling), *name = scaling->target;
+    const char *class = world->classes[at].class.name, *other = class_before(world, at);
+    const char *scaler = autoscaler_of(scene, kind, name);
     if (!scaling->object)
-        refuse(ctx, scaling, "ScaleTargetMissing", "there is no StatefulSet '%s'", name);
+        refuse(ctx, scaling, "ScaleTargetMissing", "there is no %s '%s'", kind, name);
     else if (other)
-        refuse(ctx, scaling, "TargetShared", "WorkerClass '%s' scales StatefulSet '%s' already",
-               other, name);
-    else if (!str_equal(label_of(scaling->object), class))
-        refuse(ctx, scaling, "OtherClass",
-               "the pods of StatefulSet '%s' do not carry the label %s=%s", name,
-               LABEL_WORKER_CLASS, class);
+        refuse(ctx, scaling, "TargetShared", "WorkerClass '%s' scales %s '%s' already", other, kind,
+               name);
+    else if (!str_equal(class_of(scaling), class))
+        refuse(ctx, scaling, "OtherClass", "the pods of %s '%s' do not carry the label %s=%s", kind,
+               name, LABEL_WORKER_CLASS, class);
     else if (json_int_or(scaling->object, "spec.ordinals.start", 0) != 0)
-        refuse(ctx, scaling, "NotFromZero", "the pods of StatefulSet '%s' are not numbered from 0",
+        refuse(ctx, scaling, "NotFromZero", "the pods of %s '%s' are not numbered from 0", kind,
                name);
     else if (scaler)
         refuse(ctx, scaling, "ForeignAutoscaler",
-               "HorizontalPodAutoscaler '%s' scales StatefulSet '%s': remove it, or "
-               "spec.scaleTargetRef",
-               scaler, name);
+               "HorizontalPodAutoscaler '%s' scales %s '%s': remove it, or spec.scaleTargetRef",
+               scaler, kind, name);
 }
 
 static void look_at_target(struct ctx *ctx, struct placer_scope *scope, uint32_t at)
 {
     struct scaling *scaling = &scope->world.classes[at].scaling;
-    const json_t *target = named(scope->scene.targets, scaling->target);
+    const json_t *target = named(
+        scaling->any ? scope->scene.worker_sets : scope->scene.stateful_sets, scaling->target);
     if (json_at(target, "metadata.deletionTimestamp"))
         target = NULL;
     scaling->object = target;
     scaling->there = (uint32_t)json_int_or(target, "spec.replicas", target ? 1 : 0);
     scaling->ordered =
+        !scaling->any &&
         !str_equal(json_str_or(target, "spec.podManagementPolicy", "OrderedReady"), "Parallel");
     judge(ctx, &scope->scene, &scope->world, at, scaling);
 }
@@ -124,7 +132,7 @@ void scale_look(struct ctx *ctx, struct placer_scope *scope)
 {
     scope->outcomes =
         arena_alloc(ctx->arena, (scope->world.class_count + 1) * sizeof *scope->outcomes);
-    for (uint32_t at = 0; scope->scene.targets && at < scope->world.class_count; at++)
+    for (uint32_t at = 0; scope->scene.stateful_sets && at < scope->world.class_count; at++)
         if (scope->world.classes[at].scaling.target)
             look_at_target(ctx, scope, at);
     note_bound(scope);
@@ -143,38 +151,49 @@ static bool is_known(const json_t *entry, uint32_t ordinal)
 
 static bool is_new(const struct workers *workers, const json_t *entry, uint32_t ordinal)
 {
-    enum pod_state state = workers->pods[ordinal].state;
-    return (state == POD_STARTING || state == POD_READY) && !is_known(entry, ordinal);
+    const struct worker *worker = &workers->pods[ordinal];
+    return (worker->of_set || world_scales(workers)) && !is_known(entry, ordinal) &&
+           (worker->state == POD_STARTING || worker->state == POD_READY);
 }
 
-/* How many pods its controller is at work to have; 0 = it has not heard of the last change. */
-static int64_t followed(const json_t *target)
+/* How many pods the StatefulSet's controller is at work to have; 0 = it has not heard of the last
+ * change. */
+static int followed(struct ctx *ctx, struct pass *pass, const struct scaling *scaling, int64_t *ret)
 {
-    int64_t seen = json_int_or(target, "status.observedGeneration", -1);
-    return seen >= json_int_or(target, "metadata.generation", 0)
-               ? json_int_or(target, "spec.replicas", 0)
-               : 0;
+    json_t *target;
+    *ret = WORLD_PODS_MAX; /* of a WorkerSet each pod says itself that it is to go */
+    if (!scaling->target || scaling->refused || scaling->any)
+        return 0;
+    TRY(pass_get_live(ctx, pass, CALL_KUBE_PIPELINE_TARGET, KIND_STATEFUL_SET, pass->key.namespace,
+                      scaling->target, &target));
+    bool heard = json_int_or(target, "status.observedGeneration", -1) >=
+                 json_int_or(target, "metadata.generation", 0);
+    *ret = heard ? json_int_or(target, "spec.replicas", 0) : 0;
+    return 0;
+}
+
+/* Nobody wants it gone. */
+static bool is_alive(const json_t *pod, const char *uid)
+{
+    return str_equal(json_str(pod, "metadata.uid"), uid) &&
+           !json_at(pod, "metadata.deletionTimestamp") && !kube_annotation(pod, ANNOTATION_LEAVING);
 }
 
 /* First their number, then the pods: who was let go before is seen to go. */
 static int verify_class(struct ctx *ctx, struct pass *pass, struct workers *workers,
                         const json_t *entry)
 {
-    json_t *target, *pods;
-    const char *namespace = pass->key.namespace;
+    json_t *pods;
+    int64_t wanted;
     const char *selector =
         arena_printf(ctx->arena, "%s=%s", LABEL_WORKER_CLASS, workers->class.name);
-    TRY(pass_get_live(ctx, pass, CALL_KUBE_PIPELINE_TARGET, KIND_STATEFUL_SET, namespace,
-                      workers->scaling.target, &target));
-    int64_t wanted = followed(target);
-    TRY(kube_list(ctx, CALL_KUBE_PIPELINE_PODS, pass_kube(pass), KIND_POD, namespace, selector,
-                  &pods));
+    TRY(followed(ctx, pass, &workers->scaling, &wanted));
+    TRY(kube_list(ctx, CALL_KUBE_PIPELINE_PODS, pass_kube(pass), KIND_POD, pass->key.namespace,
+                  selector, &pods));
     for (uint32_t at = 0; at < workers->count; at++) {
         struct worker *worker = &workers->pods[at];
-        const json_t *pod = named(pods, worker->name);
         if (!is_new(workers, entry, at) ||
-            (at < wanted && str_equal(json_str(pod, "metadata.uid"), worker->uid) &&
-             !json_at(pod, "metadata.deletionTimestamp")))
+            (at < wanted && is_alive(named(pods, worker->name), worker->uid)))
             continue;
         *worker = (struct worker){.bound = worker->bound};
         pass_requeue(pass, AGAIN_MS);
@@ -192,7 +211,7 @@ int scale_verify(struct ctx *ctx, struct pass *pass)
         uint32_t at = 0;
         while (at < workers->count && !is_new(workers, entry, at))
             at++;
-        if (world_scales(workers) && at < workers->count)
+        if (at < workers->count)
             TRY(verify_class(ctx, pass, workers, entry));
     }
     return 0;

@@ -31,16 +31,17 @@ static void tell_asked(struct ctx *ctx, struct pass *pass, const struct workers 
                        int64_t before, int64_t wanted)
 {
     const char *word = wanted > before ? "ScaledUp" : "ScaledDown";
-    const char *message =
-        arena_printf(ctx->arena, "class '%s': StatefulSet '%s' from %" PRId64 " to %" PRId64,
-                     workers->class.name, workers->scaling.target, before, wanted);
+    const char *message = arena_printf(
+        ctx->arena, "class '%s': %s '%s' from %" PRId64 " to %" PRId64, workers->class.name,
+        scale_kind(&workers->scaling), workers->scaling.target, before, wanted);
     log_info(ctx, "%s: %s", word, message);
     pass_event(ctx, pass, "Normal", word, "Scale", "%s", message);
     metric_add(METRIC_PIPELINE_SCALED, 1, word);
 }
 
 /* Fenced by what was read: who scaled it meanwhile is seen first. */
-static int ask(struct ctx *ctx, struct pass *pass, const struct workers *workers, int64_t wanted)
+static int ask_stateful_set(struct ctx *ctx, struct pass *pass, const struct workers *workers,
+                            int64_t wanted)
 {
     const char *namespace = pass->key.namespace, *name = workers->scaling.target;
     bool leads = false;
@@ -66,21 +67,51 @@ static int ask(struct ctx *ctx, struct pass *pass, const struct workers *workers
     return 0;
 }
 
+/* How many and which, in one write. Who is not among them is marked, emptied and released before he
+ * goes: here nothing need be waited for. */
+static int ask_worker_set(struct ctx *ctx, struct pass *pass, const struct workers *workers,
+                          const json_t *entry)
+{
+    const json_t *set = workers->scaling.object;
+    int64_t before = workers->scaling.there, wanted = asked_count(entry);
+    json_t *keep = arena_json(ctx->arena, json_array());
+    for (uint32_t number = 0; number < WORLD_PODS_MAX; number++)
+        if (asked_for(entry, number))
+            json_array_append_new(keep, json_integer(number));
+    const json_t *kept = json_at(set, "spec.keep");
+    bool same = kept ? json_equal(kept, keep) : wanted == 0;
+    if (before == wanted && same)
+        return 0;
+    json_t *patch = arena_json(ctx->arena, json_pack("{s:{s:I, s:O}}", "spec", "replicas",
+                                                     (json_int_t)wanted, "keep", keep));
+    TRY(pass_patch(ctx, pass, CALL_KUBE_PIPELINE_SCALE, set, NULL, patch, NULL));
+    if (before != wanted)
+        tell_asked(ctx, pass, workers, before, wanted);
+    return 0;
+}
+
 static const json_t *entry_of(const struct placer_scope *scope, uint32_t at)
 {
     return json_find(scope->decision.ledger, "classes", "name",
                      scope->world.classes[at].class.name);
 }
 
+static int ask(struct ctx *ctx, struct pass *pass, const struct workers *workers,
+               const json_t *entry)
+{
+    int64_t wanted = asked_count(entry);
+    if (!world_scales(workers) || wanted < 0)
+        return 0;
+    if (workers->scaling.any)
+        return ask_worker_set(ctx, pass, workers, entry);
+    return workers->scaling.there == wanted ? 0 : ask_stateful_set(ctx, pass, workers, wanted);
+}
+
 int scale_ask(struct ctx *ctx, struct pass *pass)
 {
     struct placer_scope *scope = pass->scope;
     for (uint32_t at = 0; at < scope->world.class_count; at++) {
-        const struct workers *workers = &scope->world.classes[at];
-        int64_t wanted = asked_count(entry_of(scope, at));
-        if (!world_scales(workers) || wanted < 0 || workers->scaling.there == wanted)
-            continue;
-        int rc = ask(ctx, pass, workers, wanted);
+        int rc = ask(ctx, pass, &scope->world.classes[at], entry_of(scope, at));
         if (rc < 0)
             scope->outcomes[at] = (struct scale_outcome){
                 "ScaleRefused", arena_printf(ctx->arena, "%s", ctx->err.message)};

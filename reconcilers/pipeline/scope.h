@@ -30,7 +30,7 @@ struct scene {
     const json_t *classes, *pods, *pipelines, *bindings;
     const json_t *ledger; /* its spec; NULL = there is none */
     /* Whose pods those of classes are, and who else scales; NULL = that is not looked at. */
-    const json_t *targets, *autoscalers;
+    const json_t *stateful_sets, *worker_sets, *autoscalers;
     int64_t now_s;
 };
 
@@ -58,7 +58,7 @@ struct placer_scope {
     bool *taken; /* by pipeline of the world: an object of a binding's name is not ours */
 };
 
-extern const struct reconciler placement_reconciler, binding_reconciler;
+extern const struct reconciler placement_reconciler, binding_reconciler, workerset_reconciler;
 
 /* What manifests/ may name: pure, so that a golden test can render without a cluster. */
 json_t *binding_facts(struct ctx *ctx, const json_t *binding);
@@ -116,12 +116,16 @@ int bindings_follow_pods(struct ctx *ctx, struct pass *pass);
 
 /* ---- how many pods there are (scale.c, scale_ask.c); the first is pure ---- */
 
+/* "StatefulSet" or "WorkerSet". */
+const char *scale_kind(const struct scaling *scaling);
 /* Who is scaled by us, what bindings lead to, and which pods are not asked for. */
 void scale_look(struct ctx *ctx, struct placer_scope *scope);
 /* Of pods that are new to the ledger only those stay in the world that were seen alive live. */
 int scale_verify(struct ctx *ctx, struct pass *pass);
 /* Asks for what was committed. */
 int scale_ask(struct ctx *ctx, struct pass *pass);
+/* Pods that are marked to go may, where nothing is or leads there (release.c). */
+int release_pods(struct ctx *ctx, struct pass *pass);
 /* At the end of a pass: the first refusal. */
 int scale_end(struct ctx *ctx, struct pass *pass);
 /* `at`: of a class of the world; its status is changed in place. */

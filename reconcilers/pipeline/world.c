@@ -72,6 +72,7 @@ static struct scaling scaling_of(const json_t *object)
 {
     const json_t *spec = json_at(object, "spec");
     return (struct scaling){.target = json_str(spec, "scaleTargetRef.name"),
+                            .any = str_equal(json_str(spec, "scaleTargetRef.kind"), "WorkerSet"),
                             .spare = (uint32_t)bounded(spec, "spareReplicas", 0, 0, WORLD_PODS_MAX),
                             .calm_s =
                                 (int32_t)bounded(spec, "scaleDownSeconds", 30, 0, CALM_S_MAX)};
@@ -127,6 +128,11 @@ static int64_t time_s(const json_t *object, const char *path)
     return text && clock_parse_rfc3339(text, &ms) == 0 ? ms / 1000 : 0;
 }
 
+static bool has_string(const json_t *object, const char *path, const char *key)
+{
+    return json_is_string(json_object_get(json_at(object, path), key));
+}
+
 static struct worker worker_of(const json_t *pod)
 {
     const json_t *ready = json_find(pod, "status.conditions", "type", "Ready");
@@ -137,10 +143,14 @@ static struct worker worker_of(const json_t *pod)
         .address = json_str(pod, "status.podIP"),
         .zone = json_string_value(json_object_get(json_at(pod, "metadata.labels"), LABEL_ZONE)),
         .ready = str_equal(json_str(ready, "status"), "True"),
-        .unready_since_s = time_s(ready, "lastTransitionTime")};
+        .unready_since_s = time_s(ready, "lastTransitionTime"),
+        .of_set = has_string(pod, "metadata.labels", LABEL_WORKER_SET),
+        .leaving = has_string(pod, "metadata.annotations", ANNOTATION_LEAVING)};
+    if (has_string(pod, "metadata.annotations", ANNOTATION_RELEASED))
+        return (struct worker){0}; /* it may be gone at any moment */
     if (str_has_word("Succeeded Failed", phase))
         worker.state = POD_ABSENT;
-    else if (is_going(pod))
+    else if (is_going(pod) || worker.leaving)
         worker.state = worker.ready ? POD_DRAINING : POD_ABSENT;
     else
         worker.state = worker.ready && worker.address ? POD_READY : POD_STARTING;

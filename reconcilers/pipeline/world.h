@@ -10,6 +10,11 @@ struct ctx;
 
 /* On pods: the name of their WorkerClass. Their own name ends in "-<ordinal>". */
 #define LABEL_WORKER_CLASS "scheduling.k8s.xxii.io/workerclass"
+/* On pods of a WorkerSet: its name; of which template; that it is to go; that it may. */
+#define LABEL_WORKER_SET "scheduling.k8s.xxii.io/workerset"
+#define ANNOTATION_TEMPLATE "scheduling.k8s.xxii.io/template"
+#define ANNOTATION_LEAVING "scheduling.k8s.xxii.io/leaving"
+#define ANNOTATION_RELEASED "scheduling.k8s.xxii.io/released"
 
 /* On pods: the API server copies it from their nodes, since 1.35. */
 #define LABEL_ZONE "topology.kubernetes.io/zone"
@@ -26,7 +31,8 @@ enum {
 
 /* Whose pods a class's are, where we say how many there are to be. */
 struct scaling {
-    const char *target;  /* the name of a StatefulSet; NULL = somebody else scales */
+    const char *target;  /* its name; NULL = somebody else scales */
+    bool any;            /* a WorkerSet, of which any pod can leave; else a StatefulSet */
     const char *refused; /* why it is left alone: a reason, and `message`; NULL = it is not */
     const char *message;
     const json_t *object; /* the target as it was read; NULL = it was not */
@@ -42,6 +48,8 @@ struct worker {
     enum pod_state state; /* POD_ABSENT = there is none of this ordinal */
     bool ready;           /* as its condition says: what routing mirrors */
     bool bound;           /* a binding gives it something */
+    bool of_set;          /* a WorkerSet's */
+    bool leaving;         /* it is marked to go */
     int64_t unready_since_s;
 };
 

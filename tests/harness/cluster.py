@@ -18,6 +18,7 @@ _GROUPS = {
     "pipelines": "/apis/scheduling.k8s.xxii.io/v1alpha1",
     "pipelinebindings": "/apis/scheduling.k8s.xxii.io/v1alpha1",
     "workerclasses": "/apis/scheduling.k8s.xxii.io/v1alpha1",
+    "workersets": "/apis/scheduling.k8s.xxii.io/v1alpha1",
     "placementledgers": "/apis/scheduling.k8s.xxii.io/v1alpha1",
     "endpointslices": "/apis/discovery.k8s.io/v1",
     "ovhnginxes": "/apis/tutorials.ovhcloud.com/v1",

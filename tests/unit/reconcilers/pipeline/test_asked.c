@@ -168,6 +168,71 @@ static void test_who_is_scaled_by_others_is_not_spoken_of(void **state)
     assert_int_equal(fixture.decision.classes[1].ready, 2);
 }
 
+/* ---- of a WorkerSet ---- */
+
+static struct fixture set_new(struct ctx *ctx)
+{
+    struct fixture made = scaled_new(ctx, 0);
+    for (int class = 0; class < CLASSES; class ++) {
+        json_t *object = json_array_get(made.classes, (size_t) class);
+        json_put(object, "spec.scaleTargetRef.kind", json_string("WorkerSet"));
+    }
+    put_pipeline(&made, "first", 10);
+    put_pipeline(&made, "second", 10);
+    decided(&made);
+    put_talk_pods(&made);
+    decided(&made);
+    return made;
+}
+
+static void annotate(struct fixture *fixture, const char *pod, const char *annotation)
+{
+    json_t *metadata = json_object_get(pod_of(fixture, pod), "metadata");
+    if (!json_object_get(metadata, "annotations"))
+        json_object_set_new(metadata, "annotations", json_object());
+    json_object_set_new(json_object_get(metadata, "annotations"), annotation, json_string("x"));
+}
+
+static void test_any_pod_of_a_set_can_leave(void **state)
+{
+    struct fixture fixture = set_new(*state);
+    assert_string_equal(asked_of(&fixture, "green"), "AA");
+    take_pipeline(&fixture, "first");
+    time_passes(&fixture, 5);
+    assert_string_equal(asked_of(&fixture, "green"), "-A");
+    assert_true(asked_for(json_find(fixture.ledger, "classes", "name", "green"), 1));
+    put_pipeline(&fixture, "third", 10);
+    decided(&fixture);
+    assert_string_equal(asked_of(&fixture, "green"), "AA");
+}
+
+static void test_who_is_to_leave_is_emptied_onto_one_more(void **state)
+{
+    struct fixture fixture = set_new(*state);
+    annotate(&fixture, "green-workers-0", ANNOTATION_LEAVING);
+    decided(&fixture);
+    assert_string_equal(asked_of(&fixture, "green"), "AAA");
+    assert_string_equal(shares_of(&fixture, "first", "green"), "0:10000"); /* it serves on */
+    put_pod(&fixture, "green", 2, true);
+    decided(&fixture);
+    assert_string_equal(shares_of(&fixture, "first", "green"), "2:10000");
+    assert_string_equal(asked_of(&fixture, "green"), "AAA"); /* it drains */
+    time_passes(&fixture, 5);
+    assert_string_equal(asked_of(&fixture, "green"), "-AA");
+    const char *letters = json_str(json_find(fixture.ledger, "classes", "name", "green"), "pods");
+    assert_null(strchr("RS", letters[0])); /* so it may be released */
+}
+
+static void test_who_was_released_is_not_there(void **state)
+{
+    struct fixture fixture = set_new(*state);
+    annotate(&fixture, "green-workers-0", ANNOTATION_LEAVING);
+    annotate(&fixture, "green-workers-0", ANNOTATION_RELEASED);
+    decided(&fixture);
+    assert_int_equal(world_worker(&fixture.world.classes[1], 0).state, POD_ABSENT);
+    assert_null(world_worker(&fixture.world.classes[1], 0).address);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +243,9 @@ int main(void)
         TEST(test_spare_pods_are_kept_within_the_limit),
         TEST(test_who_was_let_go_gets_nothing_though_it_is_still_there),
         TEST(test_who_is_scaled_by_others_is_not_spoken_of),
+        TEST(test_any_pod_of_a_set_can_leave),
+        TEST(test_who_is_to_leave_is_emptied_onto_one_more),
+        TEST(test_who_was_released_is_not_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

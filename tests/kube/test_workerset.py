@@ -1,0 +1,172 @@
+"""WorkerSets: pods with names that stay, of which any can leave; each is emptied first, and none is taken over."""
+
+import itertools
+import os
+
+import pytest
+from harness.pipes import API, CLASS_LABEL, Pipes
+from harness.wait import eventually
+
+LEASE_TIMES = ["--lease-duration-ms=3000", "--lease-renew-ms=750", "--lease-deadline-ms=2000"]
+REF = {"apiVersion": API, "kind": "WorkerSet", "name": "blue"}
+_numbers = itertools.count(1)
+
+
+class Sets(Pipes):
+    def worker_set(self, name, image="registry.k8s.io/pause:3.10", **spec):
+        pod = {"terminationGracePeriodSeconds": 0, "containers": [{"name": "worker", "image": image}]}
+        self._apply("workersets", name, API, "WorkerSet", {"class": name, "template": {"spec": pod}, **spec})
+
+    def worker_class_alone(self, name, **spec):
+        self._apply("workerclasses", name, API, "WorkerClass",
+                    {"capacity": 10, "mode": "Whole", "drainSeconds": 0, "scaleDownSeconds": 0, **spec})
+
+    def live(self):
+        return {pod["metadata"]["name"]: pod for pod in self.cluster.list("pods", self.namespace)
+                if not pod["metadata"].get("deletionTimestamp")}
+
+    def wait_pods(self, *numbers, timeout=30):
+        wanted = [f"blue-{number}" for number in numbers]
+        eventually(lambda: sorted(self.live()) == wanted, timeout, what=f"pods {wanted}, not {sorted(self.live())}")
+
+    def reason(self):
+        rows = (self.get("workersets", "blue").get("status") or {}).get("conditions", [])
+        return next((row["reason"] for row in rows if row["type"] == "Ready"), None)
+
+    def wait_reason(self, reason):
+        eventually(lambda: self.reason() == reason, 20, what=f"{reason}, not {self.reason()}")
+
+    def carrier(self, binding):
+        return [share["pod"] for share in self.get("pipelinebindings", binding)["spec"]["shares"]]
+
+
+@pytest.fixture
+def sets(stack):
+    made = Sets(stack, f"sets-{next(_numbers)}")
+    yield made
+    made.cluster.delete("namespaces", made.namespace)
+
+
+@pytest.fixture
+def operate(flotillad, stack):
+    return lambda env=None: flotillad(["operate", "--kubeconfig", stack.env["KUBECONFIG_OPERATE"], *LEASE_TIMES], env=env)
+
+
+def test_pods_come_and_go_by_the_scale_subresource(sets, operate):
+    operate()
+    sets.worker_set("blue", replicas=3)
+    sets.wait_pods(0, 1, 2)
+    sets.wait_reason("AllReady")
+    pod = sets.live()["blue-1"]
+    assert pod["metadata"]["labels"][CLASS_LABEL] == "blue" and pod["spec"]["hostname"] == "blue-1"
+    assert pod["metadata"]["ownerReferences"][0]["kind"] == "WorkerSet"
+    path = f"{sets.cluster.path('workersets', sets.namespace, 'blue')}/scale"
+    scale = sets.cluster.ok("GET", path)
+    assert scale["status"]["selector"] == "scheduling.k8s.xxii.io/workerset=blue" and scale["status"]["replicas"] == 3
+    sets.cluster.ok("PATCH", path, {"spec": {"replicas": 1}}, "application/merge-patch+json")
+    sets.wait_pods(0)
+    sets.cluster.delete("pods", "blue-0", sets.namespace)
+    eventually(lambda: not sets.get("pods", "blue-0") or sets.live().get("blue-0"), what="it is made again")
+    sets.wait_pods(0)
+
+
+def test_any_number_can_leave_and_the_placement_says_which(sets, operate):
+    operate()
+    sets.worker_class_alone("blue", scaleTargetRef=REF)
+    sets.worker_set("blue")
+    for name in ("first", "second", "third"):
+        sets.pipeline(name, 10, ["blue"])
+        sets.wait_ready(name)
+    sets.wait_pods(0, 1, 2)
+    sets.cluster.delete("pipelines", "second", sets.namespace)
+    sets.wait_pods(0, 2)
+    assert sets.get("workersets", "blue")["spec"]["keep"] == [0, 2]
+    sets.cluster.delete("pipelines", "first", sets.namespace)
+    sets.wait_pods(2)
+    sets.pipeline("fourth", 10, ["blue"])
+    sets.wait_ready("fourth", "third")
+    sets.wait_pods(0, 2)
+    for name in ("third", "fourth"):
+        sets.cluster.delete("pipelines", name, sets.namespace)
+    sets.wait_pods()
+
+
+def test_who_carries_stays_until_others_have_room(sets, operate):
+    operate()
+    sets.worker_class_alone("blue")
+    sets.worker_set("blue", replicas=2)
+    for name in ("first", "second"):
+        sets.pipeline(name, 10, ["blue"])
+        sets.wait_ready(name)
+    sets.cluster.merge("workersets", "blue", {"spec": {"replicas": 1}}, sets.namespace)
+    sets.wait_reason("PodsLeave")
+    sets.wait_ready("first", "second")
+    assert sorted(sets.live()) == ["blue-0", "blue-1"], "both carry as much as they can"
+    sets.cluster.merge("workersets", "blue", {"spec": {"replicas": 2}}, sets.namespace)  # a third pod, and room
+    sets.wait_pods(0, 2)
+    sets.wait_ready("first", "second")
+    assert {*sets.carrier("first-blue"), *sets.carrier("second-blue")} == {"blue-0", "blue-2"}
+
+
+def test_a_new_template_goes_round_without_a_pipeline_that_stops(sets, operate):
+    operate()
+    sets.worker_class_alone("blue", scaleTargetRef=REF)
+    sets.worker_set("blue")
+    for name in ("first", "second"):
+        sets.pipeline(name, 10, ["blue"])
+        sets.wait_ready(name)
+    before = {pod["metadata"]["uid"] for pod in sets.live().values()}
+    replicas = sets.get("workersets", "blue")["spec"]
+    sets.worker_set("blue", image="registry.k8s.io/pause:3.9", replicas=replicas["replicas"], keep=replicas["keep"])
+
+    def renewed():
+        pods = sets.live().values()
+        assert len({pod["metadata"]["uid"] for pod in pods} - before) == 2 == len(pods), sorted(sets.live())
+        return True
+
+    eventually(renewed, 60, what="both are new")
+    sets.wait_ready("first", "second")
+    sets.wait_reason("AllReady")
+    phases = sets.stack.kubectl("-n", sets.namespace, "get", "events").count("DeadEnd")
+    assert phases == 0
+
+
+def test_what_others_made_is_left_alone_and_failures_are_replaced(sets, operate):
+    operate()
+    labels = {CLASS_LABEL: "blue", "scheduling.k8s.xxii.io/workerset": "blue"}
+
+    def made():
+        sets.cluster.apply("pods", {"apiVersion": "v1", "kind": "Pod", "metadata": {
+            "name": "blue-0", "namespace": sets.namespace, "labels": labels},
+            "spec": {"containers": [{"name": "worker", "image": "registry.k8s.io/pause:3.10"}]}})
+        return True
+
+    eventually(made, 20)
+    uid = sets.live()["blue-0"]["metadata"]["uid"]
+    sets.worker_set("blue", replicas=2)
+    sets.wait_reason("ObjectTaken")
+    assert sets.live()["blue-0"]["metadata"]["uid"] == uid and "ownerReferences" not in sets.live()["blue-0"]["metadata"]
+    sets.cluster.delete("pods", "blue-0", sets.namespace)
+    sets.wait_reason("AllReady")
+    lost = sets.live()["blue-1"]["metadata"]["uid"]
+    path = f"{sets.cluster.path('pods', sets.namespace, 'blue-1')}/status"
+    sets.cluster.ok("PATCH", path, {"status": {"phase": "Failed", "conditions": None}}, "application/merge-patch+json")
+    eventually(lambda: sets.live().get("blue-1", {"metadata": {"uid": lost}})["metadata"]["uid"] != lost, 30, what="a new blue-1")
+    sets.wait_reason("AllReady")
+
+
+BAD = [{"class": "blue"}, {"template": {"spec": {}}}, {"class": "blue", "template": {"spec": {}}, "replicas": 1001},
+       {"class": "blue", "template": {"spec": {}}, "keep": [1000]}, {"class": "blue", "template": {"spec": {}}, "maxUnavailable": 0}]
+BAD_REFS = [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "x"}, {"apiVersion": "apps/v1", "kind": "StatefulSet"}]
+CEL_REFS = [{"apiVersion": "apps/v1", "kind": "WorkerSet", "name": "x"}, {"apiVersion": API, "kind": "StatefulSet", "name": "x"}]
+
+
+def test_what_the_schema_refuses_never_comes_in(sets):
+    def refused(resource, kind, spec):
+        item = {"apiVersion": API, "kind": kind, "metadata": {"name": "bad"}, "spec": spec}
+        return sets.cluster.request("POST", sets.cluster.path(resource, sets.namespace), item)[0] == 422
+
+    assert all(refused("workersets", "WorkerSet", spec) for spec in BAD)
+    rules = [] if os.environ.get("FLOTILLA_TEST_KUBE") == "devcluster" else CEL_REFS  # it has no CEL
+    for ref in [*BAD_REFS, *rules]:
+        assert refused("workerclasses", "WorkerClass", {"capacity": 1, "scaleTargetRef": ref}), ref
