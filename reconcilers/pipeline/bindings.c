@@ -227,8 +227,9 @@ static int bring_shares(struct ctx *ctx, struct pass *pass, const json_t *bindin
 {
     const json_t *owner = kube_controller(binding);
     json_t *spec = json_deep_copy(json_object_get(binding, "spec"));
-    json_object_set_new(spec, "milliDocumentsPerSecond", json_integer(milli));
-    json_object_set_new(spec, "shares", shares);
+    json_object_update_new(spec, json_pack("{s:I, s:O}", "milliDocumentsPerSecond",
+                                           (json_int_t)milli, "shares", shares));
+    json_decref(shares);
     const char *uid = json_str_or(owner, "uid", "");
     json_t *wanted = object_of(ctx->arena, binding, json_str_or(owner, "name", ""), uid, spec);
     json_put(wanted, "metadata.name", json_string(json_str_or(binding, "metadata.name", "")));
@@ -321,8 +322,8 @@ static json_t *share_now(const struct workers *workers, json_t *share)
     if (!worker.name || !worker.address || !str_equal(worker.name, name))
         return NULL;
     json_t *made = json_copy(share);
-    json_object_set_new(made, "address", json_string(worker.address));
-    json_object_set_new(made, "ready", json_boolean(worker.ready));
+    json_object_update_new(
+        made, json_pack("{s:s, s:b}", "address", worker.address, "ready", worker.ready));
     return made;
 }
 

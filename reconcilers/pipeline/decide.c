@@ -454,9 +454,9 @@ static void tell(struct board *board, const json_t *was, struct decision *decisi
     decision->ledger = ledger_write(board);
     asked_put(board->ctx, world, was, decision->ledger);
     decision->changed = differs(decision->ledger, was);
-    json_put(decision->ledger, "decision",
-             json_integer(json_int_or(was, "decision", 0) + decision->changed));
-    json_put(decision->ledger, "time", json_integer(world->now_s));
+    int64_t number = json_int_or(was, "decision", 0) + decision->changed;
+    json_object_update_new(decision->ledger, json_pack("{s:I, s:I}", "decision", (json_int_t)number,
+                                                       "time", (json_int_t)world->now_s));
     note_verdicts(board, decision);
     note_times(board, decision);
     for (uint32_t at = 0; at < world->class_count; at++) {

@@ -354,12 +354,11 @@ static void put_flag(json_t *object, const char *name, bool holds)
 
 static void write_view(json_t *made, const struct place_view *view)
 {
-    json_object_set_new(made, "phase", json_string(phase_words[view->phase]));
     put_flag(made, "ran", view->ran);
     if (view->phase == PLACE_PLACED)
         return;
-    json_object_set_new(made, "reason", json_string(place_reason_word(view->reason)));
-    json_object_set_new(made, "stage", json_integer(view->stage));
+    json_object_update_new(made, json_pack("{s:s, s:I}", "reason", place_reason_word(view->reason),
+                                           "stage", (json_int_t)view->stage));
     put_number(made, "need", view->need);
     put_number(made, "free", view->free);
     put_number(made, "podsNeeded", view->pods_needed);
@@ -381,11 +380,11 @@ static json_t *write_pipeline(const struct board *board, uint32_t id)
                                         "class", board->classes[pipeline->stages[at].class_id].name,
                                         "rate", (json_int_t)pipeline->stages[at].rate, "shares",
                                         write_shares(board, id, at)));
-    json_t *made = json_pack("{s:s, s:s, s:I, s:o}", "name", pipeline->name, "uid", pipeline->uid,
-                             "age", (json_int_t)pipeline->age, "stages", stages);
+    json_t *made =
+        json_pack("{s:s, s:s, s:I, s:o, s:s, s:s*}", "name", pipeline->name, "uid", pipeline->uid,
+                  "age", (json_int_t)pipeline->age, "stages", stages, "phase",
+                  phase_words[view.phase], "tenant", *pipeline->tenant ? pipeline->tenant : NULL);
     put_number(made, "priority", pipeline->priority);
-    if (*pipeline->tenant)
-        json_object_set_new(made, "tenant", json_string(pipeline->tenant));
     write_view(made, &view);
     return made;
 }

@@ -30,13 +30,9 @@ static bool serves(const char *pods, uint32_t ordinal)
 static json_t *shown_pod(const struct worker *worker, uint32_t ordinal, int64_t milli, bool served,
                          bool zoned)
 {
-    json_t *pod = json_pack("{s:I, s:I, s:b}", "ordinal", (json_int_t)ordinal,
-                            "milliDocumentsPerSecond", (json_int_t)milli, "serves", served);
-    if (worker->name)
-        json_object_set_new(pod, "name", json_string(worker->name));
-    if (worker->zone && zoned)
-        json_object_set_new(pod, "zone", json_string(worker->zone));
-    return pod;
+    return json_pack("{s:I, s:I, s:b, s:s*, s:s*}", "ordinal", (json_int_t)ordinal,
+                     "milliDocumentsPerSecond", (json_int_t)milli, "serves", served, "name",
+                     worker->name, "zone", zoned ? worker->zone : NULL);
 }
 
 static void add_share(struct stage_sum *sum, const struct workers *workers, const char *pods,

@@ -215,11 +215,11 @@ void pipeline_status(struct ctx *ctx, const struct world *world, uint32_t at,
         telling = (struct telling){"Plotted", "False", "BindingsPending",
                                    "every stage is placed again, and has been routed"};
     int64_t generation = json_int_or(wish->object, "metadata.generation", 0);
-    json_object_set_new(status, "observedGeneration", json_integer(generation));
+    json_object_update_new(status, json_pack("{s:I, s:s}", "observedGeneration",
+                                             (json_int_t)generation, "phase", telling.phase));
     int64_t revision = json_int_or(wish->object, "spec.revision", -1);
     if (revision >= 0) /* a fleet wrote it, and asks whether this one was seen */
         json_object_set_new(status, "observedRevision", json_integer(revision));
-    json_object_set_new(status, "phase", json_string(telling.phase));
     put_waiting(ctx, &wish->graph, verdict, status);
     stages_status(ctx, world, at, &scope->decision, status);
     condition_set(ctx, status, "Ready", telling.ready, telling.reason, generation, "%s",

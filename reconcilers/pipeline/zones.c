@@ -79,8 +79,7 @@ void zones_write(const struct board *board, uint32_t class_id, uint32_t pods, js
     json_t *names = json_array();
     for (uint32_t at = 0; at < class->zone_count && at < used_zones; at++)
         json_array_append_new(names, json_string(class->zones[at]));
-    json_object_set_new(ret, "zones", names);
-    json_object_set_new(ret, "podZones", json_string(text));
+    json_object_update_new(ret, json_pack("{s:o, s:s}", "zones", names, "podZones", text));
 }
 
 void zones_note(const struct board *board, uint32_t class_id, struct class_note *note)
