@@ -234,7 +234,7 @@ int64_t class_stage_most(const struct place_class *spec)
                     : spec->split_max < spec->pods_max ? spec->split_max
                                                        : spec->pods_max;
     uint32_t zones = spec->zones_min > 1 ? spec->zones_min : 1; /* as many in each */
-    return pods / zones * zones * spec->capacity;
+    return (int64_t)(pods - pods % zones) * spec->capacity;
 }
 
 static void check_rate(struct look *look, uint32_t at)
