@@ -17,6 +17,7 @@ from .cluster import Cluster
 from .kube_audit import WRITES
 from .pipe_rules import Ledger
 from .pipes import API, Pipes
+from .wait import eventually
 
 CLASSES = {"blue": 30, "green": 15, "yellow": 200}  # the talk's
 RATE, HANDS = 2, 6
@@ -229,5 +230,5 @@ def scheduled(stack, count, namespace="bench-pods"):
     pipes = Pipes(stack, namespace)
     begun = time.monotonic()
     pipes.worker_class("pods", count, capacity=1)
-    pipes.wait_workers(pods=count)
+    eventually(lambda: pipes.ready_replicas("pods") == count, 60 + count, what=f"{count} pods ready")
     return time.monotonic() - begun
