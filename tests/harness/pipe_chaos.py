@@ -4,6 +4,7 @@ import collections
 import contextlib
 import math
 import os
+import shutil
 import signal
 import tempfile
 import threading
@@ -115,10 +116,12 @@ class Controllers:
     def __init__(self, scene, random, env):
         self.scene, self.random, self.harms, self.failovers, self.counts = scene, random, [], [], collections.Counter()
         self.env = {"FLOTILLA_KUBECONFIG": scene.stack.env["KUBECONFIG_OPERATE"], **leases(), **env}
+        self.directories = []
         self.running = [self._start(), self._start()]
 
     def _start(self):
         directory = tempfile.mkdtemp(prefix="operate-", dir=os.environ.get("FLOTILLA_TEST_DIR"))
+        self.directories.append(directory)  # with the last words of who was killed, while something fails
         process = Flotillad(["operate"], self.env, directory)
         process.wait_log(lambda line: line.get("msg", "").startswith("ready"), timeout=60)
         return process
@@ -182,6 +185,8 @@ class Controllers:
         self.tend()
         for process in self.running:
             assert process.stop() == 0 and not process.sanitizer_reports(), process.sanitizer_reports() or process.logs[-3:]
+        for directory in self.directories:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextlib.contextmanager
