@@ -17,7 +17,7 @@ ROLES = ("serve", "fleet", "operate")
 # is waited for (tests/kube/test_rotation.py); it has no pipelines (tests/kube/test_pipeline.py); the Redis of the world is a shared one (tests/fault/test_dedicated.py); no
 # cell comes back from a backup (tests/kube/test_fleet_crash.py).
 UNREACHED = ("kube.registry.find", "kube.replicaset.list", "kube.volume.", "s3.bucket.mark", "harbor.", "rekey.",
-             "kube.hop.", "kube.pipeline.", "pg.schema.read", "pg.dump", "pg.restore", "pg.database.aside", "s3.dump.",
+             "kube.hop.", "kube.pipeline.", "kube.set.", "pg.schema.read", "pg.dump", "pg.restore", "pg.database.aside", "s3.dump.",
              "fleet.seal_again")
 # Which proof runs a call's cases: what came with a whole Harbor has one of its own.
 HARBOR = ("redis.", "s3.", "harbor.", "fleet.secret.", "fleet.shred")

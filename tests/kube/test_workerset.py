@@ -2,8 +2,10 @@
 
 import itertools
 import os
+import signal
 
 import pytest
+from harness.killpoint import KillPoint
 from harness.pipes import API, CLASS_LABEL, Pipes
 from harness.wait import eventually
 
@@ -153,6 +155,31 @@ def test_what_others_made_is_left_alone_and_failures_are_replaced(sets, operate)
     sets.cluster.ok("PATCH", path, {"status": {"phase": "Failed", "conditions": None}}, "application/merge-patch+json")
     eventually(lambda: sets.live().get("blue-1", {"metadata": {"uid": lost}})["metadata"]["uid"] != lost, 30, what="a new blue-1")
     sets.wait_reason("AllReady")
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_a_process_that_dies_is_followed_by_one_that_goes_on(sets, operate, tmp_path, side):
+    """At each write of a pod's life. The mark and the release are on the pod: who comes reads them."""
+    sets.worker_class_alone("blue", scaleTargetRef=REF)
+    sets.worker_set("blue")
+    comes, goes = ["kube.pipeline.scale", "kube.set.pod.create"], ["kube.set.pod.mark", "kube.pipeline.release", "kube.set.pod.delete"]
+    for call in (*comes, *goes):
+        killed = KillPoint(tmp_path, f"{call}.{side}")
+        operator = operate(killed.env)
+        if call in comes:
+            killed.arm()
+        sets.pipeline("first", 10, ["blue"])
+        if call in goes:
+            sets.wait_ready("first")
+            killed.arm()
+            sets.cluster.delete("pipelines", "first", sets.namespace)
+        killed.assert_killed(operator)
+        after = operate()
+        if call in comes:
+            sets.wait_ready("first")
+            sets.cluster.delete("pipelines", "first", sets.namespace)
+        sets.wait_pods()
+        after.stop(signal.SIGTERM)
 
 
 BAD = [{"class": "blue"}, {"template": {"spec": {}}}, {"class": "blue", "template": {"spec": {}}, "replicas": 1001},
