@@ -26,28 +26,21 @@ struct relay {
     SSL *ssl;
     int fd, clear_fd;
     struct way in, out; /* from the client, to it */
+    int64_t taken_ms;   /* when the client took something, or there was something new */
     bool broken;
     bool tls_wants_write; /* to read, or to write, TLS must write first; or to write, read */
     bool tls_wants_read;
 };
 
-bool tls_ends(const struct tls_connection *connection)
-{
-    const struct tls_server *server = connection->server;
-    return atomic_load(&server->stopping) || atomic_load(&server->trust) != connection->trust ||
-           (connection->stranger && clock_boottime_ms() >= connection->stranger_until_ms);
-}
-
 bool tls_shake_hands(struct tls_connection *connection)
 {
-    int64_t deadline_ms = clock_boottime_ms() + TLS_HANDSHAKE_MS;
     for (;;) {
         ERR_clear_error();
         int done = SSL_accept(connection->ssl);
         if (done == 1)
             return true;
         int why = SSL_get_error(connection->ssl, done);
-        int64_t left_ms = deadline_ms - clock_boottime_ms();
+        int64_t left_ms = connection->stranger_until_ms - clock_boottime_ms();
         if ((why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) || left_ms <= 0 ||
             tls_ends(connection))
             return false;
@@ -107,6 +100,8 @@ static bool tell_client(struct relay *relay)
     ERR_clear_error();
     int done = SSL_write_ex(relay->ssl, out->bytes + out->from, out->to - out->from, &put);
     out->from += put;
+    if (put)
+        relay->taken_ms = clock_boottime_ms();
     if (done != 1)
         look_why(relay, done, &ended);
     relay->broken |= ended;
@@ -122,6 +117,8 @@ static bool hear_clear(struct relay *relay)
     out->from = 0;
     out->to = got > 0 ? (size_t)got : 0;
     out->ended = got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+    if (got > 0)
+        relay->taken_ms = clock_boottime_ms();
     return got > 0 || out->ended;
 }
 
@@ -161,13 +158,16 @@ static void wait_for_more(const struct relay *relay)
 /* The reader of the clear end has gone: what it said last is still to be sent, for a while. */
 static bool is_over(const struct relay *relay, int64_t *flush_until_ms)
 {
-    if (relay->broken || tls_ends(relay->connection))
+    int64_t now_ms = clock_boottime_ms();
+    bool stalls = !is_empty(&relay->out) &&
+                  now_ms - relay->taken_ms >= relay->connection->server->options.stall_ms;
+    if (relay->broken || stalls || tls_ends(relay->connection))
         return true;
     if (!relay->out.ended)
         return false;
     if (!*flush_until_ms)
-        *flush_until_ms = clock_boottime_ms() + TLS_FLUSH_MS;
-    return is_empty(&relay->out) || clock_boottime_ms() >= *flush_until_ms;
+        *flush_until_ms = now_ms + TLS_FLUSH_MS;
+    return is_empty(&relay->out) || now_ms >= *flush_until_ms;
 }
 
 void tls_relay(struct tls_connection *connection, int clear_fd)

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BACKLOG = 64, STACK_BYTES = 256 << 10, LOOK_MS = 250, FULL_MS = 20 };
+enum { BACKLOG = 64, STACK_BYTES = 256 << 10, LOOK_MS = 250, NO_FILE_MS = 20 };
 
 /* ---- one connection ---- */
 
@@ -24,14 +24,10 @@ static void never_block(int fd)
     fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
-/* From now on it counts as one that is known. */
-static void let_know(struct tls_connection *connection)
+/* Certified is not enough: others may have a certificate of the same authority. */
+static bool is_known(const struct tls_server_options *options, const struct tls_client *client)
 {
-    struct tls_server *server = connection->server;
-    pthread_mutex_lock(&server->lock);
-    server->strangers--;
-    pthread_mutex_unlock(&server->lock);
-    connection->stranger = false;
+    return client->certified && (!options->allows || options->allows(options->arg, client));
 }
 
 static void serve(struct tls_connection *connection)
@@ -43,8 +39,7 @@ static void serve(struct tls_connection *connection)
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return;
     tls_client_of(connection->ssl, &client);
-    if (client.certified)
-        let_know(connection);
+    tls_place_greet(connection, is_known(options, &client));
     never_block(pair[0]);
     options->take(options->arg, pair[1], (struct sockaddr *)&connection->from,
                   connection->from_bytes, &client);
@@ -52,98 +47,59 @@ static void serve(struct tls_connection *connection)
     close(pair[0]);
 }
 
-static void end(struct tls_connection *connection)
-{
-    struct tls_server *server = connection->server;
-    SSL_free(connection->ssl);
-    close(connection->fd);
-    pthread_mutex_lock(&server->lock);
-    server->connections--;
-    server->strangers -= connection->stranger;
-    server->of_trust[connection->trust & 1]--;
-    pthread_cond_broadcast(&server->gone);
-    pthread_mutex_unlock(&server->lock);
-    free(connection);
-}
-
 static void *connection_main(void *arg)
 {
     struct tls_connection *connection = arg;
     serve(connection);
-    end(connection);
+    tls_place_leave(connection);
     return NULL;
 }
 
 /* ---- accepting ---- */
 
-static bool has_room(struct tls_server *server)
-{
-    pthread_mutex_lock(&server->lock);
-    bool room = server->connections < TLS_CONNECTIONS_MAX && server->strangers < TLS_STRANGERS_MAX;
-    pthread_mutex_unlock(&server->lock);
-    return room;
-}
-
-/* Counted before its thread begins, so that a stop waits for it. */
-static struct tls_connection *count_in(struct tls_server *server, int fd)
-{
-    struct tls_connection *connection = calloc(1, sizeof *connection);
-    if (!connection)
-        abort();
-    *connection = (struct tls_connection){.server = server,
-                                          .fd = fd,
-                                          .stranger = true,
-                                          .stranger_until_ms =
-                                              clock_boottime_ms() + server->options.stranger_ms};
-    pthread_mutex_lock(&server->lock);
-    server->connections++;
-    server->strangers++;
-    connection->trust = atomic_load(&server->trust);
-    server->of_trust[connection->trust & 1]++;
-    connection->ssl = SSL_new(server->tls);
-    pthread_mutex_unlock(&server->lock);
-    if (!connection->ssl || SSL_set_fd(connection->ssl, fd) != 1)
-        abort();
-    return connection;
-}
-
+/* Its place is taken before its thread begins, so that a stop waits for it. */
 static void begin(struct tls_server *server, int fd, const struct sockaddr_storage *from,
                   socklen_t from_bytes)
 {
     int one = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    struct tls_connection *connection = count_in(server, fd);
-    connection->from = *from;
-    connection->from_bytes = from_bytes;
+    struct tls_connection *connection = tls_place_take(server, fd, from, from_bytes);
     pthread_attr_t attributes;
     pthread_t thread;
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
     if (pthread_create(&thread, &attributes, connection_main, connection) != 0)
-        end(connection);
+        tls_place_leave(connection);
     pthread_attr_destroy(&attributes);
 }
 
+static void accept_one(struct tls_server *server)
+{
+    struct sockaddr_storage from;
+    socklen_t bytes = sizeof from;
+    int fd = accept4(server->fd, (struct sockaddr *)&from, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0)
+        begin(server, fd, &from, bytes);
+    else if (errno != EAGAIN && errno != ECONNABORTED)
+        clock_sleep_ms(NO_FILE_MS); /* no descriptor is left */
+}
+
+/* Whoever comes is accepted: a queue of the silent would keep out who has something to say. */
 static void *acceptor_main(void *arg)
 {
     struct tls_server *server = arg;
+    int64_t looked_ms = clock_boottime_ms();
     while (!atomic_load(&server->stopping)) {
         struct pollfd entry = {.fd = server->fd, .events = POLLIN};
-        if (!has_room(server)) { /* who comes waits in the backlog */
-            clock_sleep_ms(FULL_MS);
+        if (tls_places_free(server) && poll(&entry, 1, LOOK_MS) > 0)
+            accept_one(server);
+        if (clock_boottime_ms() - looked_ms < LOOK_MS)
             continue;
-        }
-        if (poll(&entry, 1, LOOK_MS) <= 0)
-            continue;
-        struct sockaddr_storage from;
-        socklen_t bytes = sizeof from;
-        int fd =
-            accept4(server->fd, (struct sockaddr *)&from, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0)
-            begin(server, fd, &from, bytes);
-        else if (errno != EAGAIN && errno != ECONNABORTED)
-            clock_sleep_ms(FULL_MS); /* no descriptor is left */
+        pthread_mutex_lock(&server->lock);
+        tls_places_look(server);
+        pthread_mutex_unlock(&server->lock);
+        looked_ms = clock_boottime_ms();
     }
     return NULL;
 }
@@ -216,9 +172,11 @@ int tls_server_start(struct ctx *ctx, const struct tls_server_options *options,
     server->options = *options;
     if (server->options.stranger_ms <= 0)
         server->options.stranger_ms = TLS_STRANGER_MS;
+    if (server->options.stall_ms <= 0)
+        server->options.stall_ms = TLS_STALL_MS;
     server->fd = -1;
     pthread_mutex_init(&server->lock, NULL);
-    pthread_cond_init(&server->gone, NULL);
+    clock_cond_init(&server->gone);
     int rc = tls_server_renew(ctx, server, terms);
     if (rc == 0)
         rc = listen_at(ctx, server);
@@ -233,11 +191,14 @@ int tls_server_start(struct ctx *ctx, const struct tls_server_options *options,
 }
 
 /* With the lock held: whoever was believed by the authorities before goes. */
-static void change_trust(struct tls_server *server)
+static bool see_them_off(struct tls_server *server)
 {
-    int before = atomic_fetch_add(&server->trust, 1);
-    while (server->of_trust[before & 1] > 0)
-        pthread_cond_wait(&server->gone, &server->lock);
+    const struct timespec until = clock_until(TLS_RENEW_MS);
+    tls_places_look(server);
+    while (tls_places_have_older(server))
+        if (pthread_cond_timedwait(&server->gone, &server->lock, &until) == ETIMEDOUT)
+            return !tls_places_have_older(server);
+    return true;
 }
 
 int tls_server_renew(struct ctx *ctx, struct tls_server *server, const struct tls_terms *terms)
@@ -255,10 +216,13 @@ int tls_server_renew(struct ctx *ctx, struct tls_server *server, const struct tl
     free(server->client_ca);
     server->client_ca = copy;
     if (others)
-        change_trust(server);
+        atomic_fetch_add(&server->trust, 1);
+    bool gone = see_them_off(server);
     pthread_mutex_unlock(&server->lock);
     SSL_CTX_free(before); /* connections hold it as long as they need it */
-    return 0;
+    return gone ? 0
+                : err_set(ctx, ERR_UNAVAILABLE, "TlsClientsLinger",
+                          "connections that other authorities certified have not ended in 5 s");
 }
 
 int tls_server_port(const struct tls_server *server)
@@ -273,6 +237,7 @@ void tls_server_stop(struct tls_server *server)
     atomic_store(&server->stopping, true);
     pthread_join(server->acceptor, NULL);
     pthread_mutex_lock(&server->lock);
+    tls_places_look(server);
     while (server->connections > 0)
         pthread_cond_wait(&server->gone, &server->lock);
     pthread_mutex_unlock(&server->lock);

@@ -92,12 +92,15 @@ int tls_context_make(struct ctx *ctx, const struct tls_terms *terms, SSL_CTX **r
     SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
     if (!tls)
         abort();
-    SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION);
-    SSL_CTX_set_options(tls, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_min_proto_version(tls, TLS1_3_VERSION); /* nothing of it is renegotiated */
+    SSL_CTX_set_options(tls, SSL_OP_NO_TICKET);
+    SSL_CTX_set_num_tickets(tls, 0);
     /* a resumed session would skip the look at the certificate */
     SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                               SSL_MODE_RELEASE_BUFFERS);
+    /* or one call would read as long as records come that have no bytes for us */
+    SSL_CTX_clear_mode(tls, SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, let_in);
     int rc = fill(ctx, tls, terms);
     if (rc < 0) {

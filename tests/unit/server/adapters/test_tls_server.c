@@ -5,7 +5,10 @@
 #include "server/base/clock.h"
 #include "tests/unit/test.h"
 
+#include <arpa/inet.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +20,8 @@ enum {
     SHORT_MS = 2000,
     PIECE = 50000,
     PIECES = 20,
-    SPEECH = 700000
+    SPEECH = 700000,
+    CROWD = 4 * TLS_STRANGERS_MAX,
 };
 
 static atomic_int at_work;
@@ -52,6 +56,18 @@ static void *speak_main(void *arg)
     return NULL;
 }
 
+/* Says on and on, until nobody can hear it any more. */
+static void *chatter_main(void *arg)
+{
+    int fd = (int)(intptr_t)arg;
+    char piece[4096] = {0};
+    while (send(fd, piece, sizeof piece, MSG_NOSIGNAL) > 0)
+        continue;
+    close(fd);
+    atomic_fetch_sub(&at_work, 1);
+    return NULL;
+}
+
 static void take(void *arg, int fd, const struct sockaddr *from, socklen_t from_bytes,
                  const struct tls_client *client)
 {
@@ -74,8 +90,11 @@ static void begin(struct ctx *ctx, struct scene *scene, void *(*work)(void *), i
 {
     *scene = (struct scene){.work = work};
     certificate_loopback(ctx->arena, "test", &scene->terms.certificate, &scene->terms.key);
-    const struct tls_server_options options = {
-        .address = "127.0.0.1", .stranger_ms = stranger_ms, .take = take, .arg = &scene->work};
+    const struct tls_server_options options = {.address = "127.0.0.1",
+                                               .stranger_ms = stranger_ms,
+                                               .stall_ms = SHORT_MS,
+                                               .take = take,
+                                               .arg = &scene->work};
     assert_int_equal(tls_server_start(ctx, &options, &scene->terms, &scene->server), 0);
 }
 
@@ -191,6 +210,107 @@ static void test_a_stranger_has_his_time(void **state)
     end(&scene);
 }
 
+/* ---- who must leave his place ---- */
+
+/* A connection that says nothing, from 127.0.0.`from`. */
+static int silent(const struct scene *scene, int from)
+{
+    struct sockaddr_in own = {.sin_family = AF_INET,
+                              .sin_addr.s_addr = htonl(0x7f000000u + (unsigned)from)};
+    struct sockaddr_in its = {.sin_family = AF_INET,
+                              .sin_port = htons((uint16_t)tls_server_port(scene->server)),
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&own, sizeof own), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&its, sizeof its), 0);
+    return fd;
+}
+
+static bool was_ended(int fd, int within_ms)
+{
+    struct pollfd entry = {.fd = fd, .events = POLLIN};
+    return poll(&entry, 1, within_ms) == 1;
+}
+
+static int count_ended(const int *fds, int count, int within_ms)
+{
+    int ended = 0;
+    clock_sleep_ms(within_ms);
+    for (int at = 0; at < count; at++)
+        ended += was_ended(fds[at], 0);
+    return ended;
+}
+
+static void close_all(const int *fds, int count)
+{
+    for (int at = 0; at < count; at++)
+        close(fds[at]);
+}
+
+static void test_the_silent_keep_nobody_out(void **state)
+{
+    struct ctx *ctx = *state;
+    struct scene scene;
+    int fds[CROWD];
+    begin(ctx, &scene, echo_main, PATIENCE_MS);
+    int64_t began_ms = clock_boottime_ms();
+    for (int at = 0; at < CROWD; at++)
+        fds[at] = silent(&scene, 2 + at % 40); /* more addresses than there are places */
+    struct transport *transport = dial(ctx, &scene);
+    assert_true(echoes(ctx, transport));
+    /* no place became free by itself in that time */
+    assert_true(clock_boottime_ms() - began_ms < TLS_HANDSHAKE_MS);
+    assert_int_equal(count_ended(fds, CROWD, 200), CROWD - TLS_STRANGERS_MAX + 1);
+    assert_int_equal(count_ended(fds, CROWD, TLS_HANDSHAKE_MS + 500), CROWD);
+    assert_true(echoes(ctx, transport));
+    transport_close(transport);
+    close_all(fds, CROWD);
+    end(&scene);
+}
+
+static void test_one_address_has_not_all_places(void **state)
+{
+    struct ctx *ctx = *state;
+    struct scene scene;
+    enum { MANY = TLS_ADDRESS_STRANGERS_MAX, OTHERS = TLS_STRANGERS_MAX - MANY };
+    int many[MANY + 1], others[OTHERS], last;
+    begin(ctx, &scene, echo_main, PATIENCE_MS);
+    others[0] = silent(&scene, 3);
+    for (int at = 0; at < MANY; at++)
+        many[at] = silent(&scene, 2);
+    assert_int_equal(count_ended(many, MANY, 50), 0);
+    many[MANY] = silent(&scene, 2); /* one too many: its own oldest goes */
+    assert_true(was_ended(many[0], 1000));
+    for (int at = 1; at < OTHERS; at++)
+        others[at] = silent(&scene, 3 + at);
+    assert_false(was_ended(many[1], 50) || was_ended(others[0], 0));
+    last = silent(&scene, 100); /* all places are taken: of the most, the oldest, and not of all */
+    assert_true(was_ended(many[1], 1000));
+    assert_int_equal(count_ended(many + 2, MANY - 1, 0) + count_ended(others, OTHERS, 0), 0);
+    assert_false(was_ended(last, 0));
+    close_all(many, MANY + 1);
+    close_all(others, OTHERS);
+    close(last);
+    end(&scene);
+}
+
+static void test_who_takes_nothing_is_ended(void **state)
+{
+    struct ctx *ctx = *state;
+    struct scene scene;
+    begin(ctx, &scene, chatter_main, PATIENCE_MS);
+    struct transport *transport = dial(ctx, &scene);
+    int64_t began_ms = clock_boottime_ms();
+    while (!atomic_load(&at_work))
+        clock_sleep_ms(5);
+    while (atomic_load(&at_work) && clock_boottime_ms() - began_ms < LIMIT_MS)
+        clock_sleep_ms(20);
+    int64_t took_ms = clock_boottime_ms() - began_ms;
+    assert_in_range(took_ms, SHORT_MS, LIMIT_MS - 1);
+    transport_close(transport);
+    end(&scene);
+}
+
 static void test_no_place_to_listen(void **state)
 {
     struct ctx *ctx = *state;
@@ -211,7 +331,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_bytes_go_through),           TEST(test_the_last_words_are_heard),
         TEST(test_who_ends_when_terms_change), TEST(test_a_stranger_has_his_time),
-        TEST(test_no_place_to_listen),
+        TEST(test_the_silent_keep_nobody_out), TEST(test_one_address_has_not_all_places),
+        TEST(test_who_takes_nothing_is_ended), TEST(test_no_place_to_listen),
     };
+    signal(SIGPIPE, SIG_IGN); /* as each of our processes does */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
