@@ -37,7 +37,7 @@ static int serve_metrics(struct ctx *ctx, const struct config *config, struct ku
                        "--metrics-api-listen needs --metrics-api-cert and --metrics-api-key");
     const struct metricsapi_options options = {.kube = kube,
                                                .engine = engine,
-                                               .address = address,
+                                               .address = arena_strdup(ctx->arena, address),
                                                .port = port,
                                                .certificate_file = config->metrics_api_cert,
                                                .key_file = config->metrics_api_key};
