@@ -26,6 +26,17 @@ static void take(void *arg, int fd, const struct sockaddr *from, socklen_t from_
     http_server_take(api->http, fd, from, from_bytes, client->certified ? client->name : NULL);
 }
 
+/* Who is refused anyway is no more to the listener than one without a certificate. */
+static bool allows(void *arg, const struct tls_client *client)
+{
+    struct metricsapi *api = arg;
+    pthread_mutex_lock(&api->lock);
+    bool allowed =
+        api->trust.client_ca && !api->changing && trust_allows(&api->trust, client->name);
+    pthread_mutex_unlock(&api->lock);
+    return allowed;
+}
+
 /* ---- certificates and trust, read anew ---- */
 
 static int read_file(struct ctx *ctx, const char *option, const char *path, const char **ret)
@@ -77,7 +88,7 @@ static uint64_t hash_of(const struct tls_terms *terms)
 static void put_trust(struct metricsapi *api, struct arena *arena, const struct trust *trust)
 {
     struct trust own = *trust;
-    own.client_ca = arena_strdup(arena, trust->client_ca);
+    own.client_ca = trust->client_ca ? arena_strdup(arena, trust->client_ca) : NULL;
     for (size_t at = 0; at < own.name_count; at++)
         own.names[at] = arena_strdup(arena, trust->names[at]);
     for (size_t at = 0; at < own.header_count; at++)
@@ -92,6 +103,15 @@ static void put_trust(struct metricsapi *api, struct arena *arena, const struct 
         arena_free(before);
 }
 
+static bool set_changing(struct metricsapi *api, bool changing)
+{
+    pthread_mutex_lock(&api->lock);
+    bool before = api->changing;
+    api->changing = changing;
+    pthread_mutex_unlock(&api->lock);
+    return before;
+}
+
 /* While the authority is another one already and its names are not, nobody is believed: never does
  * one of the two decide with what the other one was. */
 static int renew(struct ctx *ctx, struct metricsapi *api, const struct tls_terms *terms)
@@ -99,24 +119,43 @@ static int renew(struct ctx *ctx, struct metricsapi *api, const struct tls_terms
     uint64_t hash = hash_of(terms);
     if (hash == api->terms_hash)
         return 0;
-    pthread_mutex_lock(&api->lock);
-    api->changing = !str_equal(terms->client_ca, api->trust.client_ca);
-    pthread_mutex_unlock(&api->lock);
-    TRY(tls_server_renew(ctx, api->tls, terms));
-    api->terms_hash = hash;
+    bool before =
+        set_changing(api, api->changing || !str_equal(terms->client_ca, api->trust.client_ca));
+    int rc = tls_server_renew(ctx, api->tls, terms);
+    if (rc == -ERR_CONFIG) /* it has all that it had */
+        set_changing(api, before);
+    else
+        api->terms_hash = rc == 0 ? hash : 0; /* 0: what it has is to be put there again */
+    TRY(rc);
     log_info(ctx, "metrics API: certificates were read");
     return 0;
 }
 
-/* What cannot be read stays as it was. The trust is changed by nobody else, and so read freely. */
+/* Nobody shall wonder why all are refused. */
+static void tell_of_trust(struct ctx *ctx, struct metricsapi *api, const struct trust *trust)
+{
+    bool nobody = !trust->client_ca;
+    if (nobody && !api->trusts_nobody)
+        log_warn(ctx, "metrics API: nobody is believed: the ConfigMap " TRUST_NAMESPACE
+                      "/" TRUST_NAME " has no requestheader-client-ca-file: the API server has no "
+                      "front proxy (--requestheader-client-ca-file)");
+    api->trusts_nobody = nobody;
+}
+
+/* What cannot be read stays as it was; a ConfigMap that names no authority was read. The trust is
+ * changed by nobody else, and so read freely. */
 static int refresh(struct ctx *ctx, struct metricsapi *api)
 {
     struct tls_terms terms = {.client_ca = api->trust.client_ca};
     struct trust trust = {0};
     int untrusted = read_trust(ctx, api, &trust);
     struct err why_untrusted = ctx->err;
-    if (untrusted == 0)
+    if (untrusted == 0) {
         terms.client_ca = trust.client_ca;
+        tell_of_trust(ctx, api, &trust);
+    }
+    if (untrusted == 0 && !trust.client_ca) /* whatever becomes of the rest */
+        put_trust(api, arena_new(), &trust);
     TRY(read_files(ctx, api, &terms));
     TRY(renew(ctx, api, &terms));
     if (untrusted == 0)
@@ -163,8 +202,11 @@ static int start(struct ctx *ctx, struct metricsapi *api)
                                              .handler = answers_handle,
                                              .refuse = answers_refuse,
                                              .arg = api};
-    const struct tls_server_options tls = {
-        .address = api->options.address, .port = api->options.port, .take = take, .arg = api};
+    const struct tls_server_options tls = {.address = api->options.address,
+                                           .port = api->options.port,
+                                           .allows = allows,
+                                           .take = take,
+                                           .arg = api};
     struct tls_terms terms = {0}; /* nobody is trusted until the ConfigMap was read */
     TRY(read_files(ctx, api, &terms));
     TRY(http_server_start(ctx, &http, &api->http));

@@ -23,6 +23,7 @@ struct metricsapi {
     uint64_t terms_hash; /* of what the TLS server has */
     int64_t told_stranger_ms;
 
+    bool trusts_nobody;                /* the refresher's; was told */
     char complaint[ERR_MESSAGE_BYTES]; /* the refresher's last one: nothing is said twice */
 };
 

@@ -47,10 +47,10 @@ static int read_words(struct ctx *ctx, const json_t *config_map, const char *key
 int trust_read(struct ctx *ctx, const json_t *config_map, struct trust *ret)
 {
     *ret = (struct trust){.client_ca = text_of(config_map, "requestheader-client-ca-file")};
-    if (!ret->client_ca || !*ret->client_ca)
-        return bad(
-            ctx, "requestheader-client-ca-file",
-            "is missing: the API server has no front proxy (--requestheader-client-ca-file)");
+    if (!ret->client_ca || !*ret->client_ca) { /* whatever else it says */
+        ret->client_ca = NULL;
+        return 0;
+    }
     if (strlen(ret->client_ca) > TRUST_CA_MAX_BYTES)
         return bad(ctx, "requestheader-client-ca-file", "is over 256 KiB");
     TRY(read_words(ctx, config_map, "requestheader-allowed-names", ret->names, &ret->name_count));

@@ -17,7 +17,7 @@ struct ctx;
 enum { TRUST_WORDS_MAX = 16, TRUST_CA_MAX_BYTES = 256 << 10 };
 
 struct trust {
-    const char *client_ca; /* PEM */
+    const char *client_ca; /* PEM; NULL = the API server has no front proxy: nobody is believed */
     /* 0 = every name that the authority certifies: so the API server means an empty list. */
     size_t name_count;
     const char *names[TRUST_WORDS_MAX];
