@@ -46,7 +46,7 @@ struct board {
     uint32_t *class_of_world; /* by class of the world: its place here */
     bool *stays;              /* by pipeline of the world: it is here already */
     uint32_t *redraws;        /* by pipeline of the world: who is here is drawn otherwise */
-    uint32_t tenant_count;    /* by the engine's number; 0 is nobody */
+    size_t tenant_count;      /* whom quotas name, in order; the engine's number is one more */
     const char **tenants;
     uint64_t next_age;
     bool settled; /* routing is as the ledger was: what leaves has as long as it takes to drain */
@@ -65,14 +65,16 @@ uint32_t zone_kept(struct board_class *class, uint32_t ordinal);
 /* Into the ledger's entry of the class, of its first `pods` pods. */
 void zones_write(const struct board *board, uint32_t class_id, uint32_t pods, json_t *ret);
 void zones_note(const struct board *board, uint32_t class_id, struct class_note *note);
-/* tenants.c: the engine's number of a tenant; 0 for "", and for those beyond PLACE_TENANTS_MAX. */
-uint32_t tenant_number(struct board *board, const char *name);
+/* tenants.c: numbers those whom quotas name. */
+void tenants_read(struct board *board);
+/* The engine's number of a tenant; 0 = no quota names it. The engine knows PLACE_TENANTS_MAX - 2 of
+ * them: those behind, by name, are one to it, which may use nothing of a class that names any. */
+uint32_t tenant_number(const struct board *board, const char *name);
 /* What tenants may use of a class, to the engine. */
 int tenants_limit(struct board *board, uint32_t class_id);
-/* What a pipeline's tenant may use of the class of a stage, and uses; false: as much as there is.
- */
-bool tenant_quota(struct board *board, const struct board_pipeline *pipeline, uint32_t stage,
-                  int64_t *ret_limit, int64_t *ret_used);
+/* What a pipeline's tenant may use of the class of a stage; false: as much as there is. */
+bool tenant_quota(const struct board *board, const struct board_pipeline *pipeline, uint32_t stage,
+                  int64_t *ret_limit);
 /* compaction.c: moves what may move, and notes of each class why no more. */
 int compact(struct board *board, struct decision *decision);
 /* ledger.c: the board as a ledger left it; its classes and pipelines are in the engine. */

@@ -18,31 +18,102 @@ const char *compaction_word(enum compaction compaction)
     return words[compaction];
 }
 
-/* What runs as it should, and in no other way: nothing of the class waits, or is refused. */
-static bool waits(const struct board *board, uint32_t class_id)
+static bool is_of_quota(enum place_reason reason)
 {
-    for (uint32_t id = 0; id < board->pipeline_count; id++) {
-        const struct board_pipeline *pipeline = &board->pipelines[id];
-        enum place_phase phase = placement_look(board->placement, id).phase;
-        bool well = (phase == PLACE_PLACED && !pipeline->refused) || phase == PLACE_REJECTED;
-        for (uint32_t at = 0; !pipeline->taken_out && !well && at < pipeline->stage_count; at++)
-            if (pipeline->stages[at].class_id == class_id)
-                return true;
+    return reason == PLACE_OVER_QUOTA || reason == PLACE_TOO_LARGE_FOR_QUOTA;
+}
+
+/* The stage for which there was no room is of the class. Who waits for a quota waits for no room.
+ */
+static bool lacks(const struct board_pipeline *pipeline, const struct place_view *view,
+                  uint32_t class_id)
+{
+    return !is_of_quota(view->reason) && view->stage < pipeline->stage_count &&
+           pipeline->stages[view->stage].class_id == class_id;
+}
+
+static int64_t served(const struct board *board, uint32_t class_id, const struct place_share *share)
+{
+    int64_t used, leaving;
+    struct place_pod pod =
+        placement_pod_look(board->placement, class_id, share->ordinal, &used, &leaving);
+    return pod.state == POD_READY ? share->milli - share->held : 0;
+}
+
+/* Some stage of the class is not, as a whole, on pods that stay. */
+static bool is_short(const struct board *board, uint32_t id, uint32_t class_id)
+{
+    const struct board_pipeline *pipeline = &board->pipelines[id];
+    for (uint32_t at = 0; at < pipeline->stage_count; at++) {
+        struct place_share shares[PLACE_SPLIT_MAX];
+        int64_t missing = pipeline->stages[at].rate;
+        if (pipeline->stages[at].class_id != class_id)
+            continue;
+        for (uint32_t count = placement_shares(board->placement, id, at, shares); count-- > 0;)
+            missing -= served(board, class_id, &shares[count]);
+        if (missing > 0)
+            return true;
     }
     return false;
 }
 
-/* Something leaves a pod, or one that carries something is not what the ledger takes it for. */
+static bool uses(const struct board_pipeline *pipeline, uint32_t class_id)
+{
+    for (uint32_t at = 0; at < pipeline->stage_count; at++)
+        if (pipeline->stages[at].class_id == class_id)
+            return true;
+    return false;
+}
+
+/* It wants something of the class that it has not. One that has its place and waits for pods of any
+ * class does so until its deadline, and nothing of it moves. */
+static bool wants(const struct board *board, uint32_t id, uint32_t class_id)
+{
+    const struct board_pipeline *pipeline = &board->pipelines[id];
+    const struct place_view view = placement_look(board->placement, id);
+    if (pipeline->taken_out || (pipeline->refused && lacks(pipeline, &pipeline->refusal, class_id)))
+        return !pipeline->taken_out;
+    switch (view.phase) {
+    case PLACE_WAITING:
+        return lacks(pipeline, &view, class_id);
+    case PLACE_SCALING:
+        return uses(pipeline, class_id);
+    case PLACE_DEGRADED:
+    case PLACE_BROKEN:
+        return is_short(board, id, class_id);
+    case PLACE_UNKNOWN:
+    case PLACE_PLACED:
+    case PLACE_REJECTED:
+        break;
+    }
+    return false;
+}
+
+/* By the ledger alone: something leaves a pod, or something waits. */
 static bool is_unsettled(const struct board *board, uint32_t class_id, uint32_t replicas)
 {
+    int64_t used, leaving;
     for (uint32_t at = 0; at < replicas; at++) {
-        int64_t used, leaving;
-        struct place_pod pod = placement_pod_look(board->placement, class_id, at, &used, &leaving);
-        struct worker worker = world_worker(board->classes[class_id].workers, at);
-        if (leaving > 0 || (pod.state == POD_READY && worker.state != POD_READY))
+        placement_pod_look(board->placement, class_id, at, &used, &leaving);
+        if (leaving > 0)
             return true;
     }
-    return waits(board, class_id);
+    for (uint32_t id = 0; id < board->pipeline_count; id++)
+        if (wants(board, id, class_id))
+            return true;
+    return false;
+}
+
+/* One that carries something is, for a moment, not what the ledger takes it for. */
+static bool flaps(const struct board *board, uint32_t class_id, uint32_t replicas)
+{
+    int64_t used, leaving;
+    for (uint32_t at = 0; at < replicas; at++)
+        if (placement_pod_look(board->placement, class_id, at, &used, &leaving).state ==
+                POD_READY &&
+            world_worker(board->classes[class_id].workers, at).state != POD_READY)
+            return true;
+    return false;
 }
 
 /* A budget smaller than what is on a pod is saved up for it, up to a pod's capacity. */
@@ -82,8 +153,9 @@ static int compact_class(struct board *board, uint32_t class_id, bool more, stru
     if (more || is_unsettled(board, class_id, note->replicas))
         return 0;
     int64_t allowed = allowance(class, now_s);
-    TRY(placement_compact(board->ctx, board->placement, class_id, note->wanted, allowed, now_s,
-                          &note->moved));
+    if (!flaps(board, class_id, note->replicas)) /* which no status tells */
+        TRY(placement_compact(board->ctx, board->placement, class_id, note->wanted, allowed, now_s,
+                              &note->moved));
     if (note->moved)
         class->compacted_s = now_s;
     note->next_s = next_s(class, note->moved ? 0 : allowed, now_s);

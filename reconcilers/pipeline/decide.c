@@ -355,14 +355,14 @@ static void sooner(const struct board *board, struct decision *decision, int64_t
         decision->wake_s = at_s;
 }
 
-/* The numbers behind a quota's refusal. */
-static void note_quota(struct board *board, const struct board_pipeline *pipeline,
+/* The number behind a quota's refusal. What the tenant uses is left out: others change it. */
+static void note_quota(const struct board *board, const struct board_pipeline *pipeline,
                        struct verdict *verdict)
 {
     const struct place_view *view = verdict->refused ? &verdict->refusal : &verdict->view;
     if ((view->reason == PLACE_OVER_QUOTA || view->reason == PLACE_TOO_LARGE_FOR_QUOTA) &&
         view->stage < pipeline->stage_count)
-        tenant_quota(board, pipeline, view->stage, &verdict->quota, &verdict->quota_used);
+        tenant_quota(board, pipeline, view->stage, &verdict->quota);
 }
 
 static void note_verdicts(struct board *board, struct decision *decision)

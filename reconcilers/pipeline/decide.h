@@ -28,15 +28,15 @@ struct verdict {
     bool full;              /* the namespace has no room for it */
     struct place_view view; /* when known */
     struct place_view refusal;
-    int64_t quota, quota_used; /* of its tenant, of the class that the reason speaks of */
-    const json_t *entry;       /* of the ledger, when known */
+    int64_t quota;       /* of its tenant, of the class that the reason speaks of */
+    const json_t *entry; /* of the ledger, when known */
 };
 
 /* Why a class is on as many pods as it is. */
 enum compaction {
     COMPACTION_DONE,    /* on no more pods than it needs, and the spare ones */
     COMPACTION_OFF,     /* it is not to, or its load is to be spread */
-    COMPACTION_BLOCKED, /* something of it waits, leaves, or is not ready */
+    COMPACTION_BLOCKED, /* something waits for room of it, or leaves a pod */
     COMPACTION_SPENT,   /* what may move in this minute has moved */
     COMPACTION_STUCK,   /* lower pods have no room for what the highest one carries */
     COMPACTION_MOVING,  /* something moves now */
@@ -68,6 +68,8 @@ struct decision {
     struct class_note *notes;         /* the same */
 };
 
+/* ledger.c: the pod served when the ledger was written. `pods`: its letters of a class. */
+bool ledger_serves(const char *pods, uint32_t ordinal);
 /* "Compact" and the like; never NULL. */
 const char *compaction_word(enum compaction compaction);
 

@@ -46,19 +46,13 @@ static enum place_reason reason_of(const char *word)
     return reason;
 }
 
-/* ---- reading ---- */
-
-static const struct workers *workers_named(const struct world *world, const char *name,
-                                           uint32_t *ret_at)
+bool ledger_serves(const char *pods, uint32_t ordinal)
 {
-    for (uint32_t at = 0; at < world->class_count; at++) {
-        if (!str_equal(world->classes[at].class.name, name))
-            continue;
-        *ret_at = at;
-        return &world->classes[at];
-    }
-    return NULL;
+    return memchr(pods, '\0', (size_t)ordinal + 1) == NULL &&
+           (pods[ordinal] == letters[POD_READY] || pods[ordinal] == letters[POD_DRAINING]);
 }
+
+/* ---- reading ---- */
 
 int board_class_set(struct board *board, uint32_t class_id)
 {
@@ -130,7 +124,7 @@ static int read_class(struct board *board, const json_t *kept)
                                   .kept_pods = json_str_or(kept, "pods", ""),
                                   .compacted_s = json_int_or(kept, "compacted", 0)};
     class->kept_count = (uint32_t)strlen(class->kept_pods);
-    class->workers = workers_named(board->world, class->name, &at);
+    class->workers = world_class(board->world, class->name, &at);
     TRY(zones_read(board, class));
     if (!class->workers)
         return 0;
@@ -246,6 +240,7 @@ int ledger_read(struct board *board, const json_t *ledger)
     size_t at;
     json_t *kept;
     TRY(ledger_check(board->ctx, ledger, NULL, board->world->now_s));
+    tenants_read(board);
     board->next_age = (uint64_t)json_int_or(ledger, "nextAge", 1);
     board->classes =
         arena_alloc(board->ctx->arena, (json_array_size(classes) + board->world->class_count + 1) *

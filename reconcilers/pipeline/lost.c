@@ -47,7 +47,7 @@ static bool takes_in_class(const struct workers *workers, const char *letters,
                            const int64_t *before, const int64_t *after)
 {
     for (uint32_t ordinal = 0; before && letters[ordinal] && ordinal < WORLD_PODS_MAX; ordinal++)
-        if (strchr("RD", letters[ordinal]) && world_worker(workers, ordinal).state != POD_READY &&
+        if (ledger_serves(letters, ordinal) && world_worker(workers, ordinal).state != POD_READY &&
             before[ordinal] > (after ? after[ordinal] : 0))
             return true;
     return false;

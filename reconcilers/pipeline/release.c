@@ -28,57 +28,106 @@ static bool is_ready(const json_t *pod)
                      "True");
 }
 
-/* A decision may place something there. */
-static bool is_open(const json_t *ledger, const char *class, uint32_t ordinal)
+/* Of the ledger's classes: `carried` is a number on which something is placed, or which something
+ * leaves. */
+struct kept_class {
+    const char *name, *pods;
+    bool carried[WORLD_PODS_MAX];
+};
+
+/* What keeps pods, gathered once for all that are asked for. */
+struct keepers {
+    struct routes routes;
+    struct pod_names bound, bound_ready;
+    uint32_t class_count;
+    struct kept_class *classes;
+};
+
+static struct kept_class *class_named(const struct keepers *keepers, const char *name)
 {
-    const char *pods = json_str_or(json_find(ledger, "classes", "name", class), "pods", "");
-    return ordinal < strlen(pods) && strchr("RS", pods[ordinal]);
+    for (uint32_t at = 0; at < keepers->class_count; at++)
+        if (str_equal(keepers->classes[at].name, name))
+            return &keepers->classes[at];
+    return NULL;
 }
 
-/* Something is placed on the number, or leaves it. */
-static bool carries(const json_t *ledger, const char *class, uint32_t ordinal)
+static void note_carried(struct kept_class *class, const json_t *items)
 {
-    size_t at, stage, index;
-    json_t *pipeline, *row, *item;
-    json_array_foreach(json_at(json_find(ledger, "classes", "name", class), "leaving"), index, item)
-        if (json_int_or(item, "pod", -1) == ordinal)
-            return true;
-    json_array_foreach(json_at(ledger, "pipelines"), at, pipeline)
-        json_array_foreach(json_at(pipeline, "stages"), stage, row)
-            if (str_equal(json_str(row, "class"), class))
-                json_array_foreach(json_at(row, "shares"), index, item)
-                    if (json_int_or(item, "pod", -1) == ordinal)
-                        return true;
-    return false;
+    size_t at;
+    json_t *item;
+    json_array_foreach(items, at, item) {
+        int64_t ordinal = json_int_or(item, "pod", -1);
+        if (class && ordinal >= 0 && ordinal < WORLD_PODS_MAX)
+            class->carried[ordinal] = true;
+    }
 }
 
-static bool is_bound(const struct placer_scope *scope, const char *pod, bool ready)
+static void read_ledger(struct arena *arena, const json_t *ledger, struct keepers *keepers)
+{
+    const json_t *classes = json_at(ledger, "classes");
+    size_t at, stage;
+    json_t *item, *row;
+    keepers->classes =
+        arena_alloc(arena, (json_array_size(classes) + 1) * sizeof *keepers->classes);
+    json_array_foreach(classes, at, item) {
+        struct kept_class *class = &keepers->classes[keepers->class_count++];
+        *class = (struct kept_class){.name = json_str_or(item, "name", ""),
+                                     .pods = json_str_or(item, "pods", "")};
+        note_carried(class, json_at(item, "leaving"));
+    }
+    json_array_foreach(json_at(ledger, "pipelines"), at, item)
+        json_array_foreach(json_at(item, "stages"), stage, row)
+            note_carried(class_named(keepers, json_str(row, "class")), json_at(row, "shares"));
+}
+
+static void read_bindings(struct arena *arena, const struct bindings *bindings,
+                          struct keepers *keepers)
 {
     size_t at;
     json_t *share;
-    for (uint32_t row = 0; row < scope->bindings.count; row++)
-        json_array_foreach(json_at(scope->bindings.rows[row].object, "spec.shares"), at, share)
-            if (str_equal(json_str(share, "pod"), pod) &&
-                (!ready || json_bool_or(share, "ready", false)))
-                return true;
-    return false;
+    for (uint32_t row = 0; row < bindings->count; row++)
+        json_array_foreach(json_at(bindings->rows[row].object, "spec.shares"), at, share) {
+            const char *pod = json_str_or(share, "pod", "");
+            pod_names_add(arena, &keepers->bound, pod);
+            if (json_bool_or(share, "ready", false))
+                pod_names_add(arena, &keepers->bound_ready, pod);
+        }
+    pod_names_sort(&keepers->bound);
+    pod_names_sort(&keepers->bound_ready);
+}
+
+static int keepers_read(struct ctx *ctx, struct pass *pass, struct keepers **ret)
+{
+    const struct placer_scope *scope = pass->scope;
+    struct keepers *made = arena_alloc(ctx->arena, sizeof *made);
+    *made = (struct keepers){0};
+    TRY(routes_read(ctx, pass, &made->routes));
+    read_ledger(ctx->arena, scope->decision.ledger, made);
+    read_bindings(ctx->arena, &scope->bindings, made);
+    *ret = made;
+    return 0;
+}
+
+/* A decision may place something there, or has. */
+static bool is_kept(const struct kept_class *class, uint32_t ordinal, bool ready)
+{
+    bool open = ordinal < strlen(class->pods) && strchr("RS", class->pods[ordinal]);
+    return open || (ready && class->carried[ordinal]);
 }
 
 /* One that is not ready serves nobody: what waits for its number waits for the next of that name.
  */
-static bool is_free(const struct placer_scope *scope, const struct routes *routes,
-                    const json_t *pod)
+static bool is_free(const struct keepers *keepers, const json_t *pod)
 {
     const char *name = json_str_or(pod, "metadata.name", "");
     const json_t *label = json_object_get(json_at(pod, "metadata.labels"), LABEL_WORKER_CLASS);
-    const json_t *ledger = scope->decision.ledger;
-    const char *class = json_string_value(label);
+    const struct kept_class *class = class_named(keepers, json_string_value(label));
     bool ready = is_ready(pod);
     uint32_t ordinal;
-    if (class && world_ordinal(name, &ordinal) &&
-        (is_open(ledger, class, ordinal) || (ready && carries(ledger, class, ordinal))))
+    if (class && world_ordinal(name, &ordinal) && is_kept(class, ordinal, ready))
         return false;
-    return !is_bound(scope, name, !ready) && !routes_lead_to(routes, name, !ready);
+    return !pod_names_have(ready ? &keepers->bound : &keepers->bound_ready, name) &&
+           !routes_lead_to(&keepers->routes, name, !ready);
 }
 
 static int release(struct ctx *ctx, struct pass *pass, const json_t *pod)
@@ -94,15 +143,15 @@ static int release(struct ctx *ctx, struct pass *pass, const json_t *pod)
 int release_pods(struct ctx *ctx, struct pass *pass)
 {
     struct placer_scope *scope = pass->scope;
-    struct routes routes = {0};
+    struct keepers *keepers = NULL;
     size_t at;
     json_t *pod;
     json_array_foreach(scope->scene.pods, at, pod) {
         if (!is_asked(pod))
             continue;
-        if (!routes.slices)
-            TRY(routes_read(ctx, pass, &routes));
-        if (is_free(scope, &routes, pod))
+        if (!keepers)
+            TRY(keepers_read(ctx, pass, &keepers));
+        if (is_free(keepers, pod))
             TRY(refusals_note(ctx, &scope->scale_refusals, release(ctx, pass, pod)));
         else
             pass_requeue(pass, LEADS_STILL_MS);

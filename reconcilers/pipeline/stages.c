@@ -21,12 +21,6 @@ struct stage_sum {
 
 /* ---- adding up ---- */
 
-/* `pods`: a letter for each ordinal, as the ledger has them. */
-static bool serves(const char *pods, uint32_t ordinal)
-{
-    return ordinal < strlen(pods) && strchr("RD", pods[ordinal]);
-}
-
 static json_t *shown_pod(const struct worker *worker, uint32_t ordinal, int64_t milli, bool served,
                          bool zoned)
 {
@@ -41,7 +35,7 @@ static void add_share(struct stage_sum *sum, const struct workers *workers, cons
     uint32_t ordinal = (uint32_t)json_int_or(share, "pod", 0);
     int64_t milli = json_int_or(share, "milli", 0), held = json_int_or(share, "held", 0);
     const struct worker worker = world_worker(workers, ordinal);
-    bool served = serves(pods, ordinal);
+    bool served = ledger_serves(pods, ordinal);
     sum->placed += served ? milli - held : 0;
     sum->reserved += served ? held : milli;
     sum->coming += !served;

@@ -50,11 +50,11 @@ static const char *quota_text(struct ctx *ctx, const struct world *world,
         if (wish->graph.stages[at].class_at == stage->class_at)
             asked += wish->graph.stages[at].rate;
     return arena_printf(ctx->arena,
-                        "tenant '%s' may use %" PRId64 " documents/s of class '%s'; its pipelines "
-                        "use %" PRId64 ", and this one asks for %" PRId64 "; %s",
+                        "tenant '%s' may use %" PRId64 " documents/s of class '%s' with all its "
+                        "pipelines, and this one asks for %" PRId64 "; %s",
                         wish->tenant, verdict->quota / MILLI,
-                        world->classes[stage->class_at].class.name, documents(verdict->quota_used),
-                        documents(asked), until(ctx, view));
+                        world->classes[stage->class_at].class.name, documents(asked),
+                        until(ctx, view));
 }
 
 static const char *need_text(struct ctx *ctx, const struct world *world,
@@ -246,8 +246,8 @@ static void tell_compaction(struct ctx *ctx, const struct workers *workers,
     static const char *const says[] = {
         [COMPACTION_DONE] = "no more pods are in use than the load needs, and the spare ones",
         [COMPACTION_OFF] = "spec.compaction.documentsPerMinute is 0, or spec.policy is Spread",
-        [COMPACTION_BLOCKED] = "nothing moves while something of the class waits, leaves a pod, or "
-                               "is not ready",
+        [COMPACTION_BLOCKED] = "nothing moves while something waits for room of the class, or "
+                               "leaves a pod",
         [COMPACTION_SPENT] = "what may move in a minute has moved; it goes on",
         [COMPACTION_STUCK] = "lower pods have no room for what the highest one carries",
         [COMPACTION_MOVING] = "what the highest pods carry moves to lower ones",

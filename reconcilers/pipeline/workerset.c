@@ -10,6 +10,7 @@
 
 #include "reconcilers/engine/conditions.h"
 #include "server/adapters/crypto.h"
+#include "server/base/clock.h"
 #include "server/base/ctx.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
@@ -17,13 +18,16 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { WRITES_MAX = 100, AGAIN_MS = 500, HASH_LENGTH = 16 };
+/* FAILED_REST_MS: so old is a pod that failed, from its creation, before it is made anew. */
+enum { WRITES_MAX = 100, AGAIN_MS = 500, FAILED_REST_MS = 10000, HASH_LENGTH = 16 };
 
 struct set_scope {
     struct set_plan plan;
     const char *hash; /* of the template */
     const char *taken;
-    uint32_t writes;
+    struct routes routes; /* read when the first pod is to be removed */
+    bool routes_known;
+    uint32_t tries, writes; /* what was asked of the server, and what it did */
 };
 
 static bool is_going(const json_t *object)
@@ -40,6 +44,16 @@ static bool number_of(const struct pass *pass, const char *pod, uint32_t *ret)
            !strchr(pod + length + 1, '-') && world_ordinal(pod, ret);
 }
 
+/* How long one that failed still rests. A clock that jumped back keeps none for longer. */
+static int64_t rest_ms(const json_t *object)
+{
+    int64_t made_ms;
+    if (clock_parse_rfc3339(json_str_or(object, "metadata.creationTimestamp", ""), &made_ms) < 0)
+        return 0;
+    int64_t age_ms = clock_wall_ms() - made_ms;
+    return age_ms < 0 || age_ms >= FAILED_REST_MS ? 0 : FAILED_REST_MS - age_ms;
+}
+
 static struct set_pod pod_of(const struct set_scope *scope, const json_t *object)
 {
     const json_t *ready = json_find(object, "status.conditions", "type", "Ready");
@@ -50,6 +64,7 @@ static struct set_pod pod_of(const struct set_scope *scope, const json_t *object
         .released = kube_annotation(object, ANNOTATION_RELEASED),
         .ready = str_equal(json_str(ready, "status"), "True"),
         .failed = str_has_word("Succeeded Failed", json_str_or(object, "status.phase", "")),
+        .rests = rest_ms(object) > 0,
         .current = str_equal(kube_annotation(object, ANNOTATION_TEMPLATE), scope->hash)};
 }
 
@@ -88,9 +103,12 @@ static int look(struct ctx *ctx, struct pass *pass)
 
 /* ---- making ---- */
 
+/* A template has no say in what is to become of its pods. */
 static json_t *strings_with(const json_t *strings, const char *const pairs[][2], size_t count)
 {
     json_t *made = strings ? json_deep_copy(strings) : json_object();
+    json_object_del(made, ANNOTATION_LEAVING);
+    json_object_del(made, ANNOTATION_RELEASED);
     for (size_t at = 0; at < count; at++)
         json_object_set_new(made, pairs[at][0], json_string(pairs[at][1]));
     return made;
@@ -138,8 +156,11 @@ static int look_whose(struct ctx *ctx, struct pass *pass, const char *name)
 
 static int make(struct ctx *ctx, struct pass *pass, uint32_t number)
 {
+    struct set_scope *scope = pass->scope;
     json_t *pod = pod_made(ctx, pass, number);
+    scope->tries++;
     int rc = pass_create(ctx, pass, CALL_KUBE_SET_POD_CREATE, pod, NULL);
+    scope->writes += rc == 0;
     return rc == -ERR_ALREADY_EXISTS ? look_whose(ctx, pass, json_str_or(pod, "metadata.name", ""))
                                      : rc;
 }
@@ -148,22 +169,31 @@ static int make(struct ctx *ctx, struct pass *pass, uint32_t number)
 
 static int mark(struct ctx *ctx, struct pass *pass, const json_t *pod, const char *why)
 {
+    struct set_scope *scope = pass->scope;
     json_t *patch = arena_json(
         ctx->arena, json_pack("{s:{s:{s:s}}}", "metadata", "annotations", ANNOTATION_LEAVING, why));
-    return pass_patch(ctx, pass, CALL_KUBE_SET_POD_MARK, pod, NULL, patch, NULL);
+    scope->tries++;
+    TRY(pass_patch(ctx, pass, CALL_KUBE_SET_POD_MARK, pod, NULL, patch, NULL));
+    scope->writes++;
+    return 0;
 }
 
 /* What was released leads nowhere. One that failed serves nobody, but its endpoint may say so later
  * than the pod does. */
 static int remove_pod(struct ctx *ctx, struct pass *pass, const struct set_pod *pod)
 {
-    struct routes routes;
-    TRY(routes_read(ctx, pass, &routes));
-    if (routes_lead_to(&routes, json_str_or(pod->object, "metadata.name", ""), true)) {
+    struct set_scope *scope = pass->scope;
+    if (!scope->routes_known)
+        TRY(routes_read(ctx, pass, &scope->routes));
+    scope->routes_known = true;
+    if (routes_lead_to(&scope->routes, json_str_or(pod->object, "metadata.name", ""), true)) {
         pass_requeue(pass, AGAIN_MS);
         return 0;
     }
-    return pass_delete(ctx, pass, CALL_KUBE_SET_POD_DELETE, pod->object);
+    scope->tries++;
+    TRY(pass_delete(ctx, pass, CALL_KUBE_SET_POD_DELETE, pod->object));
+    scope->writes++;
+    return 0;
 }
 
 /* Where nothing is placed nobody answers. A ledger that comes behind this look sees the marks. */
@@ -205,18 +235,30 @@ static int step(struct ctx *ctx, struct pass *pass, uint32_t number)
     return 0;
 }
 
+/* Who rests is looked at when it has rested. */
+static void wait_for_rest(struct pass *pass)
+{
+    const struct set_scope *scope = pass->scope;
+    for (uint32_t number = 0; number < WORLD_PODS_MAX; number++) {
+        const struct set_pod *pod = &scope->plan.pods[number];
+        if (pod->failed && pod->rests && !pod->going && scope->plan.steps[number] == SET_NOTHING)
+            pass_requeue(pass, rest_ms(pod->object) + 1);
+    }
+}
+
 static int act(struct ctx *ctx, struct pass *pass)
 {
     struct set_scope *scope = pass->scope;
     struct refusals refusals = {0};
     if (is_going(pass->root))
         return 0; /* its pods go with it */
+    wait_for_rest(pass);
     TRY(release_all(ctx, pass));
     for (uint32_t number = 0; number < WORLD_PODS_MAX; number++) {
         if (scope->plan.steps[number] == SET_NOTHING)
             continue;
-        if (scope->writes++ == WRITES_MAX) {
-            pass_requeue(pass, 1);
+        if (scope->tries == WRITES_MAX) {
+            pass_requeue(pass, scope->writes ? 1 : AGAIN_MS);
             break;
         }
         TRY(refusals_note(ctx, &refusals, step(ctx, pass, number)));
@@ -271,6 +313,9 @@ static int observe(struct ctx *ctx, struct pass *pass)
         tell(ctx, pass, "False", "PodsLeave",
              "pods are to go; each is deleted when nothing leads to it any more: what it carries "
              "needs room on others of its class");
+    else if (plan->failed)
+        tell(ctx, pass, "False", "PodsFail",
+             "pods failed; each is made anew when it is 10 s old: the container's log tells why");
     else if (plan->there != plan->wanted || plan->ready != plan->wanted ||
              plan->updated != plan->wanted)
         tell(ctx, pass, "False", "PodsStart", "pods are being made, or are not ready yet");

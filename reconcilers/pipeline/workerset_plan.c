@@ -59,6 +59,8 @@ static enum set_step step_of(const struct set_plan *plan, uint32_t number)
         return plan->stays[number] ? SET_MAKE : SET_NOTHING;
     if (pod->going)
         return SET_NOTHING;
+    if (pod->failed && pod->rests && !pod->leaving && plan->stays[number])
+        return SET_NOTHING; /* what fails at once is made anew again and again, but not at once */
     if (pod->failed || (pod->leaving && pod->released))
         return SET_REMOVE;
     if (pod->leaving)
@@ -107,6 +109,7 @@ static void count(struct set_plan *plan)
         plan->ready += pod->ready;
         plan->updated += pod->current;
         plan->leaving += pod->leaving;
+        plan->failed += pod->failed;
     }
 }
 

@@ -12,6 +12,7 @@ struct set_pod {
     bool going;           /* it is being deleted */
     bool leaving;         /* it is marked */
     bool released, ready, failed;
+    bool rests;   /* it failed, and is too young for another to be made in its place */
     bool current; /* made of the template as it is now */
     bool bound;   /* a binding gives it something */
 };
@@ -23,7 +24,7 @@ struct set_plan {
     struct set_pod pods[WORLD_PODS_MAX];
     bool stays[WORLD_PODS_MAX]; /* a pod of this number is wanted */
     enum set_step steps[WORLD_PODS_MAX];
-    int64_t wanted, there, ready, updated, leaving;
+    int64_t wanted, there, ready, updated, leaving, failed;
 };
 
 /* `plan` has the pods; the rest follows from them and the spec of the WorkerSet. */

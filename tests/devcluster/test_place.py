@@ -88,7 +88,7 @@ def test_zones_and_quotas_are_told(tmp_path):
     assert [row["name"] for row in told_class["zones"]] == ["east", "west"]
     mine["spec"]["documentsPerSecond"] = 11
     done = run("--dry-run", "-f", path, "-f", "-", stdin=json.dumps(mine))
-    assert done.returncode == 3 and "tenant 'tn_acme' may use 10 documents/s of class 'blue'; its pipelines use 0, and this one asks for 11" in done.stdout
+    assert done.returncode == 3 and "tenant 'tn_acme' may use 10 documents/s of class 'blue' with all its pipelines, and this one asks for 11" in done.stdout
     blue["spec"]["minZones"] = 9
     refused = run("--dry-run", "-f", path, "-f", "-", stdin=json.dumps(blue))
     assert refused.returncode == 1 and "/spec/minZones" in refused.stderr

@@ -111,7 +111,7 @@ static void test_nothing_moves_while_something_flaps_or_waits(void **state)
 {
     struct fixture fixture = holes(*state, "spareReplicas", 0);
     set_ready(&fixture, "blue-workers-3", false);
-    assert_int_equal(told(&fixture), COMPACTION_BLOCKED);
+    assert_int_equal(told(&fixture), COMPACTION_STUCK); /* a flap is not told */
     assert_string_equal(shares_of(&fixture, "p-3", "blue"), "3:10000");
     set_ready(&fixture, "blue-workers-3", true);
     put_yellow_only(&fixture, "a");
@@ -122,6 +122,28 @@ static void test_nothing_moves_while_something_flaps_or_waits(void **state)
     put_pod(&fixture, "yellow", 4, true);
     put_pod(&fixture, "yellow", 5, true);
     assert_int_equal(told(&fixture), COMPACTION_MOVING);
+}
+
+/* What waits for ever, and for no room of the class, stops nothing there. */
+static void test_who_waits_for_another_class_or_a_quota_stops_nothing(void **state)
+{
+    struct fixture fixture = holes(*state, "spareReplicas", 0);
+    json_t *yellow = json_array_get(fixture.classes, 2);
+    json_put(yellow, "spec.maxReplicas", json_integer(PODS));
+    json_put(yellow, "metadata.generation", json_integer(2));
+    put_yellow_only(&fixture, "a");
+    put_yellow_only(&fixture, "b");
+    put_pipeline(&fixture, "late", 10); /* no yellow pod, now or to come */
+    json_t *blue = json_array_get(fixture.classes, 0);
+    json_put(blue, "spec.quotas",
+             json_pack("[{s:s, s:i}]", "tenant", "acme", "documentsPerSecond", 0));
+    json_put(blue, "metadata.generation", json_integer(2));
+    json_t *over = put_pipeline(&fixture, "over", 10);
+    json_put(over, "metadata.labels", json_object());
+    json_object_set_new(json_at(over, "metadata.labels"), LABEL_OF_TENANT, json_string("acme"));
+    assert_int_equal(told(&fixture), COMPACTION_MOVING);
+    assert_int_equal(verdict_of(&fixture, "late")->view.phase, PLACE_WAITING);
+    assert_int_equal(fixture.decision.notes[2].compaction, COMPACTION_DONE);
 }
 
 static void test_where_no_lower_pod_has_room_it_says_so(void **state)
@@ -149,6 +171,7 @@ int main(void)
         TEST(test_a_small_budget_is_saved_up_for_a_whole_pod),
         TEST(test_it_can_be_switched_off),
         TEST(test_nothing_moves_while_something_flaps_or_waits),
+        TEST(test_who_waits_for_another_class_or_a_quota_stops_nothing),
         TEST(test_where_no_lower_pod_has_room_it_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

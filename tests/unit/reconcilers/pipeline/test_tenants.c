@@ -48,8 +48,8 @@ static void test_a_quota_is_of_all_pipelines_of_the_tenant(void **state)
     assert_true(verdict_of(&fixture, "other")->view.ran);
     assert_int_equal(verdict_of(&fixture, "second")->view.reason, PLACE_OVER_QUOTA);
     assert_true(str_starts(message_of(&fixture, "second"),
-                           "OverQuota: tenant 'acme' may use 15 documents/s of class 'green'; its "
-                           "pipelines use 10, and this one asks for 6; tried again at "));
+                           "OverQuota: tenant 'acme' may use 15 documents/s of class 'green' "
+                           "with all its pipelines, and this one asks for 6; tried again at "));
     assert_false(decided(&fixture)->changed);
 }
 
@@ -61,10 +61,11 @@ static void test_more_than_the_whole_quota_is_refused_for_good(void **state)
     put_of(&fixture, "first", 6, "acme");
     decided(&fixture);
     assert_int_equal(verdict_of(&fixture, "first")->view.phase, PLACE_REJECTED);
-    assert_string_equal(message_of(&fixture, "first"),
-                        "ExceedsQuota: tenant 'acme' may use 5 documents/s of class 'green'; its "
-                        "pipelines use 0, and this one asks for 6; it must ask for less, or its "
-                        "class be given more");
+    assert_string_equal(
+        message_of(&fixture, "first"),
+        "ExceedsQuota: tenant 'acme' may use 5 documents/s of class 'green' with all its "
+        "pipelines, and this one asks for 6; it must ask for less, or its "
+        "class be given more");
 }
 
 static void test_a_larger_quota_lets_in_who_waited_and_a_smaller_takes_nothing(void **state)
@@ -124,6 +125,48 @@ static void test_who_becomes_anothers_counts_with_the_other(void **state)
         json_str(json_find(fixture.ledger, "pipelines", "name", "second"), "tenant"), "initech");
 }
 
+/* What another pipeline of the tenant does writes nothing into the status of one that waits. */
+static void test_what_others_use_changes_no_message(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    put_talk_pods(&fixture);
+    set_quota(&fixture, 15, 1);
+    json_t *first = put_of(&fixture, "first", 10, "acme");
+    put_of(&fixture, "second", 15, "acme");
+    decided(&fixture);
+    const char *before = message_of(&fixture, "second");
+    json_put(first, "spec.documentsPerSecond", json_integer(9));
+    assert_true(decided(&fixture)->changed);
+    assert_int_equal(verdict_of(&fixture, "second")->view.reason, PLACE_OVER_QUOTA);
+    assert_string_equal(message_of(&fixture, "second"), before);
+}
+
+/* More tenants than the engine has numbers for: a quota binds them all the same. */
+static void test_beyond_the_limit_quotas_fail_closed(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    struct ctx *ctx = fixture.ctx;
+    put_talk_pods(&fixture);
+    json_t *quotas = json_array();
+    for (int at = 0; at < PLACE_TENANTS_MAX; at++)
+        json_array_append_new(quotas, json_pack("{s:s, s:i}", "tenant",
+                                                arena_printf(ctx->arena, "t-%04d", at),
+                                                "documentsPerSecond", 15));
+    json_put(json_array_get(fixture.classes, 1), "spec.quotas", quotas);
+    put_of(&fixture, "within", 4, "t-4093");
+    put_of(&fixture, "behind", 4, "t-4094");
+    put_of(&fixture, "last", 4, "t-4095");
+    put_of(&fixture, "free", 4, "globex");
+    decided(&fixture);
+    assert_true(verdict_of(&fixture, "within")->view.ran);
+    assert_true(verdict_of(&fixture, "free")->view.ran);
+    assert_string_equal(shares_of(&fixture, "last", "green"), "");
+    assert_true(str_starts(message_of(&fixture, "behind"),
+                           "ExceedsQuota: tenant 't-4094' may use 0 documents/s of class 'green'"));
+    assert_true(str_starts(message_of(&fixture, "last"),
+                           "ExceedsQuota: tenant 't-4095' may use 0 documents/s of class 'green'"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +175,8 @@ int main(void)
         TEST(test_a_larger_quota_lets_in_who_waited_and_a_smaller_takes_nothing),
         TEST(test_a_rate_beyond_the_quota_is_refused),
         TEST(test_who_becomes_anothers_counts_with_the_other),
+        TEST(test_what_others_use_changes_no_message),
+        TEST(test_beyond_the_limit_quotas_fail_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

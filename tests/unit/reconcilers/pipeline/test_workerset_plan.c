@@ -7,7 +7,8 @@
 
 /*
  * A pod for each place: - none, r ready, b ready and bound, s starting, R B S the same of an older
- * template, l marked, x marked and released, g being deleted, f failed. What is to become of it: -
+ * template, l marked, x marked and released, g being deleted, f failed, y failed a moment
+ * ago. What is to become of it: -
  * nothing, M made, s t marked as surplus or of an older template, x removed.
  */
 static struct set_pod pod_of(char letter)
@@ -19,7 +20,8 @@ static struct set_pod pod_of(char letter)
                           .leaving = strchr("lx", letter),
                           .released = letter == 'x',
                           .going = letter == 'g',
-                          .failed = letter == 'f'};
+                          .failed = strchr("fy", letter),
+                          .rests = letter == 'y'};
     pod.object = letter == '-' ? NULL : (const json_t *)(const void *)object;
     return pod;
 }
@@ -41,6 +43,8 @@ static const struct {
     {"released: now it goes", "{\"replicas\": 1}", "xr", "x-"},
     {"a person deleted it: the same number comes again", "{\"replicas\": 2}", "gr", "--"},
     {"failed: removed, and made anew then", "{\"replicas\": 2}", "fr", "x-"},
+    {"failed a moment ago: it rests", "{\"replicas\": 2}", "yr", "--"},
+    {"failed a moment ago, and is not wanted: removed", "{\"replicas\": 1}", "yb", "x-"},
     {"a new template: one at a time, who carries nothing first", "{\"replicas\": 3}", "BRB", "-t-"},
     {"then the highest", "{\"replicas\": 3}", "BrB", "--t"},
     {"not while one is missing", "{\"replicas\": 3}", "Bs-", "--M"},
