@@ -246,8 +246,7 @@ static void tell_compaction(struct ctx *ctx, const struct workers *workers,
     static const char *const says[] = {
         [COMPACTION_DONE] = "no more pods are in use than the load needs, and the spare ones",
         [COMPACTION_OFF] = "spec.compaction.documentsPerMinute is 0, or spec.policy is Spread",
-        [COMPACTION_BLOCKED] = "nothing moves while something waits for room of the class, or "
-                               "leaves a pod",
+        [COMPACTION_BLOCKED] = "nothing moves while something waits for room, or leaves a pod",
         [COMPACTION_SPENT] = "what may move in a minute has moved; it goes on",
         [COMPACTION_STUCK] = "lower pods have no room for what the highest one carries",
         [COMPACTION_MOVING] = "what the highest pods carry moves to lower ones",

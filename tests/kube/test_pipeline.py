@@ -444,10 +444,10 @@ def test_two_workloads_of_one_class_are_told_apart(world, operate):
     world.wait("first", "Ready", "Routed", 30)
     assert world.endpoints("first-green") == ["green-0"]
 
-    def told():
+    def counted():
         rows = world.get("workerclasses", "green")["status"]["conditions"]
-        return [(row["reason"], "other-green-0" in row["message"]) for row in rows] == [("DuplicateOrdinal", True)]
+        return next((row["reason"], "other-green-0" in row["message"]) for row in rows if row["type"] == "PodsCounted")
 
-    eventually(told)
+    eventually(lambda: counted() == ("DuplicateOrdinal", True))
     world.cluster.delete("pods", "other-green-0", world.namespace)
-    eventually(lambda: world.get("workerclasses", "green")["status"]["conditions"][0]["reason"] == "Distinct")
+    eventually(lambda: counted() == ("Distinct", False))

@@ -1,7 +1,5 @@
 """What a placement tells and does on a Kubernetes API beyond the first place: repairs, and what a class may ask for."""
 
-import time
-
 from harness import talk
 from harness.history import History
 from harness.lagging import Lagging
@@ -156,7 +154,7 @@ def test_a_tenant_gets_no_more_than_its_quota(world, operate):  # noqa: F811
     world.wait("third", "Ready", "Routed")
     world.wait("second", "Pending", "OverQuota")
     assert world.status("second")[2].startswith(
-        "tenant 'tn_acme' may use 15 documents/s of class 'blue'; its pipelines use 10, and this one asks for 6; tried again at ")
+        "tenant 'tn_acme' may use 15 documents/s of class 'blue' with all its pipelines, and this one asks for 6; tried again at ")
     world.worker_class("blue", 30, quotas=[{"tenant": "tn_acme", "documentsPerSecond": 16}])
     world.wait("second", "Ready", "Routed")
 
@@ -184,9 +182,10 @@ def test_what_a_class_may_not_ask_for_is_refused_by_name(world):  # noqa: F811
 
 def test_who_has_not_heard_of_a_pipeline_s_end_makes_nothing_for_it(world, flotillad, stack, tmp_path):  # noqa: F811
     """The garbage collector takes its bindings; the operator, whose cache still has it, asks the server before it makes them again."""
-    lagging = Lagging(stack)
+    lagging, asked = Lagging(stack), tmp_path / "hit.kube.object.read.after"
     try:
-        flotillad(["operate", "--kubeconfig", lagging.kubeconfig(tmp_path / "lagging.kubeconfig")])
+        flotillad(["operate", "--kubeconfig", lagging.kubeconfig(tmp_path / "lagging.kubeconfig")],
+                  env={"FLOTILLA_FAILPOINT_DIR": tmp_path})
         world.worker_class("blue", 30)
         world.pod("blue", 0)
         world.pipeline("first", 10, {"blue": one("blue")})
@@ -195,8 +194,12 @@ def test_who_has_not_heard_of_a_pipeline_s_end_makes_nothing_for_it(world, floti
         lagging.held.add("pipelines")
         world.cluster.delete("pipelines", "first", world.namespace)
         eventually(lambda: not world.list("pipelinebindings"), 60, what="the garbage collector took it")
+        asked.unlink(missing_ok=True)
         world.cluster.merge("workerclasses", "blue", {"metadata": {"annotations": {"woken": "1"}}}, world.namespace)
-        time.sleep(3)
+        eventually(asked.exists, 30, what="the server was asked")
+        asked.unlink()
+        world.cluster.merge("workerclasses", "blue", {"metadata": {"annotations": {"woken": "2"}}}, world.namespace)
+        eventually(asked.exists, 30, what="the server was asked again, so the pass before ended")
         assert len({change.item["metadata"]["uid"] for change in history.changes()}) == 1, "none was made again"
     finally:
         lagging.close()

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 from harness import metrics
+from harness.history import History
 from harness.killpoint import KillPoint
 from harness.pipes import CLASS_LABEL, Pipes
 from harness.wait import eventually
@@ -101,17 +102,29 @@ def test_a_statefulset_keeps_all_below_the_highest_that_carries(scaled, operate)
     scaled.wait_ready("fourth")
 
 
+def kept_until(history):
+    """By the ledger's own clock, of each change: (its time, what it asks for, {number of no use: until when it is kept})."""
+    for change in history.changes():
+        entry = next(iter(change.item["spec"].get("classes", [])), {})
+        yield change.item["spec"].get("time"), entry.get("asked", ""), {row["pod"]: row["until"] for row in entry.get("idle", [])}
+
+
 def test_spare_pods_and_calm(scaled, operate):
     operate()
+    history = History(scaled.cluster, scaled.namespace, ["placementledgers"])
     scaled.scaled_class("blue", spareReplicas=2, scaleDownSeconds=4)
     scaled.wait_replicas(blue=2)
     scaled.pipeline("first", 10, ["blue"])
     scaled.wait_replicas(blue=3)
     scaled.wait_ready("first")
     scaled.end("first")
-    eventually(lambda: scaled.get("workerclasses", "blue")["status"]["used"] == 0, what="nothing is used")
-    assert scaled.replicas("blue") == 3, "it is kept for a while"
     scaled.wait_replicas(blue=2)
+    began, went = [], []
+    for (_, _, before), (time, asked, after) in itertools.pairwise(kept_until(history)):
+        began += [until - time for pod, until in after.items() if pod not in before]
+        went += [(pod, until, time) for pod, until in before.items() if asked[pod:pod + 1] != "A"]
+    assert set(began) == {4} and len(began) >= 3, began
+    assert went and all(until <= time for _, until, time in went), went
 
 
 def test_another_autoscaler_is_left_alone(scaled, operate):

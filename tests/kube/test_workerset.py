@@ -1,10 +1,12 @@
 """WorkerSets: pods with names that stay, of which any can leave; each is emptied first, and none is taken over."""
 
+import datetime
 import itertools
 import os
 import signal
 
 import pytest
+from harness.history import History
 from harness.killpoint import KillPoint
 from harness.pipes import API, CLASS_LABEL, Pipes
 from harness.wait import eventually
@@ -157,6 +159,25 @@ def test_what_others_made_is_left_alone_and_failures_are_replaced(sets, operate)
     sets.wait_reason("AllReady")
 
 
+def test_who_fails_at_once_is_not_made_anew_at_once(sets, operate):
+    """Ten seconds lie between two pods of a number, by the server's own times, and the set says what it waits for."""
+    operate()
+    sets.worker_set("blue", replicas=1)
+    sets.wait_reason("AllReady")
+    history = History(sets.cluster, sets.namespace, ["pods"])
+    for _ in range(2):
+        uid = sets.live()["blue-0"]["metadata"]["uid"]
+        path = f"{sets.cluster.path('pods', sets.namespace, 'blue-0')}/status"
+        sets.cluster.ok("PATCH", path, {"status": {"phase": "Failed", "conditions": None}}, "application/merge-patch+json")
+        eventually(lambda uid=uid: sets.live().get("blue-0", {"metadata": {"uid": uid}})["metadata"]["uid"] != uid, 30, what="a new one")
+    made = {change.item["metadata"]["uid"]: datetime.datetime.fromisoformat(change.item["metadata"]["creationTimestamp"])
+            for change in history.changes()}
+    times = sorted(made.values())
+    assert len(times) == 3 and all((after - before).total_seconds() >= 10 for before, after in itertools.pairwise(times)), times
+    events = sets.cluster.list("events", sets.namespace)
+    assert "PodsFail" in {event["reason"] for event in events}
+
+
 @pytest.mark.parametrize("side", ["before", "after"])
 def test_a_process_that_dies_is_followed_by_one_that_goes_on(sets, operate, tmp_path, side):
     """At each write of a pod's life. The mark and the release are on the pod: who comes reads them."""
@@ -185,7 +206,21 @@ def test_a_process_that_dies_is_followed_by_one_that_goes_on(sets, operate, tmp_
 BAD = [{"class": "blue"}, {"template": {"spec": {}}}, {"class": "blue", "template": {"spec": {}}, "replicas": 1001},
        {"class": "blue", "template": {"spec": {}}, "keep": [1000]}, {"class": "blue", "template": {"spec": {}}, "maxUnavailable": 0}]
 BAD_REFS = [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "x"}, {"apiVersion": "apps/v1", "kind": "StatefulSet"}]
+CEL_SETS = [{"class": "blue", "template": {"spec": {}, "metadata": {"annotations": {f"scheduling.k8s.xxii.io/{name}": "x"}}}}
+            for name in ("leaving", "released")]
 CEL_REFS = [{"apiVersion": "apps/v1", "kind": "WorkerSet", "name": "x"}, {"apiVersion": API, "kind": "StatefulSet", "name": "x"}]
+
+
+@pytest.mark.skipif(os.environ.get("FLOTILLA_TEST_KUBE") != "devcluster", reason="the API server refuses it: CEL")
+def test_a_template_says_nothing_of_what_becomes_of_its_pods(sets, operate):
+    """On a server that lets it in, as one did before the rule was there."""
+    operate()
+    pod = {"terminationGracePeriodSeconds": 0, "containers": [{"name": "worker", "image": "registry.k8s.io/pause:3.10"}]}
+    marks = {f"scheduling.k8s.xxii.io/{name}": "x" for name in ("leaving", "released")}
+    template = {"metadata": {"annotations": {**marks, "mine": "stays"}}, "spec": pod}
+    sets._apply("workersets", "blue", API, "WorkerSet", {"class": "blue", "replicas": 1, "template": template})
+    sets.wait_reason("AllReady")
+    assert {"mine"} == {name for name in sets.live()["blue-0"]["metadata"]["annotations"] if name in {*marks, "mine"}}
 
 
 def test_what_the_schema_refuses_never_comes_in(sets):
@@ -194,6 +229,7 @@ def test_what_the_schema_refuses_never_comes_in(sets):
         return sets.cluster.request("POST", sets.cluster.path(resource, sets.namespace), item)[0] == 422
 
     assert all(refused("workersets", "WorkerSet", spec) for spec in BAD)
-    rules = [] if os.environ.get("FLOTILLA_TEST_KUBE") == "devcluster" else CEL_REFS  # it has no CEL
-    for ref in [*BAD_REFS, *rules]:
+    has_rules = os.environ.get("FLOTILLA_TEST_KUBE") != "devcluster"  # it has no CEL
+    assert all(refused("workersets", "WorkerSet", spec) for spec in CEL_SETS if has_rules)
+    for ref in [*BAD_REFS, *(CEL_REFS if has_rules else [])]:
         assert refused("workerclasses", "WorkerClass", {"capacity": 1, "scaleTargetRef": ref}), ref

@@ -49,9 +49,6 @@ int placement_class_set(struct ctx *ctx, struct placement *placement, uint32_t c
 int placement_quota_set(struct ctx *ctx, struct placement *placement, uint32_t tenant,
                         uint32_t class_id, int64_t milli);
 
-/* What pipelines of the tenant that hold room have of the class, in milli. */
-int64_t placement_quota_used(const struct placement *placement, uint32_t tenant, uint32_t class_id);
-
 /*
  * What became of a pod. Lost: its shares are placed anew, by priority and age. Draining: the same,
  * while it serves on (make before break). A pod that comes smaller than what is placed on it, or in

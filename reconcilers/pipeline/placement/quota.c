@@ -29,12 +29,6 @@ int placement_quota_set(struct ctx *ctx, struct placement *placement, uint32_t t
     return 0;
 }
 
-int64_t placement_quota_used(const struct placement *placement, uint32_t tenant, uint32_t class_id)
-{
-    bool known = tenant < PLACE_TENANTS_MAX && class_id < PLACE_CLASSES_MAX;
-    return known && placement->tenants[tenant] ? placement->tenants[tenant][class_id].used : 0;
-}
-
 int64_t quota_asked(const struct pipeline *pipeline, uint32_t class_id)
 {
     int64_t sum = 0;
