@@ -14,7 +14,7 @@ void pod_names_sort(struct pod_names *names);
 bool pod_names_have(const struct pod_names *names, const char *name);
 
 struct routes {
-    const json_t *slices; /* those that PipelineBindings control */
+    const json_t *slices;        /* those that PipelineBindings control */
     struct pod_names all, ready; /* who has an endpoint; who has one that gets documents */
 };
 
