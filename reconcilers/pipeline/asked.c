@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { IDLE_TIMES_MAX = 26 }; /* of one class: a letter each */
+
 /* One class at work. */
 struct asking {
     const struct workers *workers;
@@ -75,25 +77,40 @@ static void note_all_busy(struct asking *asking, const json_t *made, const json_
 
 /* ---- who is asked for ---- */
 
+/* Pods with the label of the class may be of anybody, who may not scale. */
+static bool is_of_target(const struct workers *workers, uint32_t ordinal)
+{
+    const struct worker worker = world_worker(workers, ordinal);
+    const struct scaling *scaling = &workers->scaling;
+    size_t length = strlen(scaling->target);
+    return worker.state != POD_ABSENT && worker.name &&
+           (ordinal < workers->class.spec.pods_max || ordinal < scaling->there) &&
+           strncmp(worker.name, scaling->target, length) == 0 &&
+           strrchr(worker.name, '-') == worker.name + length;
+}
+
 /* Before the first time: what there is, and what the target was told to have. */
 static bool was_asked(const struct asking *asking, uint32_t ordinal)
 {
     if (json_str(asking->was, "asked"))
         return asked_for(asking->was, ordinal);
     return (!asking->workers->scaling.any && ordinal < asking->workers->scaling.there) ||
-           world_worker(asking->workers, ordinal).state != POD_ABSENT;
+           is_of_target(asking->workers, ordinal);
 }
 
 static void note_idle_since(struct asking *asking)
 {
-    size_t at;
-    json_t *item;
-    for (uint32_t pod = 0; pod < WORLD_PODS_MAX; pod++)
-        asking->idle_until_s[pod] = asking->now_s + asking->workers->scaling.calm_s;
-    json_array_foreach(json_at(asking->was, "idle"), at, item) {
-        int64_t pod = json_int_or(item, "pod", -1), until = json_int_or(item, "until", 0);
-        if (pod >= 0 && pod < WORLD_PODS_MAX && until < asking->idle_until_s[pod])
-            asking->idle_until_s[pod] = until;
+    const char *letters = json_str_or(asking->was, "idle", "");
+    const json_t *times = json_at(asking->was, "idleUntil");
+    size_t count = strlen(letters);
+    for (uint32_t pod = 0; pod < WORLD_PODS_MAX; pod++) {
+        int64_t *until = &asking->idle_until_s[pod];
+        *until = asking->now_s + asking->workers->scaling.calm_s;
+        const json_t *was = pod < count && letters[pod] >= 'a'
+                                ? json_array_get(times, (size_t)(letters[pod] - 'a'))
+                                : NULL;
+        if (was && json_integer_value(was) < *until)
+            *until = json_integer_value(was);
     }
 }
 
@@ -135,25 +152,43 @@ static void ask_all(struct asking *asking)
             ask(asking, pod);
 }
 
+/* The letter of a time. Where there are too many, one stays until the latest of those before. */
+static char letter_of(json_t *times, int64_t until_s)
+{
+    size_t at = 0, latest = 0, count = json_array_size(times);
+    for (; at < count && json_integer_value(json_array_get(times, at)) != until_s; at++)
+        if (json_integer_value(json_array_get(times, at)) >
+            json_integer_value(json_array_get(times, latest)))
+            latest = at;
+    if (at == IDLE_TIMES_MAX)
+        at = latest;
+    else if (at == count)
+        json_array_append_new(times, json_integer(until_s));
+    return (char)('a' + at);
+}
+
 static void write(const struct asking *asking, json_t *entry)
 {
-    char letters[WORLD_PODS_MAX + 1] = "";
-    uint32_t count = 0;
-    json_t *idle = json_array();
+    char letters[WORLD_PODS_MAX + 1] = "", idle[WORLD_PODS_MAX + 1] = "";
+    uint32_t count = 0, idle_count = 0;
+    json_t *times = json_array();
     for (uint32_t pod = 0; pod < WORLD_PODS_MAX; pod++) {
+        int64_t until_s = asking->idle_until_s[pod];
         letters[pod] = asking->asked[pod] ? 'A' : '-';
+        idle[pod] = '-';
         if (!asking->asked[pod])
             continue;
         count = pod + 1;
-        if (!asking->busy[pod])
-            json_array_append_new(idle, json_pack("{s:I, s:I}", "pod", (json_int_t)pod, "until",
-                                                  (json_int_t)asking->idle_until_s[pod]));
+        if (asking->busy[pod])
+            continue;
+        idle[pod] = letter_of(times, until_s > asking->now_s ? until_s : 0); /* 0: it is over */
+        idle_count = pod + 1;
     }
-    letters[count] = '\0';
+    letters[count] = idle[idle_count] = '\0';
     json_object_set_new(entry, "asked", json_string(letters));
-    if (json_array_size(idle))
-        json_object_set(entry, "idle", idle);
-    json_decref(idle);
+    if (idle_count)
+        json_object_update_new(entry, json_pack("{s:s, s:O}", "idle", idle, "idleUntil", times));
+    json_decref(times);
 }
 
 void asked_put(struct ctx *ctx, const struct world *world, const json_t *was, json_t *made)

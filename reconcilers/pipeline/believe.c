@@ -1,9 +1,11 @@
 /* Whether the numbers of a ledger can be what was written there: nothing else reckons with one that
  * is out of all bounds. Somebody else may have written it. */
+#include "reconcilers/pipeline/asked.h"
 #include "reconcilers/pipeline/board.h"
 
 #include "server/base/cleanup.h"
 #include "server/base/ctx.h"
+#include "server/base/json.h"
 #include "server/base/str.h"
 
 #include <inttypes.h>
@@ -29,6 +31,7 @@ static const struct {
     {.name = "held", .most = PLACE_MILLI_MAX},
     {.name = "rate", .most = PLACE_MILLI_MAX},
     {.name = "until", .most = DRAIN_S_MAX + UNSETTLED_S_MAX, .is_time = true},
+    {.name = "idleUntil", .most = DRAIN_S_MAX, .is_time = true},
     {.name = "age", .most = COUNT_MAX},
     {.name = "priority", .most = PLACE_PRIORITY_MAX},
     {.name = "stage", .most = PLACE_STAGES_MAX - 1},
@@ -65,4 +68,31 @@ int ledger_check(struct ctx *ctx, const json_t *ledger, const char *name, int64_
     json_object_foreach((json_t *)(uintptr_t)ledger, key, item)
         TRY(ledger_check(ctx, item, key, now_s));
     return json_is_number(ledger) ? check_number(ctx, name, ledger, now_s) : 0;
+}
+
+static int check_stage(struct ctx *ctx, const json_t *ledger, const json_t *stage)
+{
+    const char *class = json_str_or(stage, "class", "");
+    const json_t *entry = json_find(ledger, "classes", "name", class);
+    size_t at;
+    json_t *share;
+    json_array_foreach(json_at(stage, "shares"), at, share) {
+        int64_t pod = json_int_or(share, "pod", 0);
+        if (!asked_for(entry, (uint32_t)pod))
+            return err_set(ctx, ERR_INVALID, NULL,
+                           "something is placed on pod %" PRId64
+                           " of class '%s', which is not asked for",
+                           pod, class);
+    }
+    return 0;
+}
+
+int ledger_check_asked(struct ctx *ctx, const json_t *ledger)
+{
+    size_t at, index;
+    json_t *pipeline, *stage;
+    json_array_foreach(json_at(ledger, "pipelines"), at, pipeline)
+        json_array_foreach(json_at(pipeline, "stages"), index, stage)
+            TRY(check_stage(ctx, ledger, stage));
+    return 0;
 }

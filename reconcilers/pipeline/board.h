@@ -55,6 +55,8 @@ struct board {
 /* believe.c: -ERR_INVALID names the first number that cannot be; `name` is that of the value, NULL
  * at the top. */
 int ledger_check(struct ctx *ctx, const json_t *ledger, const char *name, int64_t now_s);
+/* The same where a ledger says which pods it asks for, and places something on others. */
+int ledger_check_asked(struct ctx *ctx, const json_t *ledger);
 /* zones.c. Does the class mind in which zones its pods are? */
 bool zones_matter(const struct board_class *class);
 int zones_read(struct board *board, struct board_class *class);

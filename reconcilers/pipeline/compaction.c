@@ -134,6 +134,20 @@ static int64_t next_s(const struct board_class *class, int64_t allowed, int64_t 
     return class->compacted_s + ((now_s - class->compacted_s) / MINUTE_S + 1) * MINUTE_S;
 }
 
+/* Up to the highest one; of a WorkerSet those alone that carry something, as holes leave it. */
+static uint32_t in_use(const struct board *board, uint32_t class_id, uint32_t replicas)
+{
+    uint32_t count = 0;
+    if (!board->classes[class_id].workers->scaling.any)
+        return replicas;
+    for (uint32_t at = 0; at < replicas; at++) {
+        int64_t used, leaving;
+        placement_pod_look(board->placement, class_id, at, &used, &leaving);
+        count += used > 0;
+    }
+    return count;
+}
+
 /* `more`: not all that wants room has been looked at. */
 static int compact_class(struct board *board, uint32_t class_id, bool more, struct class_note *note)
 {
@@ -141,16 +155,18 @@ static int compact_class(struct board *board, uint32_t class_id, bool more, stru
     const struct worker_class *spec = &class->workers->class;
     int64_t now_s = board->world->now_s, capacity = spec->spec.capacity;
     struct place_class_view view = placement_class_look(board->placement, class_id);
-    *note = (struct class_note){.replicas = view.replicas,
+    *note = (struct class_note){.replicas = in_use(board, class_id, view.replicas),
                                 .wanted = (uint32_t)((view.used + capacity - 1) / capacity) +
-                                          spec->spare};
+                                          spec->slack};
+    if (note->wanted < spec->spec.zones_min)
+        note->wanted = spec->spec.zones_min;
     if (note->replicas <= note->wanted)
         return 0;
     note->compaction = COMPACTION_OFF;
     if (spec->compaction == 0 || spec->spec.policy == PLACE_SPREAD)
         return 0;
     note->compaction = COMPACTION_BLOCKED;
-    if (more || is_unsettled(board, class_id, note->replicas))
+    if (more || is_unsettled(board, class_id, view.replicas))
         return 0;
     int64_t allowed = allowance(class, now_s);
     if (!flaps(board, class_id, note->replicas)) /* which no status tells */

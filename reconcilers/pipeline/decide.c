@@ -9,7 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PIPELINE_BYTES = 340, STAGE_BYTES = 120, SHARE_BYTES = 56 }; /* in a ledger, at most */
+/* In a ledger, at most; of a pod its letters: what it is, where, asked for, idle. */
+enum {
+    PIPELINE_BYTES = 340,
+    STAGE_BYTES = 120,
+    SHARE_BYTES = 56,
+    CLASS_BYTES = 1000,
+    POD_BYTES = 4
+};
 
 /* ---- what left its pods ---- */
 
@@ -297,6 +304,14 @@ struct load {
     size_t bytes, stages;
 };
 
+static struct load load_of_classes(const struct world *world)
+{
+    struct load load = {0};
+    for (uint32_t at = 0; at < world->class_count; at++)
+        load.bytes += CLASS_BYTES + world->classes[at].class.spec.pods_max * (size_t)POD_BYTES;
+    return load;
+}
+
 static struct load load_with(struct load load, const struct world *world,
                              const struct pipeline_wish *wish)
 {
@@ -317,7 +332,7 @@ static int admit_new_ones(struct board *board, struct decision *decision)
 {
     const struct world *world = board->world;
     uint32_t count = 0, admitted = 0;
-    struct load load = {0};
+    struct load load = load_of_classes(world);
     const struct pipeline_wish **new =
         arena_alloc(board->ctx->arena, (world->pipeline_count + 1) * sizeof *new);
     for (uint32_t at = 0; at < world->pipeline_count; at++)
@@ -398,8 +413,8 @@ static void note_times(const struct board *board, struct decision *decision)
         json_array_foreach(json_at(class, "leaving"), index, leaving)
             sooner(board, decision, json_int_or(leaving, "until", 0));
     json_array_foreach(json_at(decision->ledger, "classes"), at, class)
-        json_array_foreach(json_at(class, "idle"), index, leaving)
-            sooner(board, decision, json_int_or(leaving, "until", 0));
+        json_array_foreach(json_at(class, "idleUntil"), index, leaving)
+            sooner(board, decision, json_integer_value(leaving));
     for (uint32_t class_at = 0; class_at < board->world->class_count; class_at++) {
         sooner(board, decision, decision->notes[class_at].next_s);
         const struct workers *workers = &board->world->classes[class_at];

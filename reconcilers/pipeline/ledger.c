@@ -240,6 +240,7 @@ int ledger_read(struct board *board, const json_t *ledger)
     size_t at;
     json_t *kept;
     TRY(ledger_check(board->ctx, ledger, NULL, board->world->now_s));
+    TRY(ledger_check_asked(board->ctx, ledger));
     tenants_read(board);
     board->next_age = (uint64_t)json_int_or(ledger, "nextAge", 1);
     board->classes =

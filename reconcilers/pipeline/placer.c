@@ -171,6 +171,10 @@ static int decide_all(struct ctx *ctx, struct pass *pass)
 {
     struct placer_scope *scope = pass->scope;
     TRY(scene_decide(ctx, scope));
+    if (scope->refused) { /* without it all pods are new */
+        TRY(scale_verify(ctx, pass));
+        TRY(scene_decide(ctx, scope));
+    }
     TRY(lost_ask(ctx, pass));
     if (scope->decision.more)
         pass_requeue(pass, BATCH_MS);
@@ -326,6 +330,13 @@ static bool workers_to_ledger(const json_t *object, struct key *ret)
     return json_object_get(labels, LABEL_WORKER_CLASS) && to_ledger(object, ret);
 }
 
+/* Of autoscalers those that may scale workers, whatever their status. */
+static bool scaler_to_ledger(const json_t *object, struct key *ret)
+{
+    const char *kind = json_str_or(object, "spec.scaleTargetRef.kind", "");
+    return str_has_word("StatefulSet WorkerSet", kind) && to_ledger(object, ret);
+}
+
 const struct reconciler placement_reconciler = {
     .name = "placement",
     .kind = KIND_PLACEMENT_LEDGER,
@@ -340,7 +351,7 @@ const struct reconciler placement_reconciler = {
             {.kind = KIND_STATEFUL_SET, .map = workers_to_ledger, .wake_after_ms = BATCH_MS},
             {.kind = KIND_WORKER_SET, .map = to_ledger, .wake_after_ms = BATCH_MS},
             {.kind = KIND_AUTOSCALER,
-             .map = to_ledger,
+             .map = scaler_to_ledger,
              .optional = true,
              .wake_after_ms = AUTOSCALER_MS},
         },

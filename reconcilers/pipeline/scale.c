@@ -29,24 +29,26 @@ static const json_t *named(const json_t *list, const char *name)
     return NULL;
 }
 
+/* "apps" of "apps/v1"; "" of "v1". */
+static bool same_group(const char *one, const char *other)
+{
+    size_t length = strchr(one, '/') ? strcspn(one, "/") : 0;
+    return length == (strchr(other, '/') ? strcspn(other, "/") : 0) &&
+           strncmp(one, other, length) == 0;
+}
+
 /* The autoscaler that scales the same target; NULL = none. */
-static const char *autoscaler_of(const struct scene *scene, const char *kind, const char *target)
+static const char *autoscaler_of(const struct scene *scene, const struct kube_kind_row *kind,
+                                 const char *target)
 {
     size_t at;
     json_t *scaler;
     json_array_foreach(scene->autoscalers, at, scaler)
         if (str_equal(json_str(scaler, "spec.scaleTargetRef.name"), target) &&
-            str_equal(json_str(scaler, "spec.scaleTargetRef.kind"), kind))
+            str_equal(json_str(scaler, "spec.scaleTargetRef.kind"), kind->kind) &&
+            same_group(json_str_or(scaler, "spec.scaleTargetRef.apiVersion", ""),
+                       kind->api_version))
             return json_str(scaler, "metadata.name");
-    return NULL;
-}
-
-static const char *class_before(const struct world *world, uint32_t at)
-{
-    for (uint32_t other = 0; other < at; other++)
-        if (str_equal(world->classes[other].scaling.target, world->classes[at].scaling.target) &&
-            world->classes[other].scaling.any == world->classes[at].scaling.any)
-            return world->classes[other].class.name;
     return NULL;
 }
 
@@ -58,9 +60,14 @@ static const char *class_of(const struct scaling *scaling)
                         : json_string_value(json_object_get(labels, LABEL_WORKER_CLASS));
 }
 
+static const struct kube_kind_row *row_of(const struct scaling *scaling)
+{
+    return kube_kind_row(scaling->any ? KIND_WORKER_SET : KIND_STATEFUL_SET);
+}
+
 const char *scale_kind(const struct scaling *scaling)
 {
-    return kube_kind_row(scaling->any ? KIND_WORKER_SET : KIND_STATEFUL_SET)->kind;
+    return row_of(scaling)->kind;
 }
 
 __attribute__((format(printf, 4, 5))) static void
@@ -73,18 +80,16 @@ refuse(struct ctx *ctx, struct scaling *scaling, const char *reason, const char 
     scaling->refused = reason;
 }
 
-/* Whether it is ours to scale. */
+/* Whether it is ours to scale. Pods carry the label of one class: of two that name a target it is
+ * that one's. */
 static void judge(struct ctx *ctx, const struct scene *scene, const struct world *world,
                   uint32_t at, struct scaling *scaling)
 {
     const char *kind = scale_kind(scaling), *name = scaling->target;
-    const char *class = world->classes[at].class.name, *other = class_before(world, at);
-    const char *scaler = autoscaler_of(scene, kind, name);
+    const char *class = world->classes[at].class.name;
+    const char *scaler = autoscaler_of(scene, row_of(scaling), name);
     if (!scaling->object)
         refuse(ctx, scaling, "ScaleTargetMissing", "there is no %s '%s'", kind, name);
-    else if (other)
-        refuse(ctx, scaling, "TargetShared", "WorkerClass '%s' scales %s '%s' already", other, kind,
-               name);
     else if (!str_equal(class_of(scaling), class))
         refuse(ctx, scaling, "OtherClass", "the pods of %s '%s' do not carry the label %s=%s", kind,
                name, LABEL_WORKER_CLASS, class);

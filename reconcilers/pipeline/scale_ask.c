@@ -10,18 +10,49 @@
 
 #include <inttypes.h>
 
-enum { LEADS_STILL_MS = 500 };
+enum {
+    LOOK_AGAIN_MS = 500,
+    LEADS_TELL_S = 5, /* so long a slice that is still there is nothing to tell */
+    LEADS_MS_MAX = 60000,
+};
 
 /* ---- who may go ---- */
 
+/* Since the decision that lets them go was committed. */
+static int64_t waited_s(const struct placer_scope *scope)
+{
+    int64_t since_s = json_int_or(scope->scene.ledger, "time", scope->world.now_s);
+    return scope->decision.changed ? 0 : scope->world.now_s - since_s;
+}
+
+/* A slice that nobody takes away is looked at ever more seldom. */
+static void wait_for_slice(struct ctx *ctx, struct pass *pass, const char *pod, const char *slice,
+                           struct scale_outcome *outcome)
+{
+    int64_t waited = waited_s(pass->scope), after_ms = waited * 1000;
+    pass_requeue(pass, after_ms < LOOK_AGAIN_MS  ? LOOK_AGAIN_MS
+                       : after_ms > LEADS_MS_MAX ? LEADS_MS_MAX
+                                                 : after_ms);
+    if (waited >= LEADS_TELL_S)
+        *outcome = (struct scale_outcome){
+            "PodsLead",
+            arena_printf(ctx->arena,
+                         "it keeps pods that are not needed: EndpointSlice '%s' leads to pod '%s'",
+                         slice, pod),
+            true};
+}
+
 /* A binding that went leaves its slice for a moment, of which no cache of ours may know yet. */
 static int leads_beyond(struct ctx *ctx, struct pass *pass, const char *set, int64_t wanted,
-                        int64_t before, bool *ret)
+                        int64_t before, struct scale_outcome *outcome, bool *ret)
 {
     struct routes routes;
+    const char *slice;
     TRY(routes_read(ctx, pass, &routes));
-    for (int64_t number = wanted; number < before && !*ret; number++)
-        *ret = routes_lead_to(&routes, arena_printf(ctx->arena, "%s-%" PRId64, set, number), false);
+    const char *pod = routes_lead_beyond(&routes, set, wanted, before, &slice);
+    *ret = pod != NULL;
+    if (pod)
+        wait_for_slice(ctx, pass, pod, slice, outcome);
     return 0;
 }
 
@@ -39,28 +70,36 @@ static void tell_asked(struct ctx *ctx, struct pass *pass, const struct workers 
     metric_add(METRIC_PIPELINE_SCALED, 1, word);
 }
 
-/* Fenced by what was read: who scaled it meanwhile is seen first. */
+static bool is_same(const json_t *one, const json_t *other)
+{
+    const char *version = json_str(one, "metadata.resourceVersion");
+    return version && str_equal(version, json_str(other, "metadata.resourceVersion"));
+}
+
+/* Fenced by the version that was decided upon: who changed it since, by hand or with a newer
+ * decision, is looked at first. It is read live before, so that the server is seldom asked in vain.
+ */
 static int ask_stateful_set(struct ctx *ctx, struct pass *pass, const struct workers *workers,
-                            int64_t wanted)
+                            int64_t wanted, struct scale_outcome *outcome)
 {
     const char *namespace = pass->key.namespace, *name = workers->scaling.target;
     bool leads = false;
     json_t *live;
     TRY(pass_get_live(ctx, pass, CALL_KUBE_PIPELINE_TARGET, KIND_STATEFUL_SET, namespace, name,
                       &live));
-    int64_t before = json_int_or(live, "spec.replicas", 1);
-    if (!live || before == wanted)
-        return 0; /* the cache will tell */
-    if (wanted < before)
-        TRY(leads_beyond(ctx, pass, name, wanted, before, &leads));
-    if (leads) {
-        pass_requeue(pass, LEADS_STILL_MS);
+    if (!is_same(live, workers->scaling.object)) {
+        pass_requeue(pass, LOOK_AGAIN_MS);
         return 0;
     }
-    json_t *scale = arena_json(
-        ctx->arena, json_pack("{s:{s:s}, s:{s:I}}", "metadata", "resourceVersion",
-                              json_str_or(live, "metadata.resourceVersion", KUBE_VERSION_ABSENT),
-                              "spec", "replicas", (json_int_t)wanted));
+    int64_t before = json_int_or(live, "spec.replicas", 1);
+    if (wanted < before)
+        TRY(leads_beyond(ctx, pass, name, wanted, before, outcome, &leads));
+    if (leads)
+        return 0;
+    json_t *scale =
+        arena_json(ctx->arena, json_pack("{s:{s:s}, s:{s:I}}", "metadata", "resourceVersion",
+                                         json_str(live, "metadata.resourceVersion"), "spec",
+                                         "replicas", (json_int_t)wanted));
     TRY(kube_patch(ctx, CALL_KUBE_PIPELINE_SCALE, pass_kube(pass), KIND_STATEFUL_SET, namespace,
                    name, "scale", scale, pass_manager(pass), NULL));
     tell_asked(ctx, pass, workers, before, wanted);
@@ -97,24 +136,32 @@ static const json_t *entry_of(const struct placer_scope *scope, uint32_t at)
 }
 
 static int ask(struct ctx *ctx, struct pass *pass, const struct workers *workers,
-               const json_t *entry)
+               const json_t *entry, struct scale_outcome *outcome)
 {
     int64_t wanted = asked_count(entry);
     if (!world_scales(workers) || wanted < 0)
         return 0;
     if (workers->scaling.any)
         return ask_worker_set(ctx, pass, workers, entry);
-    return workers->scaling.there == wanted ? 0 : ask_stateful_set(ctx, pass, workers, wanted);
+    return workers->scaling.there == wanted ? 0
+                                            : ask_stateful_set(ctx, pass, workers, wanted, outcome);
 }
 
 int scale_ask(struct ctx *ctx, struct pass *pass)
 {
     struct placer_scope *scope = pass->scope;
     for (uint32_t at = 0; at < scope->world.class_count; at++) {
-        int rc = ask(ctx, pass, &scope->world.classes[at], entry_of(scope, at));
+        int rc =
+            ask(ctx, pass, &scope->world.classes[at], entry_of(scope, at), &scope->outcomes[at]);
+        if (rc == -ERR_CONFLICT ||
+            rc == -ERR_NOT_FOUND) { /* somebody was faster: the cache tells */
+            err_clear(ctx);
+            pass_requeue(pass, LOOK_AGAIN_MS);
+            continue;
+        }
         if (rc < 0)
             scope->outcomes[at] = (struct scale_outcome){
-                "ScaleRefused", arena_printf(ctx->arena, "%s", ctx->err.message)};
+                "ScaleRefused", arena_printf(ctx->arena, "%s", ctx->err.message), false};
         TRY(refusals_note(ctx, &scope->scale_refusals, rc));
     }
     return 0;
@@ -137,7 +184,8 @@ static struct telling telling_of(const struct scaling *scaling, const struct sca
     if (scaling->refused)
         return (struct telling){"False", scaling->refused, scaling->message};
     if (outcome->reason)
-        return (struct telling){"False", outcome->reason, outcome->message};
+        return (struct telling){outcome->asked ? "True" : "False", outcome->reason,
+                                outcome->message};
     if (scaling->ordered)
         return (struct telling){"True", "OrderedReady",
                                 "it has as many pods as are needed, but one that is not ready "

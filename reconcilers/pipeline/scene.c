@@ -24,14 +24,15 @@ void scene_look(struct ctx *ctx, struct placer_scope *scope)
 }
 
 /* A ledger that says what cannot be is as good as none. To stop for it would leave the namespace to
- * whoever can write there. */
+ * whoever can write there. It has shaped the world (which pods are asked for): that is looked at
+ * anew, and whoever decides for good verifies it once more. */
 static int decide_anew(struct ctx *ctx, struct placer_scope *scope)
 {
     scope->refused = arena_strdup(ctx->arena, ctx->err.message);
     err_clear(ctx);
-    TRY(decide(ctx, &scope->world, NULL, false, &scope->decision));
-    scope->decision.changed = true;
-    return 0;
+    scope->scene.ledger = NULL;
+    scene_look(ctx, scope);
+    return decide(ctx, &scope->world, NULL, false, &scope->decision);
 }
 
 int scene_decide(struct ctx *ctx, struct placer_scope *scope)
@@ -39,5 +40,8 @@ int scene_decide(struct ctx *ctx, struct placer_scope *scope)
     const json_t *ledger = scope->scene.ledger;
     bool settled = bindings_settled(&scope->bindings, ledger);
     int rc = decide(ctx, &scope->world, ledger, settled, &scope->decision);
-    return rc == -ERR_INVALID ? decide_anew(ctx, scope) : rc;
+    if (rc == -ERR_INVALID && ledger)
+        rc = decide_anew(ctx, scope);
+    scope->decision.changed |= scope->refused != NULL;
+    return rc;
 }

@@ -37,6 +37,7 @@ struct scene {
 /* What came of asking for the pods of a class. */
 struct scale_outcome {
     const char *reason, *message; /* of condition Scaled; NULL = as asked for */
+    bool asked;                   /* nobody refused: it waits */
 };
 
 /* Of many writes the first that was refused: those behind it are made all the same. */

@@ -49,7 +49,8 @@ static struct worker_class class_of(const json_t *object)
         .drain_s = (int32_t)bounded(spec, "drainSeconds", 5, 0, 3600),
         .quotas = json_at(spec, "quotas"),
         .compaction = compaction_of(spec),
-        .spare = (uint32_t)bounded(spec, "compaction.spareReplicas", 1, 0, WORLD_PODS_MAX),
+        .slack = (uint32_t)bounded(spec, "compaction.slackReplicas",
+                                   json_at(spec, "scaleTargetRef") ? 0 : 1, 0, WORLD_PODS_MAX),
         .spec = {
             .capacity = bounded(spec, "capacity", 1, 1, CAPACITY_MAX) * MILLI,
             .pods_max = (uint32_t)bounded(spec, "maxReplicas", 10, 1, WORLD_PODS_MAX),
@@ -71,9 +72,10 @@ static struct worker_class class_of(const json_t *object)
 static struct scaling scaling_of(const json_t *object)
 {
     const json_t *spec = json_at(object, "spec");
+    int64_t pods_max = bounded(spec, "maxReplicas", 10, 1, WORLD_PODS_MAX);
     return (struct scaling){.target = json_str(spec, "scaleTargetRef.name"),
                             .any = str_equal(json_str(spec, "scaleTargetRef.kind"), "WorkerSet"),
-                            .spare = (uint32_t)bounded(spec, "spareReplicas", 0, 0, WORLD_PODS_MAX),
+                            .spare = (uint32_t)bounded(spec, "spareReplicas", 0, 0, pods_max),
                             .calm_s =
                                 (int32_t)bounded(spec, "scaleDownSeconds", 30, 0, CALM_S_MAX)};
 }

@@ -42,7 +42,8 @@ class Scene(Pipes):
 
     def build(self):
         for name, mode in MODES.items():
-            self.worker_class(name, self.replicas, capacity=CAPACITY, mode=mode, maxSplit=4, maxReplicas=self.replicas)
+            self.worker_class(name, self.replicas, capacity=CAPACITY, mode=mode, maxSplit=4, maxReplicas=self.replicas,
+                              compaction={"documentsPerMinute": 0})  # no reason to move, to who judges the history
         self.wait_workers(**dict.fromkeys(MODES, self.replicas))
         self.history = History(self.cluster, self.namespace, WATCHED)
         for name, rate in self.rates.items():

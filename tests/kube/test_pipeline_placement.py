@@ -72,7 +72,7 @@ def test_who_is_drawn_anew_takes_over_its_own_room(world, operate):  # noqa: F81
 
 def test_holes_are_filled_so_that_the_highest_pod_can_go(world, operate):  # noqa: F811
     operate()
-    world.worker_class("blue", 10, mode="Whole", drainSeconds=0, compaction={"spareReplicas": 0})
+    world.worker_class("blue", 10, mode="Whole", drainSeconds=0, compaction={"slackReplicas": 0})
     for ordinal in range(3):
         world.pod("blue", ordinal)
         world.pipeline(f"p-{ordinal}", 10, {"blue": one("blue")})
@@ -162,7 +162,7 @@ def test_a_tenant_gets_no_more_than_its_quota(world, operate):  # noqa: F811
 REFUSED = [("workerclasses", {"capacity": 1, **more}, field) for more, field in (
     ({"minZones": 2, "mode": "Whole"}, "spec.minZones"), ({"minZones": 3, "maxSplit": 2}, "spec.minZones"),
     ({"minZones": 9}, "spec.minZones"), ({"compaction": {"documentsPerMinute": -1}}, "spec.compaction.documentsPerMinute"),
-    ({"compaction": {"spareReplicas": 1001}}, "spec.compaction.spareReplicas"),
+    ({"compaction": {"slackReplicas": 1001}}, "spec.compaction.slackReplicas"),
     ({"quotas": [{"tenant": "a"}]}, "spec.quotas[0].documentsPerSecond"),
     ({"quotas": [{"tenant": "", "documentsPerSecond": 1}]}, "spec.quotas[0].tenant"),
     ({"quotas": [{"tenant": "a", "documentsPerSecond": 1}] * 2}, "spec.quotas[1]"),

@@ -88,7 +88,7 @@ def test_from_zero_to_five_and_back(scaled, operate):
 
 def test_a_statefulset_keeps_all_below_the_highest_that_carries(scaled, operate):
     operate()
-    scaled.scaled_class("blue")
+    scaled.scaled_class("blue", compaction={"documentsPerMinute": 0})
     for name in ("first", "second", "third"):
         scaled.pipeline(name, 10, ["blue"])
         scaled.wait_ready(name)
@@ -106,7 +106,8 @@ def kept_until(history):
     """By the ledger's own clock, of each change: (its time, what it asks for, {number of no use: until when it is kept})."""
     for change in history.changes():
         entry = next(iter(change.item["spec"].get("classes", [])), {})
-        yield change.item["spec"].get("time"), entry.get("asked", ""), {row["pod"]: row["until"] for row in entry.get("idle", [])}
+        idle = {pod: entry["idleUntil"][ord(letter) - ord("a")] for pod, letter in enumerate(entry.get("idle", "")) if letter != "-"}
+        yield change.item["spec"].get("time"), entry.get("asked", ""), idle
 
 
 def test_spare_pods_and_calm(scaled, operate):
@@ -157,7 +158,7 @@ def test_what_cannot_be_scaled_says_why(scaled, operate):
     scaled.scaled_class("green", scaleTargetRef={"name": "grey"})
     scaled.scaled_class("grey")
     scaled.wait_scaled("green", "False", "OtherClass")
-    scaled.wait_scaled("grey", "False", "TargetShared")
+    scaled.wait_scaled("grey", "True", "AsAsked")  # it is the one of the label, though not the first name
     scaled.worker_class("ordered", 0, capacity=10, scaleTargetRef=ordered)
     scaled.cluster.delete("statefulsets", "ordered", scaled.namespace)
     labels = {CLASS_LABEL: "ordered"}
@@ -182,6 +183,38 @@ def test_a_number_that_somebody_else_wrote_is_set_right(scaled, operate):
         scaled.wait_replicas(blue=1)
     scaled.wait_ready("first")
     eventually(lambda: scaled.pods() == ["blue-0"], 20, what="one pod")
+
+
+def test_a_slice_that_stays_keeps_its_pod_and_is_named(scaled, operate):
+    operate()
+    scaled.scaled_class("blue")
+    foreign = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4", "ports": [],
+               "metadata": {"name": "anybodys", "namespace": scaled.namespace, "labels": {
+                   "endpointslice.kubernetes.io/managed-by": "scheduling.k8s.xxii.io"}},
+               "endpoints": [{"addresses": ["10.0.0.1"], "targetRef": {"kind": "Pod", "name": "blue-0"}}]}
+    scaled.cluster.apply("endpointslices", foreign)  # holds nobody up
+    scaled.pipeline("first", 10, ["blue"])
+    scaled.wait_ready("first")
+    mine, = (item for item in scaled.cluster.list("endpointslices", scaled.namespace)
+             if item["metadata"]["name"] != "anybodys" and item.get("endpoints"))
+    name = mine["metadata"]["name"]
+    scaled.cluster.merge("endpointslices", name, {"metadata": {"finalizers": ["example.com/held"]}}, scaled.namespace)
+    scaled.end("first")
+    scaled.wait_scaled("blue", "True", "PodsLead")
+    message = scaled.scaled("blue")[2]
+    assert f"'{name}'" in message and "'blue-0'" in message and scaled.replicas("blue") == 1
+    scaled.cluster.merge("endpointslices", name, {"metadata": {"finalizers": None}}, scaled.namespace)
+    scaled.wait_replicas(blue=0)
+    scaled.wait_scaled("blue", "True", "AsAsked")
+
+
+def test_an_autoscaler_of_another_group_is_none_of_its(scaled, operate):
+    operate()
+    scaled.scaled_class("blue", 1)
+    scaled._apply("horizontalpodautoscalers", "theirs", "autoscaling/v2", "HorizontalPodAutoscaler",
+                  {"scaleTargetRef": {"apiVersion": "example.com/v1", "kind": "StatefulSet", "name": "blue"}, "maxReplicas": 3})
+    scaled.wait_replicas(blue=0)
+    scaled.wait_scaled("blue", "True", "AsAsked")
 
 
 def test_who_dies_before_it_has_asked_is_followed_by_one_who_asks(scaled, operate, tmp_path):

@@ -23,7 +23,7 @@ struct worker_class {
     const json_t *quotas; /* [{tenant, documentsPerSecond}]; NULL = none */
     int32_t drain_s;      /* how long what left a pod still counts there */
     int64_t compaction;   /* milli that may move to lower pods in a minute; 0 = none */
-    uint32_t spare;       /* pods beyond the least, at which that stops */
+    uint32_t slack;       /* pods beyond the least, at which that stops */
 };
 
 struct graph_stage {

@@ -5,8 +5,8 @@ static void scale_class(struct fixture *fixture, int class, int calm_s)
 {
     json_t *spec = json_at(json_array_get(fixture->classes, (size_t) class), "spec");
     json_object_set_new(spec, "scaleTargetRef",
-                        json_pack("{s:s, s:s, s:s}", "apiVersion", "apps/v1", "kind", "StatefulSet",
-                                  "name", talk[class].name));
+                        json_pack("{s:s, s:s, s:o}", "apiVersion", "apps/v1", "kind", "StatefulSet",
+                                  "name", json_sprintf("%s-workers", talk[class].name)));
     json_object_set_new(spec, "scaleDownSeconds", json_integer(calm_s));
 }
 
@@ -116,6 +116,83 @@ static void test_who_is_of_no_use_stays_for_a_while(void **state)
     fixture.now_s += 1;
     decided(&fixture);
     assert_string_equal(asked_of(&fixture, "blue"), "");
+}
+
+/* A pod with our label makes nobody scale: by another's name, or beyond all that was ever told. */
+static void test_whose_pods_they_are_is_not_said_by_a_label(void **state)
+{
+    struct fixture fixture = scaled_new(*state, 30);
+    put_pod(&fixture, "blue", 1, true);
+    put_pod(&fixture, "blue", 999, true);
+    put_pod(&fixture, "green", 7, true);
+    json_put(pod_of(&fixture, "green-workers-7"), "metadata.name", json_string("x-7"));
+    decided(&fixture);
+    assert_string_equal(asked_of(&fixture, "blue"), "AA");
+    assert_string_equal(asked_of(&fixture, "green"), "");
+}
+
+/* A thousand pods, each of another time, are as many letters, and 26 times. */
+static void test_a_ledger_of_many_idle_pods_is_small(void **state)
+{
+    struct fixture fixture = scaled_new(*state, 3000);
+    json_put(json_array_get(fixture.classes, 0), "spec.maxReplicas", json_integer(40));
+    for (int class = 0; class < CLASSES; class ++)
+        json_put(json_array_get(fixture.classes, (size_t) class), "spec.scaleTargetRef.kind",
+                 json_string("WorkerSet"));
+    put_talk_pods(&fixture);
+    for (int pod = 3; pod < 40; pod++) {
+        put_pod(&fixture, "blue", pod, true);
+        fixture.ledger = NULL; /* each is new */
+    }
+    decided(&fixture);
+    json_t *blue = json_find(fixture.ledger, "classes", "name", "blue");
+    assert_int_equal(asked_count(blue), 40);
+    assert_int_equal(json_array_size(json_at(blue, "idleUntil")), 1);
+    for (int at = 1; at < 40; at++) { /* one after the other is used, and given back */
+        char letters[WORLD_PODS_MAX + 1];
+        snprintf(letters, sizeof letters, "%s", json_str(blue, "idle"));
+        letters[at] = '-';
+        json_object_set_new(blue, "idle", json_string(letters));
+        fixture.now_s++;
+        decided(&fixture);
+        blue = json_find(fixture.ledger, "classes", "name", "blue");
+    }
+    assert_int_equal(asked_count(blue), 40);
+    assert_int_equal(json_array_size(json_at(blue, "idleUntil")), 26);
+    fixture.now_s += 3000;
+    decided(&fixture);
+    assert_string_equal(asked_of(&fixture, "blue"), "");
+}
+
+static void test_a_ledger_that_places_where_it_asks_for_nobody_is_refused(void **state)
+{
+    struct fixture fixture = scaled_new(*state, 0);
+    put_talk_pods(&fixture);
+    put_pipeline(&fixture, "first", 10);
+    decided(&fixture);
+    decided(&fixture);
+    json_object_set_new(json_find(fixture.ledger, "classes", "name", "green"), "asked",
+                        json_string("-"));
+    struct decision decision;
+    assert_int_equal(decide(fixture.ctx, &fixture.world, fixture.ledger, true, &decision),
+                     -ERR_INVALID);
+    assert_non_null(strstr(fixture.ctx->err.message, "class 'green'"));
+    assert_non_null(strstr(fixture.ctx->err.message, "not asked for"));
+
+    /* As a whole: it has not shaped the world of what is decided instead. */
+    struct placer_scope scope = {.scene = {.classes = fixture.classes,
+                                           .pods = fixture.pods,
+                                           .pipelines = fixture.pipelines,
+                                           .bindings = arena_json(fixture.ctx->arena, json_array()),
+                                           .ledger = fixture.ledger,
+                                           .now_s = fixture.now_s}};
+    scene_look(fixture.ctx, &scope);
+    assert_int_equal(world_worker(&scope.world.classes[1], 0).state, POD_ABSENT);
+    assert_int_equal(scene_decide(fixture.ctx, &scope), 0);
+    assert_non_null(scope.refused);
+    assert_true(scope.decision.changed);
+    assert_int_equal(world_worker(&scope.world.classes[1], 0).state, POD_READY);
+    assert_int_equal(scope.decision.verdicts[0].view.phase, PLACE_PLACED);
 }
 
 static void test_spare_pods_are_kept_within_the_limit(void **state)
@@ -240,6 +317,9 @@ int main(void)
         TEST(test_a_statefulset_loses_its_highest_pods_alone),
         TEST(test_what_a_binding_leads_to_stays),
         TEST(test_who_is_of_no_use_stays_for_a_while),
+        TEST(test_whose_pods_they_are_is_not_said_by_a_label),
+        TEST(test_a_ledger_of_many_idle_pods_is_small),
+        TEST(test_a_ledger_that_places_where_it_asks_for_nobody_is_refused),
         TEST(test_spare_pods_are_kept_within_the_limit),
         TEST(test_who_was_let_go_gets_nothing_though_it_is_still_there),
         TEST(test_who_is_scaled_by_others_is_not_spoken_of),

@@ -38,7 +38,7 @@ static enum compaction told(struct fixture *fixture)
 
 static void test_the_highest_moves_down_to_the_spare_one(void **state)
 {
-    struct fixture fixture = holes(*state, "spareReplicas", 1);
+    struct fixture fixture = holes(*state, "slackReplicas", 1);
     assert_int_equal(told(&fixture), COMPACTION_MOVING);
     assert_string_equal(shares_of(&fixture, "p-3", "blue"), "0:10000");
     assert_string_equal(shares_of(&fixture, "p-2", "blue"), "2:10000");
@@ -54,7 +54,7 @@ static void test_the_highest_moves_down_to_the_spare_one(void **state)
 
 static void test_the_budget_is_that_of_a_minute(void **state)
 {
-    struct fixture fixture = holes(*state, "spareReplicas", 0);
+    struct fixture fixture = holes(*state, "slackReplicas", 0);
     int64_t began = fixture.now_s;
     assert_int_equal(told(&fixture), COMPACTION_MOVING);
     assert_string_equal(shares_of(&fixture, "p-2", "blue"), "2:10000"); /* one pod's worth */
@@ -73,7 +73,7 @@ static void test_the_budget_is_that_of_a_minute(void **state)
 static void test_a_small_budget_is_saved_up_for_a_whole_pod(void **state)
 {
     struct fixture fixture = holes(*state, "documentsPerMinute", 4);
-    json_put(json_array_get(fixture.classes, 0), "spec.compaction.spareReplicas", json_integer(0));
+    json_put(json_array_get(fixture.classes, 0), "spec.compaction.slackReplicas", json_integer(0));
     int64_t began = fixture.now_s;
     assert_int_equal(told(&fixture), COMPACTION_MOVING);
     decided(&fixture);
@@ -87,9 +87,49 @@ static void test_a_small_budget_is_saved_up_for_a_whole_pod(void **state)
     }
 }
 
+/* Whoever is scaled by us has what it needs, and no more; the pods in its zones are needed. */
+static void test_how_many_it_leaves_in_use(void **state)
+{
+    static const struct {
+        const char *kind; /* of the scaleTargetRef; NULL = none */
+        int slack;        /* -1 = it is not said */
+        int zones, wanted;
+    } rows[] = {{NULL, -1, 1, 3},          {"StatefulSet", -1, 1, 2}, {"StatefulSet", 1, 1, 3},
+                {"StatefulSet", -1, 3, 3}, {NULL, -1, 3, 3},          {NULL, 0, 1, 2}};
+    for (size_t at = 0; at < sizeof rows / sizeof rows[0]; at++) {
+        struct fixture fixture = holes(*state, "slackReplicas", 1);
+        json_t *class = json_array_get(fixture.classes, 0);
+        json_object_del(json_at(class, "spec.compaction"), "slackReplicas");
+        if (rows[at].kind) {
+            json_put(class, "spec.scaleTargetRef.kind", json_string(rows[at].kind));
+            json_put(class, "spec.scaleTargetRef.name", json_string("blue-workers"));
+        }
+        if (rows[at].slack >= 0)
+            json_put(class, "spec.compaction.slackReplicas", json_integer(rows[at].slack));
+        json_put(class, "spec.mode", json_string("Equal"));
+        json_put(class, "spec.minZones", json_integer(rows[at].zones));
+        decided(&fixture);
+        assert_int_equal(fixture.decision.notes[0].wanted, rows[at].wanted);
+    }
+}
+
+/* Its holes leave by themselves: nothing need move into them. */
+static void test_the_holes_of_a_set_are_let_go(void **state)
+{
+    struct fixture fixture = holes(*state, "slackReplicas", 0);
+    json_t *class = json_array_get(fixture.classes, 0);
+    json_put(class, "spec.scaleTargetRef.kind", json_string("WorkerSet"));
+    json_put(class, "spec.scaleTargetRef.name", json_string("blue-workers"));
+    json_put(class, "spec.scaleDownSeconds", json_integer(0));
+    assert_int_equal(told(&fixture), COMPACTION_DONE);
+    assert_string_equal(shares_of(&fixture, "p-3", "blue"), "3:10000");
+    const json_t *entry = json_find(fixture.ledger, "classes", "name", "blue");
+    assert_string_equal(json_str(entry, "asked"), "--AA");
+}
+
 static void test_it_can_be_switched_off(void **state)
 {
-    struct fixture fixture = holes(*state, "spareReplicas", 1);
+    struct fixture fixture = holes(*state, "slackReplicas", 1);
     json_put(json_array_get(fixture.classes, 0), "spec.compaction.documentsPerMinute",
              json_integer(0));
     json_put(json_array_get(fixture.classes, 1), "spec.policy", json_string("Spread"));
@@ -109,7 +149,7 @@ static void put_yellow_only(struct fixture *fixture, const char *name)
 
 static void test_nothing_moves_while_something_flaps_or_waits(void **state)
 {
-    struct fixture fixture = holes(*state, "spareReplicas", 0);
+    struct fixture fixture = holes(*state, "slackReplicas", 0);
     set_ready(&fixture, "blue-workers-3", false);
     assert_int_equal(told(&fixture), COMPACTION_STUCK); /* a flap is not told */
     assert_string_equal(shares_of(&fixture, "p-3", "blue"), "3:10000");
@@ -153,7 +193,7 @@ static void test_where_no_lower_pod_has_room_it_says_so(void **state)
     json_t *class;
     json_array_foreach(fixture.classes, at, class) {
         json_put(class, "spec.capacity", json_integer(10));
-        json_put(class, "spec.compaction.spareReplicas", json_integer(0));
+        json_put(class, "spec.compaction.slackReplicas", json_integer(0));
         for (int pod = 0; pod < PODS; pod++)
             put_pod(&fixture, talk[at].name, pod, true);
     }
@@ -169,6 +209,8 @@ int main(void)
         TEST(test_the_highest_moves_down_to_the_spare_one),
         TEST(test_the_budget_is_that_of_a_minute),
         TEST(test_a_small_budget_is_saved_up_for_a_whole_pod),
+        TEST(test_how_many_it_leaves_in_use),
+        TEST(test_the_holes_of_a_set_are_let_go),
         TEST(test_it_can_be_switched_off),
         TEST(test_nothing_moves_while_something_flaps_or_waits),
         TEST(test_who_waits_for_another_class_or_a_quota_stops_nothing),
