@@ -1,5 +1,5 @@
 """The metrics API of `flotillad operate` as an API server's front proxy meets it: who is let in, what is told, what is renewed.
-The aggregation itself is tests/kube/test_metrics_api.py."""
+The aggregation itself is tests/pipeline/test_metrics_api.py."""
 
 import socket
 import ssl
