@@ -12,7 +12,8 @@
 
 enum {
     LOOK_AGAIN_MS = 500,
-    LEADS_TELL_S = 5, /* so long a slice that is still there is nothing to tell */
+    REFUSED_AGAIN_MS = 10000, /* a policy says so, and nobody tells when it does no more */
+    LEADS_TELL_S = 5,         /* so long a slice that is still there is nothing to tell */
     LEADS_MS_MAX = 60000,
 };
 
@@ -159,9 +160,11 @@ int scale_ask(struct ctx *ctx, struct pass *pass)
             pass_requeue(pass, LOOK_AGAIN_MS);
             continue;
         }
-        if (rc < 0)
+        if (rc < 0) {
             scope->outcomes[at] = (struct scale_outcome){
                 "ScaleRefused", arena_printf(ctx->arena, "%s", ctx->err.message), false};
+            pass_requeue(pass, REFUSED_AGAIN_MS);
+        }
         TRY(refusals_note(ctx, &scope->scale_refusals, rc));
     }
     return 0;

@@ -65,8 +65,9 @@ def test_who_is_drawn_anew_takes_over_its_own_room(world, operate):  # noqa: F81
     before = world.get("pipelinebindings", "first-green")["metadata"]["generation"]
     world.pipeline("first", 10, {"azure": one("blue", "green"), "green": one("green")})
     eventually(lambda: sorted(world.list("pipelinebindings")) == ["first-azure", "first-green"], 20)
+    eventually(lambda: world.endpoints("first-azure") == ["blue-0"], 20, what="the new stage is routed where the old one was")
     world.wait("first", "Ready", "Routed")
-    assert world.endpoints("first-azure") == ["blue-0"] and world.loads() == {"blue-0": 10, "green-0": 10}
+    assert world.loads() == {"blue-0": 10, "green-0": 10}
     assert world.get("pipelinebindings", "first-green")["metadata"]["generation"] == before, "it was not touched"
 
 
