@@ -103,11 +103,12 @@ def test_a_registry_deleted_by_hand_gets_it_again_while_it_is_here(fleet, order)
 def test_a_hand_over_that_somebody_removed_comes_back(flotillad, env, fleet, order, cause):  # noqa: F811
     row = order(f"removed-{cause}")
     published(row)
+    if cause == "restart":
+        fleet.stop()  # first, or it is the old one that brings it back
     row.kubectl("delete", "secret", SECRET)
     if cause == "change":
         row.resize("m")
     else:
-        fleet.stop()
         flotillad(["fleet"], env)
     eventually(lambda: row.handed_over() == row.password, 40)
 
