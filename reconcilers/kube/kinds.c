@@ -34,6 +34,11 @@ const char *kube_annotation(const json_t *object, const char *key)
     return json_string_value(json_object_get(json_at(object, "metadata.annotations"), key));
 }
 
+bool kube_is_going(const json_t *object)
+{
+    return json_at(object, "metadata.deletionTimestamp") != NULL;
+}
+
 const json_t *kube_controller(const json_t *object)
 {
     size_t at;

@@ -42,6 +42,8 @@ enum kube_kind kube_kind_of(const char *api_version, const char *kind);
 /* Borrowed, or NULL. Their keys hold dots and slashes: json_str() cannot reach them. */
 const char *kube_label(const json_t *object, const char *key);
 const char *kube_annotation(const json_t *object, const char *key);
+/* It is being deleted. */
+bool kube_is_going(const json_t *object);
 /* The ownerReference of whoever controls it, borrowed, or NULL. */
 const json_t *kube_controller(const json_t *object);
 

@@ -19,11 +19,6 @@ struct binding_scope {
     json_t *shares; /* those whose pod is there */
 };
 
-static bool is_going(const struct pass *pass)
-{
-    return json_at(pass->root, "metadata.deletionTimestamp") != NULL;
-}
-
 static json_t *endpoints_of(const json_t *binding)
 {
     json_t *list = json_array(), *share;
@@ -105,7 +100,7 @@ static int route(struct ctx *ctx, struct pass *pass)
     const struct pipeline_operator *home = pass->home;
     struct binding_scope *scope = pass->scope;
     struct bundle_plan plan = {0};
-    if (is_going(pass))
+    if (kube_is_going(pass->root))
         return 0; /* what goes must not be made again */
     bool known = has_pipeline(ctx, pass);
     if (known)
@@ -159,7 +154,7 @@ static struct telling telling_of(const struct pass *pass)
 
 static int observe(struct ctx *ctx, struct pass *pass)
 {
-    if (is_going(pass))
+    if (kube_is_going(pass->root))
         return 0;
     struct telling telling = telling_of(pass);
     if (str_equal(telling.phase, "Ready") && is_in(pass, "DeadEnd")) {

@@ -199,11 +199,6 @@ json_t *binding_wanted(struct arena *arena, const struct world *world,
 
 /* ---- bringing them there ---- */
 
-static bool is_going(const json_t *binding)
-{
-    return json_at(binding, "metadata.deletionTimestamp") != NULL;
-}
-
 static bool is_of(const json_t *binding, const char *uid)
 {
     return str_equal(json_str(kube_controller(binding), "uid"), uid);
@@ -215,7 +210,7 @@ static int bring(struct ctx *ctx, struct pass *pass, const char *uid, json_t *wa
     const json_t *live = pass_get(ctx, pass, KIND_PIPELINE_BINDING, pass->key.namespace,
                                   json_str(wanted, "metadata.name"));
     *ret_taken |= live && !is_of(live, uid);
-    if (live && (!is_of(live, uid) || is_going(live) ||
+    if (live && (!is_of(live, uid) || kube_is_going(live) ||
                  json_equal(json_object_get(live, "spec"), json_object_get(wanted, "spec"))))
         return 0;
     return pass_apply(ctx, pass, CALL_KUBE_PIPELINE_BIND, wanted, NULL);
@@ -247,7 +242,7 @@ static int sweep(struct ctx *ctx, struct pass *pass, const struct pipeline_wish 
     const json_t *workers = json_at(wish->object, "spec.workers");
     bool drawn = !wish->graph.reason && !verdict->full &&
                  json_object_get(workers, json_str_or(binding, "spec.stage", ""));
-    if (is_going(binding))
+    if (kube_is_going(binding))
         return 0;
     if (!drawn)
         return pass_delete(ctx, pass, CALL_KUBE_PIPELINE_UNBIND, binding);
@@ -261,13 +256,8 @@ static int look_for(struct ctx *ctx, struct pass *pass, const struct pipeline_wi
                     bool *ret_gone)
 {
     json_t *live;
-    int rc = pass_get_live(ctx, pass, CALL_KUBE_OBJECT_READ, KIND_PIPELINE, pass->key.namespace,
-                           wish->name, &live);
-    if (rc < 0 && rc != -ERR_NOT_FOUND)
-        return rc;
-    if (rc < 0)
-        err_clear(ctx);
-    *ret_gone = rc < 0 || !str_equal(json_str(live, "metadata.uid"), wish->uid) || is_going(live);
+    TRY(placer_pipeline_live(ctx, pass, wish->name, wish->uid, &live));
+    *ret_gone = !live || kube_is_going(live);
     return 0;
 }
 

@@ -43,7 +43,7 @@ void pipeline_operator_free(struct pipeline_operator *home)
 /* Who acquires a shard looks at roots that are there: a ledger that is not cannot be among them. */
 static int see_to_ledger(struct ctx *ctx, struct pass *pass)
 {
-    return json_at(pass->root, "metadata.deletionTimestamp") ? 0 : placer_ledger_make(ctx, pass);
+    return kube_is_going(pass->root) ? 0 : placer_ledger_make(ctx, pass);
 }
 
 /* Without numbers and times, which change with each other pipeline of the namespace: an event of

@@ -80,7 +80,7 @@ static bool any_wish(const json_t *pipelines)
     size_t at;
     json_t *pipeline;
     json_array_foreach(pipelines, at, pipeline)
-        if (!json_at(pipeline, "metadata.deletionTimestamp"))
+        if (!kube_is_going(pipeline))
             return true;
     return false;
 }
@@ -91,7 +91,7 @@ static bool any_scaled(const json_t *classes)
     size_t at;
     json_t *class;
     json_array_foreach(classes, at, class)
-        if (json_at(class, "spec.scaleTargetRef") && !json_at(class, "metadata.deletionTimestamp"))
+        if (json_at(class, "spec.scaleTargetRef") && !kube_is_going(class))
             return true;
     return false;
 }
@@ -107,6 +107,16 @@ static int begin(struct ctx *ctx, struct pass *pass)
                         any_scaled(pass_list(ctx, pass, KIND_WORKER_CLASS, namespace, NULL, NULL))))
         return 0;
     return placer_ledger_make(ctx, pass);
+}
+
+int placer_pipeline_live(struct ctx *ctx, struct pass *pass, const char *name, const char *uid,
+                         json_t **ret)
+{
+    TRY(pass_get_live(ctx, pass, CALL_KUBE_OBJECT_READ, KIND_PIPELINE, pass->key.namespace, name,
+                      ret));
+    if (!str_equal(json_str(*ret, "metadata.uid"), uid))
+        *ret = NULL;
+    return 0;
 }
 
 static int by_uid(const void *uid, const void *item)
@@ -133,13 +143,8 @@ static int add_unseen(struct ctx *ctx, struct pass *pass, json_t *pipelines)
         const char *uid = json_str_or(item, "uid", "");
         if (bsearch(uid, uids, count, sizeof *uids, by_uid))
             continue;
-        int rc = pass_get_live(ctx, pass, CALL_KUBE_OBJECT_READ, KIND_PIPELINE, pass->key.namespace,
-                               json_str_or(item, "name", ""), &live);
-        if (rc < 0 && rc != -ERR_NOT_FOUND)
-            return rc;
-        if (rc < 0)
-            err_clear(ctx);
-        else if (str_equal(json_str(live, "metadata.uid"), uid))
+        TRY(placer_pipeline_live(ctx, pass, json_str_or(item, "name", ""), uid, &live));
+        if (live)
             json_array_append(pipelines, live);
     }
     return 0;

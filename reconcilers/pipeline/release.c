@@ -19,7 +19,7 @@ enum { LEADS_STILL_MS = 500 };
 static bool is_asked(const json_t *pod)
 {
     return kube_annotation(pod, ANNOTATION_LEAVING) && !kube_annotation(pod, ANNOTATION_RELEASED) &&
-           !json_at(pod, "metadata.deletionTimestamp");
+           !kube_is_going(pod);
 }
 
 static bool is_ready(const json_t *pod)
@@ -120,8 +120,7 @@ static bool is_kept(const struct kept_class *class, uint32_t ordinal, bool ready
 static bool is_free(const struct keepers *keepers, const json_t *pod)
 {
     const char *name = json_str_or(pod, "metadata.name", "");
-    const json_t *label = json_object_get(json_at(pod, "metadata.labels"), LABEL_WORKER_CLASS);
-    const struct kept_class *class = class_named(keepers, json_string_value(label));
+    const struct kept_class *class = class_named(keepers, kube_label(pod, LABEL_WORKER_CLASS));
     bool ready = is_ready(pod);
     uint32_t ordinal;
     if (class && world_ordinal(name, &ordinal) && is_kept(class, ordinal, ready))

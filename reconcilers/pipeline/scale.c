@@ -107,7 +107,7 @@ static void look_at_target(struct ctx *ctx, struct placer_scope *scope, uint32_t
     struct scaling *scaling = &scope->world.classes[at].scaling;
     const json_t *target = named(
         scaling->any ? scope->scene.worker_sets : scope->scene.stateful_sets, scaling->target);
-    if (json_at(target, "metadata.deletionTimestamp"))
+    if (kube_is_going(target))
         target = NULL;
     scaling->object = target;
     scaling->there = (uint32_t)json_int_or(target, "spec.replicas", target ? 1 : 0);
@@ -180,8 +180,8 @@ static int followed(struct ctx *ctx, struct pass *pass, const struct scaling *sc
 /* Nobody wants it gone. */
 static bool is_alive(const json_t *pod, const char *uid)
 {
-    return str_equal(json_str(pod, "metadata.uid"), uid) &&
-           !json_at(pod, "metadata.deletionTimestamp") && !kube_annotation(pod, ANNOTATION_LEAVING);
+    return str_equal(json_str(pod, "metadata.uid"), uid) && !kube_is_going(pod) &&
+           !kube_annotation(pod, ANNOTATION_LEAVING);
 }
 
 /* First their number, then the pods: who was let go before is seen to go. */

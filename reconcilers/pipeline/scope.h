@@ -82,6 +82,9 @@ int lost_ask(struct ctx *ctx, struct pass *pass);
 
 /* The ledger of the pass's namespace, if there is none yet. */
 int placer_ledger_make(struct ctx *ctx, struct pass *pass);
+/* A Pipeline of the pass's namespace as the server has it now; NULL = the one of that uid went. */
+int placer_pipeline_live(struct ctx *ctx, struct pass *pass, const char *name, const char *uid,
+                         json_t **ret);
 
 /* 0 also for what the server refuses one object; what would meet all the others is returned. */
 int refusals_note(struct ctx *ctx, struct refusals *refusals, int rc);

@@ -30,11 +30,6 @@ struct set_scope {
     uint32_t tries, writes; /* what was asked of the server, and what it did */
 };
 
-static bool is_going(const json_t *object)
-{
-    return json_at(object, "metadata.deletionTimestamp") != NULL;
-}
-
 /* ---- looking ---- */
 
 static bool number_of(const struct pass *pass, const char *pod, uint32_t *ret)
@@ -59,7 +54,7 @@ static struct set_pod pod_of(const struct set_scope *scope, const json_t *object
     const json_t *ready = json_find(object, "status.conditions", "type", "Ready");
     return (struct set_pod){
         .object = object,
-        .going = is_going(object),
+        .going = kube_is_going(object),
         .leaving = kube_annotation(object, ANNOTATION_LEAVING),
         .released = kube_annotation(object, ANNOTATION_RELEASED),
         .ready = str_equal(json_str(ready, "status"), "True"),
@@ -250,7 +245,7 @@ static int act(struct ctx *ctx, struct pass *pass)
 {
     struct set_scope *scope = pass->scope;
     struct refusals refusals = {0};
-    if (is_going(pass->root))
+    if (kube_is_going(pass->root))
         return 0; /* its pods go with it */
     wait_for_rest(pass);
     TRY(release_all(ctx, pass));
@@ -300,7 +295,7 @@ static int observe(struct ctx *ctx, struct pass *pass)
 {
     const struct set_scope *scope = pass->scope;
     const struct set_plan *plan = &scope->plan;
-    if (is_going(pass->root))
+    if (kube_is_going(pass->root))
         return 0;
     put_counts(pass, plan);
     if (pass->failure)

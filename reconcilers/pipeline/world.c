@@ -1,5 +1,6 @@
 #include "reconcilers/pipeline/world.h"
 
+#include "reconcilers/kube/kube.h"
 #include "server/base/cleanup.h"
 #include "server/base/clock.h"
 #include "server/base/ctx.h"
@@ -85,11 +86,6 @@ bool world_scales(const struct workers *workers)
     return workers->scaling.target && !workers->scaling.refused;
 }
 
-static bool is_going(const json_t *object)
-{
-    return json_at(object, "metadata.deletionTimestamp") != NULL;
-}
-
 static int class_order(const void *a, const void *b)
 {
     return strcmp(((const struct workers *)a)->class.name, ((const struct workers *)b)->class.name);
@@ -101,7 +97,7 @@ static void read_classes(struct ctx *ctx, const json_t *list, struct world *worl
     json_t *object;
     world->classes = arena_alloc(ctx->arena, (json_array_size(list) + 1) * sizeof *world->classes);
     json_array_foreach(list, at, object)
-        if (!is_going(object))
+        if (!kube_is_going(object))
             world->classes[world->class_count++] = (struct workers){
                 .class = class_of(object),
                 .scaling = scaling_of(object),
@@ -130,29 +126,23 @@ static int64_t time_s(const json_t *object, const char *path)
     return text && clock_parse_rfc3339(text, &ms) == 0 ? ms / 1000 : 0;
 }
 
-static bool has_string(const json_t *object, const char *path, const char *key)
-{
-    return json_is_string(json_object_get(json_at(object, path), key));
-}
-
 static struct worker worker_of(const json_t *pod)
 {
     const json_t *ready = json_find(pod, "status.conditions", "type", "Ready");
     const char *phase = json_str_or(pod, "status.phase", "");
-    struct worker worker = {
-        .name = json_str(pod, "metadata.name"),
-        .uid = json_str(pod, "metadata.uid"),
-        .address = json_str(pod, "status.podIP"),
-        .zone = json_string_value(json_object_get(json_at(pod, "metadata.labels"), LABEL_ZONE)),
-        .ready = str_equal(json_str(ready, "status"), "True"),
-        .unready_since_s = time_s(ready, "lastTransitionTime"),
-        .of_set = has_string(pod, "metadata.labels", LABEL_WORKER_SET),
-        .leaving = has_string(pod, "metadata.annotations", ANNOTATION_LEAVING)};
-    if (has_string(pod, "metadata.annotations", ANNOTATION_RELEASED))
+    struct worker worker = {.name = json_str(pod, "metadata.name"),
+                            .uid = json_str(pod, "metadata.uid"),
+                            .address = json_str(pod, "status.podIP"),
+                            .zone = kube_label(pod, LABEL_ZONE),
+                            .ready = str_equal(json_str(ready, "status"), "True"),
+                            .unready_since_s = time_s(ready, "lastTransitionTime"),
+                            .of_set = kube_label(pod, LABEL_WORKER_SET) != NULL,
+                            .leaving = kube_annotation(pod, ANNOTATION_LEAVING) != NULL};
+    if (kube_annotation(pod, ANNOTATION_RELEASED))
         return (struct worker){0}; /* it may be gone at any moment */
     if (str_has_word("Succeeded Failed", phase))
         worker.state = POD_ABSENT;
-    else if (is_going(pod) || worker.leaving)
+    else if (kube_is_going(pod) || worker.leaving)
         worker.state = worker.ready ? POD_DRAINING : POD_ABSENT;
     else
         worker.state = worker.ready && worker.address ? POD_READY : POD_STARTING;
@@ -198,8 +188,8 @@ static void put_worker(struct workers *workers, uint32_t ordinal, struct worker 
 static struct workers *class_of_pod(const struct world *world, const json_t *pod)
 {
     uint32_t at;
-    const json_t *label = json_object_get(json_at(pod, "metadata.labels"), LABEL_WORKER_CLASS);
-    return world_class(world, json_string_value(label), &at) ? &world->classes[at] : NULL;
+    const char *class = kube_label(pod, LABEL_WORKER_CLASS);
+    return world_class(world, class, &at) ? &world->classes[at] : NULL;
 }
 
 static void read_pods(struct ctx *ctx, const json_t *list, struct world *world)
@@ -237,8 +227,8 @@ static int wish_order(const void *a, const void *b)
 
 static const char *tenant_of(const json_t *object)
 {
-    const json_t *label = json_object_get(json_at(object, "metadata.labels"), LABEL_OF_TENANT);
-    return json_is_string(label) ? json_string_value(label) : "";
+    const char *tenant = kube_label(object, LABEL_OF_TENANT);
+    return tenant ? tenant : "";
 }
 
 static void read_pipelines(struct ctx *ctx, const json_t *list, struct world *world)
@@ -251,7 +241,7 @@ static void read_pipelines(struct ctx *ctx, const json_t *list, struct world *wo
     world->pipelines =
         arena_alloc(ctx->arena, (json_array_size(list) + 1) * sizeof *world->pipelines);
     json_array_foreach(list, at, object) {
-        if (is_going(object) || world->pipeline_count == WORLD_PIPELINES_MAX)
+        if (kube_is_going(object) || world->pipeline_count == WORLD_PIPELINES_MAX)
             continue;
         struct pipeline_wish *wish = &world->pipelines[world->pipeline_count++];
         const json_t *spec = json_at(object, "spec");

@@ -13,7 +13,6 @@ from harness.wait import eventually
 GROUP = "scheduling.k8s.xxii.io"
 API = f"{GROUP}/v1alpha1"
 CLASS_LABEL = f"{GROUP}/workerclass"
-LEASE_TIMES = ["--lease-duration-ms=3000", "--lease-renew-ms=750", "--lease-deadline-ms=2000"]
 TALK = {"blue": 30, "green": 15, "yellow": 200}
 _numbers = itertools.count(1)
 
@@ -96,12 +95,6 @@ def world(stack):
     made = World(stack, f"pipes-{next(_numbers)}")
     yield made
     made.cluster.delete("namespaces", made.namespace)
-
-
-@pytest.fixture
-def operate(flotillad, stack):
-    return lambda *args, env=None: flotillad(
-        ["operate", "--kubeconfig", stack.env["KUBECONFIG_OPERATE"], *LEASE_TIMES, *args], env=env)
 
 
 def test_the_talk_s_manifests_apply_unchanged(world, operate):

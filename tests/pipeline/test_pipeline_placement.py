@@ -5,7 +5,7 @@ from harness.history import History
 from harness.lagging import Lagging
 from harness.wait import eventually
 
-from pipeline.test_pipeline import API, one, operate, world  # noqa: F401
+from pipeline.test_pipeline import API, one, world  # noqa: F401
 
 
 def paths(history):

@@ -12,7 +12,6 @@ from harness.killpoint import KillPoint
 from harness.pipes import CLASS_LABEL, Pipes
 from harness.wait import eventually
 
-LEASE_TIMES = ["--lease-duration-ms=3000", "--lease-renew-ms=750", "--lease-deadline-ms=2000"]
 _numbers = itertools.count(1)
 
 
@@ -58,11 +57,6 @@ def scaled(stack):
     made = Scaled(stack, f"scaled-{next(_numbers)}")
     yield made
     made.cluster.delete("namespaces", made.namespace)
-
-
-@pytest.fixture
-def operate(flotillad, stack):
-    return lambda env=None: flotillad(["operate", "--kubeconfig", stack.env["KUBECONFIG_OPERATE"], *LEASE_TIMES], env=env)
 
 
 def test_from_zero_to_five_and_back(scaled, operate):
@@ -220,7 +214,7 @@ def test_an_autoscaler_of_another_group_is_none_of_its(scaled, operate):
 def test_who_dies_before_it_has_asked_is_followed_by_one_who_asks(scaled, operate, tmp_path):
     for point in ("kube.pipeline.scale.before", "kube.pipeline.scale.after", "kube.pipeline.routes.after"):
         killed = KillPoint(tmp_path, point)
-        operator = operate(killed.env)
+        operator = operate(env=killed.env)
         scaled.scaled_class("blue")
         scaled.wait_replicas(blue=0)
         if "routes" not in point:

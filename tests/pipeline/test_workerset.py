@@ -13,7 +13,6 @@ from harness.killpoint import KillPoint
 from harness.pipes import API, CLASS_LABEL, Pipes
 from harness.wait import eventually
 
-LEASE_TIMES = ["--lease-duration-ms=3000", "--lease-renew-ms=750", "--lease-deadline-ms=2000"]
 REF = {"apiVersion": API, "kind": "WorkerSet", "name": "blue"}
 _numbers = itertools.count(1)
 
@@ -51,11 +50,6 @@ def sets(stack):
     made = Sets(stack, f"sets-{next(_numbers)}")
     yield made
     made.cluster.delete("namespaces", made.namespace)
-
-
-@pytest.fixture
-def operate(flotillad, stack):
-    return lambda env=None: flotillad(["operate", "--kubeconfig", stack.env["KUBECONFIG_OPERATE"], *LEASE_TIMES], env=env)
 
 
 def test_pods_come_and_go_by_the_scale_subresource(sets, operate):
@@ -188,7 +182,7 @@ def test_a_process_that_dies_is_followed_by_one_that_goes_on(sets, operate, tmp_
     comes, goes = ["kube.pipeline.scale", "kube.set.pod.create"], ["kube.set.pod.mark", "kube.pipeline.release", "kube.set.pod.delete"]
     for call in (*comes, *goes):
         killed = KillPoint(tmp_path, f"{call}.{side}")
-        operator = operate(killed.env)
+        operator = operate(env=killed.env)
         if call in comes:
             killed.arm()
         sets.pipeline("first", 10, ["blue"])
