@@ -68,6 +68,7 @@ struct devcluster {
     uint64_t version;
     struct snapshot *snapshots; /* lists that somebody reads by pages */
     struct task *tasks;         /* what the controllers look at, and when */
+    json_t *owners;             /* who has children: owned.h */
     struct faults *faults;      /* what goes wrong: faulty.h */
     pthread_t controllers;
 };

@@ -5,16 +5,12 @@
 #include "server/base/str.h"
 #include "server/dev/devcluster/controllers.h"
 #include "server/dev/devcluster/kinds.h"
+#include "server/dev/devcluster/owned.h"
 #include "server/dev/devcluster/store.h"
 #include "server/dev/devcluster/write.h"
 
 #define FOREGROUND "foregroundDeletion"
 #define ORPHAN "orphan"
-
-static json_t *reference_to(const json_t *object, const char *uid)
-{
-    return json_find(object, "metadata.ownerReferences", "uid", uid);
-}
 
 static bool exists(struct devcluster *cluster, const json_t *object, const json_t *reference)
 {
@@ -55,25 +51,6 @@ static bool collect_orphan(struct devcluster *cluster, struct kind *kind, json_t
 }
 
 /* ---- what ends, and what it owns ---- */
-
-/* Calls `each` for all children by that uid; how many there are. */
-static int children(struct devcluster *cluster, const char *uid,
-                    void (*each)(struct devcluster *cluster, struct kind *kind, json_t *child,
-                                 const char *uid))
-{
-    int count = 0;
-    for (struct kind *kind = cluster->kinds; kind; kind = kind->next) {
-        _cleanup_json_ json_t *all = kind->home == kind ? store_list(kind, NULL) : json_array();
-        size_t at;
-        json_t *child;
-        json_array_foreach(all, at, child)
-            if (reference_to(child, uid)) {
-                each(cluster, kind, child, uid);
-                count++;
-            }
-    }
-    return count;
-}
 
 static void look_later(struct devcluster *cluster, struct kind *kind, json_t *child,
                        const char *uid)
@@ -130,11 +107,11 @@ static bool collect_ending(struct devcluster *cluster, struct kind *kind, json_t
     if (!json_at(live, "metadata.deletionTimestamp"))
         return false;
     if (has_finalizer(live, ORPHAN)) {
-        children(cluster, uid, free_child);
+        owned_each(cluster, uid, free_child);
         let_go(cluster, kind, live, ORPHAN);
         return true;
     }
-    if (has_finalizer(live, FOREGROUND) && children(cluster, uid, end_child) == 0) {
+    if (has_finalizer(live, FOREGROUND) && owned_each(cluster, uid, end_child) == 0) {
         let_go(cluster, kind, live, FOREGROUND);
         return true;
     }
@@ -148,5 +125,5 @@ bool garbage_collect(struct devcluster *cluster, struct kind *kind, json_t *live
 
 void garbage_notice(struct devcluster *cluster, const json_t *gone)
 {
-    children(cluster, json_str_or(gone, "metadata.uid", ""), look_later);
+    owned_each(cluster, json_str_or(gone, "metadata.uid", ""), look_later);
 }

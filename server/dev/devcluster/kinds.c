@@ -47,6 +47,7 @@ static struct kind *add(struct devcluster *cluster, struct kind row)
 
 void kinds_init(struct devcluster *cluster)
 {
+    cluster->owners = json_object();
     for (size_t at = 0; at < ARRAY_SIZE(builtin); at++)
         add(cluster, (struct kind){.group = builtin[at].group,
                                    .version = builtin[at].version,
@@ -66,6 +67,7 @@ void kinds_done(struct devcluster *cluster)
         store_done(kind);
         json_decref(kind->definition);
     }
+    json_decref(cluster->owners);
 }
 
 struct kind *kinds_find(const struct devcluster *cluster, const char *group, const char *version,

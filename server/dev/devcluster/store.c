@@ -3,6 +3,7 @@
 #include "server/base/json.h"
 #include "server/base/str.h"
 #include "server/dev/devcluster/controllers.h"
+#include "server/dev/devcluster/owned.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -85,6 +86,7 @@ static void remember(struct devcluster *cluster, struct kind *kind, struct chang
     json_incref(change.after);
     kind->changes[kind->changed++] = change;
     pthread_cond_broadcast(&cluster->news);
+    owned_note(cluster, kind, change.after, str_equal(change.type, "DELETED"));
     controllers_notice(cluster, kind, change.after, change.type);
 }
 

@@ -1,0 +1,13 @@
+/* Who names whom as an owner, by the owner's uid: the end of one object looks at its own children,
+ * not at everything there is. An entry may be out of date: who reads it looks at the object. */
+#pragma once
+
+#include "server/dev/devcluster/cluster.h"
+
+/* After each change of an object. */
+void owned_note(struct devcluster *cluster, const struct kind *kind, const json_t *object,
+                bool gone);
+/* Calls `each` for all that name this uid now; how many there are. It may write and remove. */
+int owned_each(struct devcluster *cluster, const char *uid,
+               void (*each)(struct devcluster *cluster, struct kind *kind, json_t *child,
+                            const char *uid));
