@@ -1,6 +1,7 @@
 /* The cache that operators see: a store, the reflector that feeds it, and their wiring to the I/O
  * thread. */
 #include "reconcilers/kube/client.h"
+#include "reconcilers/kube/parsed.h"
 #include "reconcilers/kube/reflector.h"
 #include "reconcilers/kube/store.h"
 #include "server/base/json.h"
@@ -112,11 +113,17 @@ bool kube_cache_served(const struct kube_cache *cache)
     return !atomic_load(&cache->unknown);
 }
 
-/* The text is our own; it parses. */
-static json_t *parse_entry(struct ctx *ctx, const struct entry *entry)
+static void release(void *tree)
 {
-    json_t *object = json_loadb(entry->text, entry->text_bytes, 0, NULL);
-    return arena_json(ctx->arena, object);
+    parsed_release(tree);
+}
+
+/* The text is our own; it parses. */
+static json_t *parse_entry(struct ctx *ctx, struct entry *entry)
+{
+    json_t *object = parsed_hold(entry);
+    arena_defer(ctx->arena, release, object);
+    return object;
 }
 
 json_t *kube_cache_get(struct ctx *ctx, struct kube_cache *cache, const char *namespace,

@@ -136,7 +136,8 @@ bool kube_cache_synced(const struct kube_cache *cache);
 /* False where the server said that it does not know the kind. */
 bool kube_cache_served(const struct kube_cache *cache);
 
-/* A copy in ctx->arena, or NULL. Missing managedFields: they are dropped before caching. */
+/* NULL = there is none. Held by ctx->arena and shared with other readers (parsed.h): not to be
+ * changed. Missing managedFields: they are dropped before caching. */
 json_t *kube_cache_get(struct ctx *ctx, struct kube_cache *cache, const char *namespace,
                        const char *name);
 /* An array (in ctx->arena); namespace NULL = all; label NULL = no filter, else label == value. */

@@ -124,8 +124,7 @@ size_t store_collect(struct store *store, const char *namespace, const char *nee
                      struct entry ***ret)
 {
     pthread_mutex_lock(&store->lock);
-    *ret = allocate(sizeof **ret * (HASH_COUNT(store->live.entries) + 1));
-    size_t count = table_collect(&store->live, namespace, needle, *ret);
+    size_t count = table_collect(&store->live, namespace, needle, ret);
     pthread_mutex_unlock(&store->lock);
     return count;
 }

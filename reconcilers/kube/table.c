@@ -1,6 +1,7 @@
 /* Entries, and a hash of them with a list per namespace. */
 #include "reconcilers/kube/table.h"
 
+#include "reconcilers/kube/parsed.h"
 #include "server/base/json.h"
 
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 struct bucket {
     UT_hash_handle hh;
     struct entry *entries;
-    size_t bytes; /* of their texts */
+    size_t count, bytes; /* bytes: of their texts */
     char namespace[];
 };
 
@@ -68,6 +69,7 @@ void entry_release(struct entry *entry)
 {
     if (!entry || atomic_fetch_sub(&entry->references, 1) != 1)
         return;
+    parsed_forget(entry);
     free(entry->text);
     free(entry);
 }
@@ -105,6 +107,7 @@ void table_add(struct table *table, struct entry *entry)
     entry->bucket = take_bucket(table, entry->key);
     DL_APPEND(entry->bucket->entries, entry);
     entry->bucket->bytes += entry->text_bytes;
+    entry->bucket->count++;
     HASH_ADD_STR(table->entries, key, entry);
 }
 
@@ -115,6 +118,7 @@ struct entry *table_take(struct table *table, struct entry *entry)
     HASH_DEL(table->entries, entry);
     DL_DELETE(bucket->entries, entry);
     bucket->bytes -= entry->text_bytes;
+    bucket->count--;
     entry->bucket = NULL;
     if (!bucket->entries) {
         HASH_DEL(table->buckets, bucket);
@@ -147,15 +151,17 @@ static size_t collect_bucket(const struct bucket *bucket, const char *needle, st
 }
 
 size_t table_collect(const struct table *table, const char *namespace, const char *needle,
-                     struct entry **found)
+                     struct entry ***ret)
 {
-    const struct bucket *bucket;
+    const struct bucket *bucket = NULL;
     size_t count = 0;
-    if (namespace) {
+    if (namespace)
         HASH_FIND_STR(table->buckets, namespace, bucket);
-        return bucket ? collect_bucket(bucket, needle, found) : 0;
-    }
+    size_t room = !namespace ? HASH_COUNT(table->entries) : bucket ? bucket->count : 0;
+    *ret = allocate((room + 1) * sizeof **ret);
+    if (namespace)
+        return bucket ? collect_bucket(bucket, needle, *ret) : 0;
     for (bucket = table->buckets; bucket; bucket = bucket->hh.next)
-        count += collect_bucket(bucket, needle, found + count);
+        count += collect_bucket(bucket, needle, *ret + count);
     return count;
 }

@@ -1,6 +1,7 @@
 /*
- * Cached objects as compact JSON text, and tables of them. Entries are immutable but for two marks,
- * and counted, so readers parse outside the store's lock. Internal to this room; no locks here.
+ * Cached objects as compact JSON text, and tables of them. Entries are immutable but for their
+ * marks, and counted, so readers parse outside the store's lock. Internal to this room; no locks
+ * here.
  */
 #pragma once
 
@@ -17,6 +18,8 @@ struct entry {
     UT_hash_handle hh;         /* of its table, by key */
     struct entry *prev, *next; /* of its bucket: the objects of one namespace */
     struct bucket *bucket;
+    struct entry *newer, *older; /* of those that are parsed (parsed.h), by who was read last */
+    json_t *tree;                /* the text, parsed; NULL = it is not */
     atomic_int references;
     bool echoed;  /* a watch or list has shown it; false: only our own write has */
     bool changed; /* in a shadow: not what the store holds */
@@ -53,8 +56,8 @@ struct entry *table_take(struct table *table, struct entry *entry);
 void table_remove(struct table *table, struct entry *entry);
 void table_clear(struct table *table);
 /*
- * References to the entries of a namespace (NULL = all) whose text contains `needle` (NULL = all)
- * into `found`, which has room for all; returns how many.
+ * References to the entries of a namespace (NULL = all) whose text contains `needle` (NULL = all);
+ * *ret is to be freed.
  */
 size_t table_collect(const struct table *table, const char *namespace, const char *needle,
-                     struct entry **found);
+                     struct entry ***ret);

@@ -2,8 +2,11 @@
 #include "reconcilers/kube/kube.h"
 
 #include "reconcilers/kube/client.h"
+#include "reconcilers/kube/parsed.h"
 #include "server/base/json.h"
 #include "tests/unit/test.h"
+
+#include <string.h>
 
 static struct kube kube = {.target = {.base_url = "http://127.0.0.1:1"}}; /* nobody answers there */
 static struct http_io *io;
@@ -42,13 +45,55 @@ static void test_reading(void **state)
     assert_int_equal(json_array_size(kube_cache_list(ctx, cache, "n", NULL, NULL)), 2);
     assert_int_equal(json_array_size(kube_cache_list(ctx, cache, NULL, "x.y/z", "1")), 2);
     assert_int_equal(json_array_size(kube_cache_list(ctx, cache, "n", "x.y/z", "1")), 1);
-    /* A copy: changing it changes nothing here. */
-    json_object_clear(kube_cache_get(ctx, cache, "n", "a"));
-    assert_non_null(json_str(kube_cache_get(ctx, cache, "n", "a"), "metadata.uid"));
     kube_cache_drop(cache, "n", "a", "u-a");
     assert_null(kube_cache_get(ctx, cache, "n", "a"));
     kube_cache_put(cache, secret(ctx, "n", "a", "{}"));
     assert_null(kube_cache_get(ctx, cache, "n", "a"));
+}
+
+/* Readers share one tree; who holds an older one keeps it. */
+static void test_what_was_read_is_parsed_once(void **state)
+{
+    struct ctx *ctx = *state;
+    open_cache(NULL, NULL);
+    kube_cache_put(cache, secret(ctx, "n", "a", "{\"x\":\"1\"}"));
+    json_t *first = kube_cache_get(ctx, cache, "n", "a");
+    assert_ptr_equal(kube_cache_get(ctx, cache, "n", "a"), first);
+    assert_ptr_equal(json_array_get(kube_cache_list(ctx, cache, "n", NULL, NULL), 0), first);
+    json_t *newer = secret(ctx, "n", "a", "{\"x\":\"2\"}");
+    json_put(newer, "metadata.resourceVersion", json_string("6"));
+    kube_cache_put(cache, newer);
+    json_t *second = kube_cache_get(ctx, cache, "n", "a");
+    assert_ptr_not_equal(second, first);
+    assert_string_equal(json_str(first, "metadata.labels.x"), "1");
+    assert_string_equal(json_str(second, "metadata.labels.x"), "2");
+    kube_cache_drop(cache, "n", "a", "u-a");
+    assert_string_equal(json_str(second, "metadata.labels.x"), "2");
+}
+
+/* More than may be kept: what was read last is kept, the rest is parsed again, and right. */
+static void test_trees_have_a_budget(void **state)
+{
+    enum { OBJECTS = 24, LABEL_BYTES = 1 << 19 };
+    struct ctx *ctx = *state;
+    open_cache(NULL, NULL);
+    char *label = arena_alloc(ctx->arena, LABEL_BYTES + 1);
+    memset(label, 'x', LABEL_BYTES);
+    const char *labels = arena_printf(ctx->arena, "{\"long\":\"%s\"}", label);
+    for (int at = 0; at < OBJECTS; at++) {
+        const char *place = arena_printf(ctx->arena, "n%d", at);
+        kube_cache_put(cache, secret(ctx, place, place, labels));
+        kube_cache_get(ctx, cache, place, place);
+    }
+    assert_true(parsed_bytes() > PARSED_MAX_BYTES / 2 && parsed_bytes() <= PARSED_MAX_BYTES);
+    for (int at = OBJECTS - 1; at >= 0; at--) {
+        const char *place = arena_printf(ctx->arena, "n%d", at);
+        const json_t *read = kube_cache_get(ctx, cache, place, place);
+        assert_string_equal(json_str(read, "metadata.name"), place);
+    }
+    kube_cache_free(cache);
+    cache = NULL;
+    assert_int_equal(parsed_bytes(), 0);
 }
 
 /* A label elsewhere in the object is none. */
@@ -106,6 +151,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_reading),
+        TEST(test_what_was_read_is_parsed_once),
+        TEST(test_trees_have_a_budget),
         TEST(test_label_is_looked_up_where_it_belongs),
         TEST(test_puts_outside_the_selector),
     };
