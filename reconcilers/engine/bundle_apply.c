@@ -205,7 +205,10 @@ static int prune(struct stack *stack)
     const struct reconciler *reconciler = stack->pass->reconciler;
     bool seen[KIND_MAX] = {false};
     for (int at = 0; at < reconciler->source_count; at++) {
-        enum kube_kind kind = reconciler->sources[at].kind;
+        const struct source *source = &reconciler->sources[at];
+        enum kube_kind kind = source->kind;
+        if (source->map)
+            continue; /* others' objects: of our own the owner tells whose they are */
         if (!seen[kind] && kube_kind_row(kind)->scope == NAMESPACED)
             TRY(prune_kind(stack, kind));
         seen[kind] = true;

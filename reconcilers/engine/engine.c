@@ -113,10 +113,26 @@ static void enqueue_from(struct controller *controller, const struct source *sou
 {
     char text[WORKQUEUE_KEY_BYTES];
     key_write(key, text);
-    if (source->wake_after_ms > 0)
-        workqueue_add_after(controller->queue, text, source->wake_after_ms);
+    if (source->wake_every_ms > 0)
+        workqueue_add_paced(controller->queue, text, source->wake_every_ms);
     else
         workqueue_add_begun(controller->queue, text);
+}
+
+static void wake_by(struct controller *controller, int cache, const json_t *object)
+{
+    const struct reconciler *reconciler = controller->reconciler;
+    struct key key;
+    if (controller->cache_of_root == cache && key_of(object, &key))
+        controller_enqueue(controller, &key);
+    for (int source = 0; source < reconciler->source_count; source++) {
+        if (controller->cache_of_source[source] != cache)
+            continue;
+        const struct source *from = &reconciler->sources[source];
+        key = (struct key){0}; /* nothing of the key before: a map may set the name only */
+        if (from->map ? from->map(object, &key) : map_to_root(reconciler, object, &key))
+            enqueue_from(controller, from, &key);
+    }
 }
 
 static void on_event(void *arg, enum kube_kind kind, const json_t *object, bool deleted)
@@ -125,21 +141,12 @@ static void on_event(void *arg, enum kube_kind kind, const json_t *object, bool 
     (void)deleted; /* level-based: a pass looks for itself */
     const struct shared_cache *shared = arg;
     struct engine *engine = shared->engine;
-    int cache = (int)(shared - engine->caches);
+    char id[OWN_WRITE_BYTES];
+    own_write_id(object, id);
     for (int at = 0; at < engine->controller_count; at++) {
         struct controller *controller = &engine->controllers[at];
-        const struct reconciler *reconciler = controller->reconciler;
-        struct key key;
-        if (controller->cache_of_root == cache && key_of(object, &key))
-            controller_enqueue(controller, &key);
-        for (int source = 0; source < reconciler->source_count; source++) {
-            if (controller->cache_of_source[source] != cache)
-                continue;
-            const struct source *from = &reconciler->sources[source];
-            key = (struct key){0}; /* nothing of the key before: a map may set the name only */
-            if (from->map ? from->map(object, &key) : map_to_root(reconciler, object, &key))
-                enqueue_from(controller, from, &key);
-        }
+        if (!controller->own || !seen_has(controller->own, id))
+            wake_by(controller, (int)(shared - engine->caches), object);
     }
 }
 
@@ -171,7 +178,7 @@ struct engine *engine_new(const struct engine_options *options)
     if (!engine)
         abort();
     engine->options = *options;
-    engine->events = event_memory_new();
+    engine->events = seen_new();
     return engine;
 }
 
@@ -202,6 +209,7 @@ void engine_add(struct engine *engine, const struct reconciler *reconciler, void
     controller->home = home;
     snprintf(controller->manager, sizeof controller->manager, "flotilla-%s", reconciler->name);
     controller->queue = workqueue_new(reconciler->name, BACKOFF_CAP_MS);
+    controller->own = reconciler->knows_own_writes ? seen_new() : NULL;
     controller->cache_of_root =
         share_cache(engine, reconciler->kind, reconciler->label_selector, false);
     for (int at = 0; at < reconciler->source_count; at++) {
@@ -336,8 +344,10 @@ void engine_stop(struct engine *engine)
         kube_cache_free(engine->caches[at].cache);
     if (engine->io)
         http_io_free(engine->io);
-    for (int at = 0; at < engine->controller_count; at++)
+    for (int at = 0; at < engine->controller_count; at++) {
         workqueue_free(engine->controllers[at].queue);
-    event_memory_free(engine->events);
+        seen_free(engine->controllers[at].own);
+    }
+    seen_free(engine->events);
     free(engine);
 }

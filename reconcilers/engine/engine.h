@@ -48,9 +48,9 @@ struct source {
     bool (*map)(const json_t *object, struct key *ret);
     /* The kind is an add-on's: where it is not served, there are none. See pass_serves(). */
     bool optional;
-    /* Wake the root so long after the first of such events, for all that came meanwhile; 0 = at
-     * once. For who only counts them. */
-    int wake_after_ms;
+    /* Wake the root at most so often: at once, and later for all that came meanwhile; 0 = each
+     * time. For who looks at many objects for one. */
+    int wake_every_ms;
 };
 
 enum shard_rule {
@@ -70,7 +70,9 @@ struct reconciler {
     /* Label selector of the kind's own cache; NULL = all. */
     const char *label_selector;
     const struct phase *phases; /* ends at a row without name */
-    int64_t resync_ms;          /* each object is looked at this often even if nothing happens */
+    /* A pass ends with everything seen to that it wrote, so that the echo of that wakes it not. */
+    bool knows_own_writes;
+    int64_t resync_ms; /* each object is looked at this often even if nothing happens */
 };
 
 struct pass {
@@ -115,8 +117,9 @@ int engine_start(struct ctx *ctx, struct engine *engine);
 bool engine_ready(const struct engine *engine);
 /* Is the shard ours now? Of a pass: pass_shard(). */
 bool engine_holds(struct engine *engine, int shard);
-/* Outside of a pass, between start and stop, from any thread: copies of what the cache of the whole
- * kind has now, for who answers whoever holds the shard. NULL, or an empty array: none. */
+/* Outside of a pass, between start and stop, from any thread: what the cache of the whole kind has
+ * now, for who answers whoever holds the shard; not to be changed. NULL, or an empty array: none.
+ */
 json_t *engine_get(struct ctx *ctx, struct engine *engine, enum kube_kind kind,
                    const char *namespace, const char *name);
 json_t *engine_list(struct ctx *ctx, struct engine *engine, enum kube_kind kind,

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "reconcilers/engine/engine.h"
+#include "reconcilers/engine/seen.h"
 #include "reconcilers/engine/shards.h"
 #include "reconcilers/engine/workqueue.h"
 #include "server/base/cleanup.h"
@@ -26,6 +27,7 @@ struct controller {
     pthread_t workers[WORKERS_MAX];
     int worker_count;
     atomic_int active;
+    struct seen *own; /* what it has written; NULL = it wants to hear of that as well */
 };
 
 /* One cache, shared by all reconcilers that want the same kind and selector. */
@@ -37,13 +39,11 @@ struct shared_cache {
     struct kube_cache *cache;
 };
 
-struct event_memory;
-
 struct engine {
     struct engine_options options;
     struct http_io *io;
     struct shards *shards;
-    struct event_memory *events;
+    struct seen *events; /* that were sent */
     struct controller controllers[CONTROLLERS_MAX];
     int controller_count;
     struct shared_cache caches[CACHES_MAX];
@@ -91,7 +91,6 @@ void pass_end(struct running_pass *running);
 /* Writes pass->status when it differs from root's. */
 int pass_write_status(struct ctx *ctx, struct pass *pass);
 
-/* ---- events ---- */
-
-struct event_memory *event_memory_new(void);
-void event_memory_free(struct event_memory *memory);
+enum { OWN_WRITE_BYTES = 128 };
+/* What an object is called in controller->own: this version of it. */
+void own_write_id(const json_t *object, char out[OWN_WRITE_BYTES]);

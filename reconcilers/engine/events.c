@@ -1,6 +1,7 @@
 /*
  * Events on roots. An event's name is made of what it says and of the ten minutes it falls in, so
- * that nobody can send it twice; a small memory of this process saves even the attempt.
+ * that nobody can send it twice: the server says that it is there. A small memory of this process
+ * saves even the attempt.
  */
 #include "reconcilers/engine/engine_internal.h"
 
@@ -15,48 +16,8 @@
 enum {
     SAME_FOR_MS = 600000,
     NOTE_BYTES = 1024,
-    MEMORY_SLOTS = 4096, /* older ones are overwritten: then the server answers AlreadyExists */
     NAME_PART_MAX = 200,
 };
-
-struct event_memory {
-    pthread_mutex_t mutex;
-    uint64_t sent[MEMORY_SLOTS]; /* hashes of names, placed by their low bits */
-};
-
-struct event_memory *event_memory_new(void)
-{
-    struct event_memory *memory = calloc(1, sizeof *memory);
-    if (!memory)
-        abort();
-    pthread_mutex_init(&memory->mutex, NULL);
-    return memory;
-}
-
-void event_memory_free(struct event_memory *memory)
-{
-    if (!memory)
-        return;
-    pthread_mutex_destroy(&memory->mutex);
-    free(memory);
-}
-
-static bool was_sent(struct event_memory *memory, const char *name)
-{
-    uint64_t hash = str_hash(name);
-    pthread_mutex_lock(&memory->mutex);
-    bool known = memory->sent[hash % MEMORY_SLOTS] == hash;
-    pthread_mutex_unlock(&memory->mutex);
-    return known;
-}
-
-static void remember(struct event_memory *memory, const char *name)
-{
-    uint64_t hash = str_hash(name);
-    pthread_mutex_lock(&memory->mutex);
-    memory->sent[hash % MEMORY_SLOTS] = hash;
-    pthread_mutex_unlock(&memory->mutex);
-}
 
 __attribute__((format(printf, 2, 0))) static char *note_of(struct ctx *ctx, const char *format,
                                                            va_list args)
@@ -104,14 +65,14 @@ void pass_event(struct ctx *ctx, struct pass *pass, const char *type, const char
     const char *note = note_of(ctx, format, args);
     va_end(args);
     const char *name = name_of(ctx, pass, reason, note);
-    if (was_sent(pass->engine->events, name))
+    if (seen_has(pass->engine->events, name))
         return;
     json_t *event = make_event(ctx, pass, name, type, reason, action, note);
     struct err before = ctx->err; /* an event tells of an error: it must not replace it */
     int rc = kube_create(ctx, CALL_KUBE_EVENT_CREATE, pass_kube(pass), KIND_EVENT, event,
                          pass_manager(pass), NULL);
     if (rc == 0 || rc == -ERR_ALREADY_EXISTS)
-        remember(pass->engine->events, name);
+        seen_add(pass->engine->events, name);
     else
         log_warn(ctx, "event %s was not sent, the next pass tries again: %s", reason,
                  ctx->err.message);

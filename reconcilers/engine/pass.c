@@ -118,8 +118,20 @@ static bool let_go(const json_t *object)
            json_array_size(json_at(object, "metadata.finalizers")) == 0;
 }
 
+void own_write_id(const json_t *object, char out[OWN_WRITE_BYTES])
+{
+    snprintf(out, OWN_WRITE_BYTES, "%s/%s", json_str_or(object, "metadata.resourceVersion", ""),
+             json_str_or(object, "metadata.uid", ""));
+}
+
 static void write_through(struct ctx *ctx, struct pass *pass, enum kube_kind kind, json_t *object)
 {
+    struct seen *own = running(pass)->controller->own;
+    if (own) { /* before a cache has it: the echo may be heard at once */
+        char id[OWN_WRITE_BYTES];
+        own_write_id(object, id);
+        seen_add(own, id);
+    }
     const char *namespace = json_str(object, "metadata.namespace");
     const char *name = json_str(object, "metadata.name");
     bool gone = let_go(object) && kind != KIND_POD; /* a Pod ends after its grace period */

@@ -319,6 +319,18 @@ void workqueue_add_after(struct workqueue *queue, const char *key, int64_t delay
     pthread_mutex_unlock(&queue->mutex);
 }
 
+void workqueue_add_paced(struct workqueue *queue, const char *key, int64_t every_ms)
+{
+    pthread_mutex_lock(&queue->mutex);
+    struct item *item = find_or_make(queue, key);
+    int64_t rests_ms = item->taken_ms ? item->taken_ms + every_ms - clock_boottime_ms() : 0;
+    if (rests_ms > 0)
+        make_wait(queue, item, rests_ms);
+    else
+        make_ready(queue, item, BY_BEGUN);
+    pthread_mutex_unlock(&queue->mutex);
+}
+
 int64_t workqueue_add_backoff(struct workqueue *queue, const char *key, int64_t at_least_ms)
 {
     pthread_mutex_lock(&queue->mutex);

@@ -34,6 +34,9 @@ void workqueue_add(struct workqueue *queue, const char *key);
 void workqueue_add_begun(struct workqueue *queue, const char *key);
 /* Keeps the soonest time if it waits already. */
 void workqueue_add_after(struct workqueue *queue, const char *key, int64_t delay_ms);
+/* As workqueue_add_begun(), but not before `every_ms` after the key was taken last: at once, then
+ * so long not. A key without any time and failure is forgotten when it is done, and is new then. */
+void workqueue_add_paced(struct workqueue *queue, const char *key, int64_t every_ms);
 /* After a failure; returns the delay that was chosen, at least `at_least_ms`. */
 int64_t workqueue_add_backoff(struct workqueue *queue, const char *key, int64_t at_least_ms);
 /* After a success: forgets the failures. */

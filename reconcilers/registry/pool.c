@@ -171,7 +171,7 @@ const struct reconciler pool_reconciler = {
     .kind = KIND_BACKEND_POOL,
     .shard = SHARD_CLUSTER,
     .scope_bytes = sizeof(struct pool_scope),
-    .sources = {{.kind = KIND_BACKEND_CLAIM, .map = claim_to_pool, .wake_after_ms = COUNT_MS}},
+    .sources = {{.kind = KIND_BACKEND_CLAIM, .map = claim_to_pool, .wake_every_ms = COUNT_MS}},
     .source_count = 1,
     .phases = phases,
     .resync_ms = 600000,

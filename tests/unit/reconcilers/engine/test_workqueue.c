@@ -225,6 +225,48 @@ static void test_many_timers_come_in_order_and_not_early(void **state)
     workqueue_free(queue);
 }
 
+/* At once, and then not for a while, for all that came meanwhile. */
+static void test_paced_key_comes_at_once_and_then_rests(void **state)
+{
+    enum { EVERY_MS = 60 };
+    (void)state;
+    struct workqueue *queue = workqueue_new("test", 1000);
+    workqueue_add_paced(queue, "a", EVERY_MS);
+    assert_int_equal(workqueue_depth(queue), 1);
+    int64_t first = clock_boottime_ms();
+    assert_takes(queue, "a");
+    workqueue_add_paced(queue, "a", EVERY_MS);
+    workqueue_done(queue, "a");
+    workqueue_add_paced(queue, "a", EVERY_MS);
+    assert_int_equal(workqueue_depth(queue), 0);
+    assert_takes(queue, "a");
+    assert_true(clock_boottime_ms() - first >= EVERY_MS);
+    workqueue_done(queue, "a");
+    assert_int_equal(workqueue_depth(queue), 0);
+    workqueue_free(queue);
+}
+
+/* An event that is not paced waits for nothing, nor does what rested long enough. */
+static void test_paced_key_rests_no_longer_than_that(void **state)
+{
+    (void)state;
+    struct workqueue *queue = workqueue_new("test", 1000);
+    workqueue_add(queue, "a");
+    assert_takes(queue, "a");
+    workqueue_add_after(queue, "a", 3600000); /* as the engine does: it is looked at again */
+    workqueue_done(queue, "a");
+    workqueue_add_paced(queue, "a", 3600000);
+    assert_int_equal(workqueue_depth(queue), 0);
+    workqueue_add(queue, "a");
+    assert_takes(queue, "a");
+    workqueue_add_after(queue, "a", 3600000);
+    workqueue_done(queue, "a");
+    clock_sleep_ms(20);
+    workqueue_add_paced(queue, "a", 10);
+    assert_int_equal(workqueue_depth(queue), 1);
+    workqueue_free(queue);
+}
+
 /* ---- threads ---- */
 
 enum { KEYS = 50, ADDS = 20000, WORKERS = 4 };
@@ -313,6 +355,8 @@ int main(void)
         cmocka_unit_test(test_timer_set_while_processing_stays),
         cmocka_unit_test(test_backoff_doubles_to_the_cap_and_is_forgotten),
         cmocka_unit_test(test_many_timers_come_in_order_and_not_early),
+        cmocka_unit_test(test_paced_key_comes_at_once_and_then_rests),
+        cmocka_unit_test(test_paced_key_rests_no_longer_than_that),
         cmocka_unit_test(test_threads_never_share_a_key_and_lose_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
