@@ -14,9 +14,15 @@
 
 enum { LOOK_AGAIN_MS = 1000, REPAIRED_MS = 10 };
 
+struct telling {
+    const char *phase, *ready, *reason, *message;
+};
+
 struct binding_scope {
     struct bundle_result stack;
-    json_t *shares; /* those whose pod is there */
+    json_t *shares;        /* those whose pod is there */
+    bool gone;             /* or going */
+    struct telling orphan; /* no Pipeline is known of it */
 };
 
 static json_t *endpoints_of(const json_t *binding)
@@ -53,16 +59,22 @@ json_t *binding_facts(struct ctx *ctx, const json_t *binding)
 
 /* ---- who is believed: a binding may be written by who may not write slices ---- */
 
-static bool has_pipeline(struct ctx *ctx, struct pass *pass)
+/* Our cache may be behind that of the owner who made the binding: the server is asked before
+ * anything is taken away. */
+static int find_pipeline(struct ctx *ctx, struct pass *pass, bool *ret_known)
 {
     const json_t *owner = kube_controller(pass->root);
     const struct kube_kind_row *kind = kube_kind_row(KIND_PIPELINE);
+    const char *name = json_str_or(owner, "name", ""), *uid = json_str_or(owner, "uid", "");
+    *ret_known = false;
     if (!str_equal(json_str(owner, "kind"), kind->kind) ||
         !str_equal(json_str(owner, "apiVersion"), kind->api_version))
-        return false;
-    const json_t *pipeline =
-        pass_get(ctx, pass, KIND_PIPELINE, pass->key.namespace, json_str_or(owner, "name", ""));
-    return pipeline && str_equal(json_str(pipeline, "metadata.uid"), json_str(owner, "uid"));
+        return 0;
+    json_t *pipeline = pass_get(ctx, pass, KIND_PIPELINE, pass->key.namespace, name);
+    if (!str_equal(json_str(pipeline, "metadata.uid"), uid))
+        TRY(placer_pipeline_live(ctx, pass, name, uid, &pipeline));
+    *ret_known = pipeline != NULL;
+    return 0;
 }
 
 /* A pod of the class has that name, and that address. */
@@ -94,27 +106,51 @@ static json_t *believed(struct ctx *ctx, struct pass *pass)
     return binding;
 }
 
+/* A Pipeline that went takes its bindings with it, and each watch tells in its own time. */
+static int look_for(struct ctx *ctx, struct pass *pass, bool *ret_gone)
+{
+    json_t *live;
+    TRY(pass_get_live(ctx, pass, CALL_KUBE_OBJECT_READ, KIND_PIPELINE_BINDING, pass->key.namespace,
+                      pass->key.name, &live));
+    *ret_gone = !live || kube_is_going(live);
+    return 0;
+}
+
+/* The garbage collector may be on its way: it is told, and a failure only if it stays so. */
+static int refuse(struct ctx *ctx, struct pass *pass)
+{
+    static const char reason[] = "NoPipeline";
+    struct binding_scope *scope = pass->scope;
+    const json_t *ready = condition_get(json_object_get(pass->root, "status"), "Ready");
+    scope->orphan = (struct telling){"Pending", "False", reason,
+                                     "no Pipeline is its controller: it was not made by the "
+                                     "operator, and leads nowhere"};
+    if (str_equal(json_str(ready, "reason"), reason))
+        return err_set(ctx, ERR_REFUSED, reason, "%s", scope->orphan.message);
+    pass_requeue(pass, LOOK_AGAIN_MS);
+    return 0;
+}
+
 /* Of whom no Pipeline is known gets nothing, and what it had is taken away. */
 static int route(struct ctx *ctx, struct pass *pass)
 {
     const struct pipeline_operator *home = pass->home;
     struct binding_scope *scope = pass->scope;
     struct bundle_plan plan = {0};
-    if (kube_is_going(pass->root))
+    bool known;
+    scope->gone = kube_is_going(pass->root);
+    if (scope->gone)
         return 0; /* what goes must not be made again */
-    bool known = has_pipeline(ctx, pass);
+    TRY(find_pipeline(ctx, pass, &known));
+    if (!known)
+        TRY(look_for(ctx, pass, &scope->gone));
+    if (scope->gone)
+        return 0;
     if (known)
         TRY(bundle_render(ctx, home->bundle, binding_facts(ctx, believed(ctx, pass)), &plan));
     TRY(bundle_apply(ctx, pass, &plan, &scope->stack));
-    return known ? 0
-                 : err_set(ctx, ERR_REFUSED, "NoPipeline",
-                           "no Pipeline is its controller: it was not made by the operator, and "
-                           "leads nowhere");
+    return known ? 0 : refuse(ctx, pass);
 }
-
-struct telling {
-    const char *phase, *ready, *reason, *message;
-};
 
 static bool is_in(const struct pass *pass, const char *phases)
 {
@@ -134,6 +170,8 @@ static struct telling telling_of(const struct pass *pass)
             serves += json_int_or(share, "milliDocumentsPerSecond", 0);
     if (pass->failure)
         return (struct telling){"Pending", "False", pass->failure->reason, pass->failure->message};
+    if (scope->orphan.reason)
+        return scope->orphan;
     if (wanted == 0)
         return (struct telling){"Unset", "False", "Unset", "the stage is not to run"};
     if (serves == 0 && at < json_array_size(json_at(pass->root, "spec.shares")))
@@ -154,7 +192,8 @@ static struct telling telling_of(const struct pass *pass)
 
 static int observe(struct ctx *ctx, struct pass *pass)
 {
-    if (kube_is_going(pass->root))
+    const struct binding_scope *scope = pass->scope;
+    if (scope->gone)
         return 0;
     struct telling telling = telling_of(pass);
     if (str_equal(telling.phase, "Ready") && is_in(pass, "DeadEnd")) {
@@ -199,5 +238,6 @@ const struct reconciler binding_reconciler = {
         },
     .source_count = 4,
     .phases = phases,
+    .knows_own_writes = true,
     .resync_ms = INT64_C(10) * 3600 * 1000,
 };

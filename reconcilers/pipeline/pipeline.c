@@ -53,19 +53,21 @@ static const char *event_note(struct ctx *ctx, const json_t *status, const json_
     const char *stage = json_str(status, "waiting.stage");
     if (stage)
         return arena_printf(ctx->arena, "stage '%s': status.waiting tells what it lacks", stage);
-    if (str_has_word("BindingsPending RateRefused DeadEnd", json_str_or(ready, "reason", "")))
+    if (str_has_word("RateRefused DeadEnd", json_str_or(ready, "reason", "")))
         return "the condition Ready tells more";
     return json_str_or(ready, "message", "");
 }
 
-/* What the placement said last; nothing new is not sent again. */
+/* What the placement said last; nothing new is not sent again. That routes are being made is no
+ * news: in a moment they are. */
 static int tell_event(struct ctx *ctx, struct pass *pass)
 {
     const json_t *status = json_at(pass->root, "status"), *ready = condition_get(status, "Ready");
+    const char *reason = json_str_or(ready, "reason", "");
     bool well = str_equal(json_str(ready, "status"), "True");
-    if (ready)
-        pass_event(ctx, pass, well ? "Normal" : "Warning", json_str_or(ready, "reason", ""),
-                   "Place", "%s", event_note(ctx, status, ready));
+    if (ready && !str_equal(reason, "BindingsPending"))
+        pass_event(ctx, pass, well ? "Normal" : "Warning", reason, "Place", "%s",
+                   event_note(ctx, status, ready));
     return 0;
 }
 

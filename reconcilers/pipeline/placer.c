@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH_MS = 100, AUTOSCALER_MS = 1000, RESYNC_MS = 600000 };
+enum { AUTOSCALER_MS = 1000, RESYNC_MS = 600000 };
 
 /* ---- the ledger ---- */
 
@@ -182,7 +182,7 @@ static int decide_all(struct ctx *ctx, struct pass *pass)
     }
     TRY(lost_ask(ctx, pass));
     if (scope->decision.more)
-        pass_requeue(pass, BATCH_MS);
+        pass_requeue(pass, PLACER_PACE_MS);
     if (scope->decision.wake_s)
         pass_requeue(pass, (scope->decision.wake_s - scope->world.now_s) * 1000);
     return 0;
@@ -228,68 +228,6 @@ static int follow_pods(struct ctx *ctx, struct pass *pass)
 
 /* ---- telling ---- */
 
-static void note_reason(struct ctx *ctx, const char *name, const json_t *before,
-                        const json_t *after)
-{
-    const json_t *was = condition_get(before, "Ready"), *is = condition_get(after, "Ready");
-    const char *reason = json_str(is, "reason");
-    if (str_equal(json_str(was, "reason"), reason))
-        return;
-    metric_add(METRIC_PIPELINE_REASONS, 1, reason);
-    log_info(ctx, "pipeline %s: %s: %s", name, reason, json_str_or(is, "message", ""));
-}
-
-static int tell_pipelines(struct ctx *ctx, struct pass *pass)
-{
-    const struct placer_scope *scope = pass->scope;
-    struct refusals refusals = {0};
-    for (uint32_t at = 0; at < scope->world.pipeline_count; at++) {
-        const struct pipeline_wish *wish = &scope->world.pipelines[at];
-        json_t *live = json_object_get(wish->object, "status");
-        json_t *status = arena_json(ctx->arena, live ? json_deep_copy(live) : json_object());
-        pipeline_status(ctx, &scope->world, at, scope, status);
-        TRY(refusals_note(
-            ctx, &refusals,
-            pass_put_status(ctx, pass, CALL_KUBE_PIPELINE_STATUS, wish->object, status)));
-        if (str_equal(json_str(live, "phase"), "Broken") &&
-            str_equal(json_str(status, "phase"), "Plotted"))
-            pass_requeue(pass, BATCH_MS); /* bindings may have told all already */
-        note_reason(ctx, wish->name, live, status);
-    }
-    return refusals_end(ctx, &refusals);
-}
-
-static int tell_classes(struct ctx *ctx, struct pass *pass)
-{
-    const struct placer_scope *scope = pass->scope;
-    struct refusals refusals = {0};
-    for (uint32_t at = 0; at < scope->world.class_count; at++) {
-        const struct workers *workers = &scope->world.classes[at];
-        const json_t *object =
-            pass_get(ctx, pass, KIND_WORKER_CLASS, pass->key.namespace, workers->class.name);
-        json_t *live = json_object_get(object, "status");
-        json_t *status = arena_json(ctx->arena, live ? json_deep_copy(live) : json_object());
-        class_status(ctx, workers, &scope->decision.classes[at], &scope->decision.notes[at],
-                     status);
-        scale_status(ctx, pass, at, status);
-        TRY(refusals_note(ctx, &refusals,
-                          pass_put_status(ctx, pass, CALL_KUBE_PIPELINE_STATUS, object, status)));
-    }
-    return refusals_end(ctx, &refusals);
-}
-
-static int tell(struct ctx *ctx, struct pass *pass)
-{
-    const struct placer_scope *scope = pass->scope;
-    const struct pipeline_operator *home = pass->home;
-    struct refusals refusals = {0};
-    requests_put(home->requests, pass->key.namespace, pass_shard(ctx, pass), &scope->world,
-                 &scope->decision);
-    TRY(refusals_note(ctx, &refusals, tell_pipelines(ctx, pass)));
-    TRY(refusals_note(ctx, &refusals, tell_classes(ctx, pass)));
-    return refusals_end(ctx, &refusals);
-}
-
 /* Without a generation: a ledger that tells of each decision would be written twice for each. */
 static int observe(struct ctx *ctx, struct pass *pass)
 {
@@ -314,7 +252,7 @@ static const struct phase phases[] = {
     {"bind", bindings_apply, 0, "PipelineBindings as the ledger says"},
     {"follow", follow_pods, PHASE_ALWAYS,
      "without a decision: at least no route to a pod that went"},
-    {"tell", tell, 0, "statuses of pipelines and classes"},
+    {"tell", tell_all, 0, "statuses of pipelines and classes"},
     {"scaled", scale_end, 0, "what refused to be scaled, once all else is told"},
     {"observe", observe, PHASE_ALWAYS, "whether the ledger could be followed"},
     {0},
@@ -349,18 +287,22 @@ const struct reconciler placement_reconciler = {
     .scope_bytes = sizeof(struct placer_scope),
     .sources =
         {
-            {.kind = KIND_PIPELINE, .map = to_ledger, .wake_after_ms = BATCH_MS},
-            {.kind = KIND_WORKER_CLASS, .map = to_ledger, .wake_after_ms = BATCH_MS},
-            {.kind = KIND_PIPELINE_BINDING, .map = to_ledger, .wake_after_ms = BATCH_MS},
-            {.kind = KIND_POD, .label_selector = LABEL_WORKER_CLASS, .map = to_ledger},
-            {.kind = KIND_STATEFUL_SET, .map = workers_to_ledger, .wake_after_ms = BATCH_MS},
-            {.kind = KIND_WORKER_SET, .map = to_ledger, .wake_after_ms = BATCH_MS},
+            {.kind = KIND_PIPELINE, .map = to_ledger, .wake_every_ms = PLACER_PACE_MS},
+            {.kind = KIND_WORKER_CLASS, .map = to_ledger, .wake_every_ms = PLACER_PACE_MS},
+            {.kind = KIND_PIPELINE_BINDING, .map = to_ledger, .wake_every_ms = PLACER_PACE_MS},
+            {.kind = KIND_POD,
+             .label_selector = LABEL_WORKER_CLASS,
+             .map = to_ledger,
+             .wake_every_ms = PLACER_PACE_MS},
+            {.kind = KIND_STATEFUL_SET, .map = workers_to_ledger, .wake_every_ms = PLACER_PACE_MS},
+            {.kind = KIND_WORKER_SET, .map = to_ledger, .wake_every_ms = PLACER_PACE_MS},
             {.kind = KIND_AUTOSCALER,
              .map = scaler_to_ledger,
              .optional = true,
-             .wake_after_ms = AUTOSCALER_MS},
+             .wake_every_ms = AUTOSCALER_MS},
         },
     .source_count = 7,
     .phases = phases,
+    .knows_own_writes = true,
     .resync_ms = RESYNC_MS,
 };

@@ -1,5 +1,7 @@
 #include "reconcilers/pipeline/requests.h"
 
+#include "server/base/clock.h"
+#include "server/base/str.h"
 #include "server/net/metrics.h"
 
 #include <pthread.h>
@@ -13,6 +15,7 @@
 struct request {
     char *class;
     double documents;
+    int64_t told_ms; /* when its status was written; 0 = not by us */
 };
 
 struct home {
@@ -41,10 +44,24 @@ static void drop(struct requests *requests, struct home *home)
     free(home);
 }
 
-static void drop_named(struct requests *requests, const char *namespace)
+static struct home *find(struct requests *requests, const char *namespace)
 {
     struct home *home;
     HASH_FIND_STR(requests->homes, namespace, home);
+    return home;
+}
+
+static struct request *find_class(const struct home *home, const char *class)
+{
+    for (uint32_t at = 0; home && at < home->count; at++)
+        if (str_equal(home->rows[at].class, class))
+            return &home->rows[at];
+    return NULL;
+}
+
+static void drop_named(struct requests *requests, const char *namespace)
+{
+    struct home *home = find(requests, namespace);
     if (home)
         drop(requests, home);
 }
@@ -101,6 +118,14 @@ void requests_free(struct requests *requests)
     free(requests);
 }
 
+static void keep_times(struct home *home, const struct home *before)
+{
+    for (uint32_t at = 0; at < home->count; at++) {
+        const struct request *row = find_class(before, home->rows[at].class);
+        home->rows[at].told_ms = row ? row->told_ms : 0;
+    }
+}
+
 void requests_put(struct requests *requests, const char *namespace, int shard,
                   const struct world *world, const struct decision *decision)
 {
@@ -110,12 +135,28 @@ void requests_put(struct requests *requests, const char *namespace, int shard,
                           .count = world->class_count,
                           .rows = filled(calloc(world->class_count + 1, sizeof *home->rows))};
     for (uint32_t at = 0; at < home->count; at++)
-        home->rows[at] = (struct request){filled(strdup(world->classes[at].class.name)),
-                                          (double)decision->classes[at].demand / MILLI};
+        home->rows[at] =
+            (struct request){.class = filled(strdup(world->classes[at].class.name)),
+                             .documents = (double)decision->classes[at].demand / MILLI};
     pthread_mutex_lock(&requests->mutex);
+    keep_times(home, find(requests, namespace));
     drop_named(requests, namespace);
     HASH_ADD_KEYPTR(hh, requests->homes, home->namespace, strlen(home->namespace), home);
     pthread_mutex_unlock(&requests->mutex);
+}
+
+int64_t requests_tell(struct requests *requests, const char *namespace, const char *class,
+                      int64_t every_ms)
+{
+    int64_t now_ms = clock_boottime_ms(), left_ms = 0;
+    pthread_mutex_lock(&requests->mutex);
+    struct request *row = find_class(find(requests, namespace), class);
+    if (row && row->told_ms && now_ms < row->told_ms + every_ms)
+        left_ms = row->told_ms + every_ms - now_ms;
+    else if (row)
+        row->told_ms = now_ms;
+    pthread_mutex_unlock(&requests->mutex);
+    return left_ms;
 }
 
 void requests_drop(struct requests *requests, const char *namespace)

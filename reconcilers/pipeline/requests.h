@@ -3,6 +3,7 @@
  * asked for, of the namespaces that this process decides about. The family is made anew whenever
  * somebody reads it, so that a class, a ledger or a shard that went shows nothing. No namespace's
  * n-th class is shown before every other's n-th: many classes of one silence nobody else.
+ * It also keeps when the status of a class was written, which is not to follow each decision.
  * Thread-safe.
  */
 #pragma once
@@ -17,5 +18,9 @@ void requests_free(struct requests *requests);
 /* In place of what was said about the namespace; classes in the world's order, by name. */
 void requests_put(struct requests *requests, const char *namespace, int shard,
                   const struct world *world, const struct decision *decision);
+/* Whose numbers were told less than `every_ms` ago has to wait: so many ms. Else 0, and they are
+ * told now. Who is not known (another process told them) waits for nothing. */
+int64_t requests_tell(struct requests *requests, const char *namespace, const char *class,
+                      int64_t every_ms);
 /* It has no ledger any more. */
 void requests_drop(struct requests *requests, const char *namespace);

@@ -9,6 +9,9 @@
 /* The ledger of each namespace. */
 #define LEDGER_NAME "placement"
 
+/* Events wake the placement of a namespace at most so often. */
+enum { PLACER_PACE_MS = 50 };
+
 struct pipeline_operator {
     struct bundle *bundle; /* of a PipelineBinding */
     struct requests *requests;
@@ -135,7 +138,10 @@ int scale_end(struct ctx *ctx, struct pass *pass);
 /* `at`: of a class of the world; its status is changed in place. */
 void scale_status(struct ctx *ctx, struct pass *pass, uint32_t at, json_t *status);
 
-/* ---- statuses (status.c, stages.c), pure ---- */
+/* ---- statuses (tell.c writes them; status.c and stages.c are pure) ---- */
+
+/* Those of pipelines, and those of classes, whose numbers are written once a second at most. */
+int tell_all(struct ctx *ctx, struct pass *pass);
 
 /* Of milli-documents; a part counts as a whole one. */
 int64_t documents(int64_t milli);

@@ -172,16 +172,12 @@ static struct telling tell_running(struct ctx *ctx, const struct world *world,
                                 arena_printf(ctx->arena, "%s; %s", count->below,
                                              need_text(ctx, world, wish, verdict, &verdict->view))};
     if (count->ready + count->unset < graph->count)
-        return (struct telling){
-            "Plotted", "False", "BindingsPending",
-            arena_printf(ctx->arena, "every stage is placed; %" PRIu32 " of %" PRIu32 " are routed",
-                         count->ready + count->unset, graph->count)};
+        return (struct telling){"Plotted", "False", "BindingsPending",
+                                "every stage is placed, and its route is being made: see its "
+                                "PipelineBindings"};
     if (verdict->view.phase == PLACE_PLACED && count->behind)
         return (struct telling){"Plotted", "True", "Degraded",
-                                arena_printf(ctx->arena,
-                                             "every stage is placed again; %" PRIu32 " of %" PRIu32
-                                             " are being routed anew",
-                                             count->behind, graph->count)};
+                                "every stage is placed again, and is being routed anew"};
     if (verdict->view.phase != PLACE_PLACED)
         return (struct telling){"Ready", "True", "Degraded",
                                 need_text(ctx, world, wish, verdict, &verdict->view)};

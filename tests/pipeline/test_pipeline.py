@@ -50,6 +50,14 @@ class World:
 
         eventually(made, 20)
 
+    def wait_class(self, name, **wanted):
+        def is_so():
+            status = self.get("workerclasses", name).get("status", {})
+            assert {key: status.get(key) for key in wanted} == wanted, status
+            return True
+
+        eventually(is_so, 20)
+
     def talk(self, **pods):
         for name, capacity in TALK.items():
             self.worker_class(name, capacity, drainSeconds=0, mode="Whole")  # as the talk places

@@ -1,6 +1,7 @@
 /* What autoscalers read: of classes that are there, by who decides about them; nobody is silenced.
  */
 #include "reconcilers/pipeline/requests.h"
+#include "server/base/clock.h"
 #include "server/base/str.h"
 #include "server/net/metrics.h"
 #include "tests/unit/test.h"
@@ -85,11 +86,31 @@ static void test_nobody_is_silenced_by_one_with_many(void **state)
     requests_free(requests);
 }
 
+/* Of a class first at once; then again when it is due, whatever is decided between. */
+static void test_a_class_is_told_of_so_often(void **state)
+{
+    enum { EVERY_MS = 30, LONG_MS = 3600000 };
+    struct ctx *ctx = *state;
+    bool left = false;
+    struct requests *requests = requests_new(holds, &left);
+    put(ctx, requests, "shop", SHARD, 2);
+    assert_int_equal(requests_tell(requests, "shop", "c000", LONG_MS), 0);
+    put(ctx, requests, "shop", SHARD, 2);
+    int64_t left_ms = requests_tell(requests, "shop", "c000", LONG_MS);
+    assert_true(left_ms > 0 && left_ms <= LONG_MS);
+    assert_int_equal(requests_tell(requests, "shop", "c001", LONG_MS), 0);
+    assert_int_equal(requests_tell(requests, "farm", "c000", LONG_MS), 0); /* nobody knows it */
+    clock_sleep_ms(EVERY_MS);
+    assert_int_equal(requests_tell(requests, "shop", "c000", EVERY_MS), 0);
+    requests_free(requests);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_what_went_is_shown_no_more),
         TEST(test_nobody_is_silenced_by_one_with_many),
+        TEST(test_a_class_is_told_of_so_often),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
