@@ -109,6 +109,13 @@ class Load:
         self.removed[number] = time.monotonic()
         self.cluster.delete("pipelines", f"p-{number}", self.homes.pipes[number % len(self.homes.pipes)].namespace)
 
+    def burst(self, count):
+        """So many at once; returns when each has been asked for."""
+        begun = time.monotonic()
+        for number in range(count):
+            self.jobs.put(lambda number=number: self._create(number, begun))
+        eventually(lambda: len(self.made) == count or self.error, 60 + count, what=f"{count} pipelines made")
+
     def run(self, seconds, meanwhile):
         """`meanwhile()` is called once a second. The last ones stay."""
         begun, count, told = time.monotonic(), int(self.rate * seconds), 0

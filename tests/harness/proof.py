@@ -56,10 +56,10 @@ class Proof:
         self.check(got == wanted, f"{what}: {got!r}, wanted {wanted!r}")
 
     @contextlib.contextmanager
-    def stack(self, without=(), node=False):
+    def stack(self, without=(), node=False, embedded=False):
         directory = tempfile.mkdtemp(prefix="proof-", dir=os.environ.get("FLOTILLA_TEST_DIR"))
         os.chmod(directory, 0o755)  # the account that runs PostgreSQL must get through
-        embedded = os.environ.get("FLOTILLA_TEST_KUBE") == "devcluster"
+        embedded = embedded or os.environ.get("FLOTILLA_TEST_KUBE") == "devcluster"
         servers = DevStack(directory, without) if embedded else Stack(directory, without, node)
         try:
             yield servers.up()
