@@ -117,9 +117,8 @@ int engine_start(struct ctx *ctx, struct engine *engine);
 bool engine_ready(const struct engine *engine);
 /* Is the shard ours now? Of a pass: pass_shard(). */
 bool engine_holds(struct engine *engine, int shard);
-/* Outside of a pass, between start and stop, from any thread: what the cache of the whole kind has
- * now, for who answers whoever holds the shard; not to be changed. NULL, or an empty array: none.
- */
+/* Outside of a pass, between start and stop, from any thread: what the cache of a whole kind has
+ * now, for who answers whoever holds the shard; not to be changed. NULL, an empty array: none. */
 json_t *engine_get(struct ctx *ctx, struct engine *engine, enum kube_kind kind,
                    const char *namespace, const char *name);
 json_t *engine_list(struct ctx *ctx, struct engine *engine, enum kube_kind kind,

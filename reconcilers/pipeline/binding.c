@@ -119,14 +119,13 @@ static int look_for(struct ctx *ctx, struct pass *pass, bool *ret_gone)
 /* The garbage collector may be on its way: it is told, and a failure only if it stays so. */
 static int refuse(struct ctx *ctx, struct pass *pass)
 {
-    static const char reason[] = "NoPipeline";
     struct binding_scope *scope = pass->scope;
     const json_t *ready = condition_get(json_object_get(pass->root, "status"), "Ready");
-    scope->orphan = (struct telling){"Pending", "False", reason,
+    scope->orphan = (struct telling){"Pending", "False", "NoPipeline",
                                      "no Pipeline is its controller: it was not made by the "
                                      "operator, and leads nowhere"};
-    if (str_equal(json_str(ready, "reason"), reason))
-        return err_set(ctx, ERR_REFUSED, reason, "%s", scope->orphan.message);
+    if (str_equal(json_str(ready, "reason"), scope->orphan.reason))
+        return err_set(ctx, ERR_REFUSED, "NoPipeline", "%s", scope->orphan.message);
     pass_requeue(pass, LOOK_AGAIN_MS);
     return 0;
 }
