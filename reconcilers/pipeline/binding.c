@@ -1,7 +1,8 @@
 /*
  * The reconciler `pipelinebinding`: one stage of one pipeline becomes a Service without a selector
  * and an EndpointSlice of our own, in which each pod's readiness is mirrored: a Service cannot
- * select pods by their names.
+ * select pods by their names. Where the class asks for it, an HTTPRoute divides requests
+ * (weights.c).
  */
 #include "reconcilers/pipeline/scope.h"
 
@@ -15,7 +16,7 @@
 enum { LOOK_AGAIN_MS = 1000, REPAIRED_MS = 10 };
 
 struct binding_scope {
-    struct bundle_result stack;
+    struct weighing weighing;
     json_t *shares; /* those whose pod is there */
 };
 
@@ -44,11 +45,13 @@ static bool is_ipv6(const json_t *binding)
 json_t *binding_facts(struct ctx *ctx, const json_t *binding)
 {
     bool ipv6 = is_ipv6(binding);
-    return arena_json(
-        ctx->arena,
-        json_pack("{s:s, s:s, s:s, s:o, s:O}", "name", json_str_or(binding, "metadata.name", ""),
-                  "family", ipv6 ? "ipv6" : "ipv4", "address", ipv6 ? "IPv6" : "IPv4", "endpoints",
-                  endpoints_of(binding), "spec", json_at(binding, "spec")));
+    return arena_json(ctx->arena,
+                      json_pack("{s:s, s:s, s:s, s:o, s:O, s:b, s:s*}", "name",
+                                json_str_or(binding, "metadata.name", ""), "family",
+                                ipv6 ? "ipv6" : "ipv4", "address", ipv6 ? "IPv6" : "IPv4",
+                                "endpoints", endpoints_of(binding), "spec",
+                                json_at(binding, "spec"), "routed", false, "protocol",
+                                json_at(binding, "spec.httpRoute") ? "http" : NULL));
 }
 
 /* ---- who is believed: a binding may be written by who may not write slices ---- */
@@ -97,19 +100,30 @@ static json_t *believed(struct ctx *ctx, struct pass *pass)
 /* Of whom no Pipeline is known gets nothing, and what it had is taken away. */
 static int route(struct ctx *ctx, struct pass *pass)
 {
-    const struct pipeline_operator *home = pass->home;
     struct binding_scope *scope = pass->scope;
-    struct bundle_plan plan = {0};
+    struct bundle_plan nothing = {0};
     if (kube_is_going(pass->root))
         return 0; /* what goes must not be made again */
-    bool known = has_pipeline(ctx, pass);
-    if (known)
-        TRY(bundle_render(ctx, home->bundle, binding_facts(ctx, believed(ctx, pass)), &plan));
-    TRY(bundle_apply(ctx, pass, &plan, &scope->stack));
-    return known ? 0
-                 : err_set(ctx, ERR_REFUSED, "NoPipeline",
-                           "no Pipeline is its controller: it was not made by the operator, and "
-                           "leads nowhere");
+    if (has_pipeline(ctx, pass))
+        return weights_apply(ctx, pass, believed(ctx, pass), &scope->weighing);
+    TRY(bundle_apply(ctx, pass, &nothing, &scope->weighing.stack));
+    return err_set(ctx, ERR_REFUSED, "NoPipeline",
+                   "no Pipeline is its controller: it was not made by the operator, and leads "
+                   "nowhere");
+}
+
+/* Apart from routing, which it does not hold up. */
+static int weigh(struct ctx *ctx, struct pass *pass)
+{
+    const struct binding_scope *scope = pass->scope;
+    return refusals_end(ctx, &scope->weighing.refusals);
+}
+
+/* What failed is the routing, not the weights alone. */
+static bool is_unrouted(const struct pass *pass)
+{
+    const struct binding_scope *scope = pass->scope;
+    return pass->failure && scope->weighing.refusals.rc == 0;
 }
 
 struct telling {
@@ -132,7 +146,7 @@ static struct telling telling_of(const struct pass *pass)
     json_array_foreach(scope->shares, at, share)
         if (json_bool_or(share, "ready", false))
             serves += json_int_or(share, "milliDocumentsPerSecond", 0);
-    if (pass->failure)
+    if (is_unrouted(pass))
         return (struct telling){"Pending", "False", pass->failure->reason, pass->failure->message};
     if (wanted == 0)
         return (struct telling){"Unset", "False", "Unset", "the stage is not to run"};
@@ -145,8 +159,8 @@ static struct telling telling_of(const struct pass *pass)
                                       "no worker of the stage serves"}
                    : (struct telling){"Pending", "False", "WorkersStarting",
                                       "no worker of the stage is ready yet"};
-    if (!scope->stack.ready)
-        return (struct telling){"Pending", "False", "Progressing", scope->stack.message};
+    if (!scope->weighing.plain)
+        return (struct telling){"Pending", "False", "Progressing", scope->weighing.stack.message};
     if (serves < wanted)
         return (struct telling){"Ready", "True", "Degraded", "some of its workers do not serve"};
     return (struct telling){"Ready", "True", "Routed", "its Service leads to its workers"};
@@ -163,17 +177,20 @@ static int observe(struct ctx *ctx, struct pass *pass)
                                    "a worker of the stage serves again; it is being routed"};
         pass_requeue(pass, REPAIRED_MS);
     }
+    const struct binding_scope *scope = pass->scope;
     int64_t generation = json_int_or(pass->root, "metadata.generation", 0);
-    if (!pass->failure) /* routing is as this generation says */
+    if (!is_unrouted(pass) && !scope->weighing.stale) /* routing is as this generation says */
         json_put(pass->status, "observedGeneration", json_integer(generation));
     json_put(pass->status, "phase", json_string(telling.phase));
     condition_set(ctx, pass->status, "Ready", telling.ready, telling.reason, generation, "%s",
                   telling.message);
+    weights_tell(ctx, pass, &scope->weighing);
     return 0;
 }
 
 static const struct phase phases[] = {
     {"route", route, 0, "Service and EndpointSlice lead where the binding says"},
+    {"weigh", weigh, 0, "an HTTPRoute divides requests by the shares, if the class asks for one"},
     {"observe", observe, PHASE_ALWAYS, "say in the status what came of it"},
     {0},
 };
@@ -192,12 +209,16 @@ const struct reconciler binding_reconciler = {
     .scope_bytes = sizeof(struct binding_scope),
     .sources =
         {
+            /* The first: what is no longer wanted goes in this order. */
+            {.kind = KIND_HTTP_ROUTE,
+             .label_selector = LABEL_MANAGED_BY "=flotilla",
+             .optional = true},
             {.kind = KIND_SERVICE, .label_selector = LABEL_MANAGED_BY "=flotilla"},
             {.kind = KIND_ENDPOINT_SLICE, .label_selector = LABEL_MANAGED_BY "=flotilla"},
             {.kind = KIND_PIPELINE, .map = wakes_nobody},
             {.kind = KIND_POD, .label_selector = LABEL_WORKER_CLASS, .map = wakes_nobody},
         },
-    .source_count = 4,
+    .source_count = 5,
     .phases = phases,
     .resync_ms = INT64_C(10) * 3600 * 1000,
 };

@@ -191,10 +191,11 @@ json_t *binding_wanted(struct arena *arena, const struct world *world,
     uint32_t at;
     const struct workers *workers = world_class(world, class, &at);
     return object_of(arena, wish->object, wish->name, wish->uid,
-                     json_pack("{s:s, s:s, s:s, s:I, s:I, s:o}", "pipeline", wish->name, "stage",
-                               stage, "class", class, "milliDocumentsPerSecond",
+                     json_pack("{s:s, s:s, s:s, s:I, s:I, s:o, s:O*}", "pipeline", wish->name,
+                               "stage", stage, "class", class, "milliDocumentsPerSecond",
                                (json_int_t)json_int_or(row, "rate", 0), "port",
-                               (json_int_t)workers->port, "shares", shares_of(workers, row)));
+                               (json_int_t)workers->port, "shares", shares_of(workers, row),
+                               "httpRoute", workers->http_route));
 }
 
 /* ---- bringing them there ---- */
@@ -216,12 +217,25 @@ static int bring(struct ctx *ctx, struct pass *pass, const char *uid, json_t *wa
     return pass_apply(ctx, pass, CALL_KUBE_PIPELINE_BIND, wanted, NULL);
 }
 
+/* Whether there is to be an HTTPRoute is the class's to say, also of what does not run. */
+static void follow_class(const struct world *world, json_t *spec)
+{
+    uint32_t at;
+    const struct workers *workers = world_class(world, json_str_or(spec, "class", ""), &at);
+    if (workers && workers->http_route)
+        json_object_set(spec, "httpRoute", workers->http_route);
+    else if (workers)
+        json_object_del(spec, "httpRoute");
+}
+
 /* A binding of ours with other shares, which are taken. */
 static int bring_shares(struct ctx *ctx, struct pass *pass, const json_t *binding, int64_t milli,
                         json_t *shares)
 {
+    const struct placer_scope *scope = pass->scope;
     const json_t *owner = kube_controller(binding);
     json_t *spec = json_deep_copy(json_object_get(binding, "spec"));
+    follow_class(&scope->world, spec);
     json_object_update_new(spec, json_pack("{s:I, s:O}", "milliDocumentsPerSecond",
                                            (json_int_t)milli, "shares", shares));
     json_decref(shares);

@@ -272,6 +272,7 @@ static int tell_classes(struct ctx *ctx, struct pass *pass)
         class_status(ctx, workers, &scope->decision.classes[at], &scope->decision.notes[at],
                      status);
         scale_status(ctx, pass, at, status);
+        weights_class_status(ctx, workers, &scope->bindings, status);
         TRY(refusals_note(ctx, &refusals,
                           pass_put_status(ctx, pass, CALL_KUBE_PIPELINE_STATUS, object, status)));
     }

@@ -5,6 +5,7 @@
 #include "reconcilers/pipeline/decide.h"
 #include "reconcilers/pipeline/pipeline.h"
 #include "reconcilers/pipeline/requests.h"
+#include "reconcilers/pipeline/weights.h"
 
 /* The ledger of each namespace. */
 #define LEDGER_NAME "placement"
@@ -38,12 +39,6 @@ struct scene {
 struct scale_outcome {
     const char *reason, *message; /* of condition Scaled; NULL = as asked for */
     bool asked;                   /* nobody refused: it waits */
-};
-
-/* Of many writes the first that was refused: those behind it are made all the same. */
-struct refusals {
-    int rc;
-    struct err err;
 };
 
 /* What one pass of `placement` keeps. */
