@@ -68,8 +68,7 @@ static bool has_pipeline(struct ctx *ctx, struct pass *pass)
     return pipeline && str_equal(json_str(pipeline, "metadata.uid"), json_str(owner, "uid"));
 }
 
-/* A pod of the class has that name, and that address. */
-static bool is_there(struct ctx *ctx, struct pass *pass, const json_t *share)
+bool binding_has_pod(struct ctx *ctx, struct pass *pass, const json_t *share)
 {
     const json_t *pod =
         pass_get(ctx, pass, KIND_POD, pass->key.namespace, json_str_or(share, "pod", ""));
@@ -88,7 +87,7 @@ static json_t *believed(struct ctx *ctx, struct pass *pass)
     size_t at;
     scope->shares = json_array();
     json_array_foreach(json_at(pass->root, "spec.shares"), at, share)
-        if (is_there(ctx, pass, share))
+        if (binding_has_pod(ctx, pass, share))
             json_array_append(scope->shares, share);
     if (json_array_size(scope->shares) < at)
         pass_requeue(pass, LOOK_AGAIN_MS);

@@ -58,6 +58,8 @@ extern const struct reconciler placement_reconciler, binding_reconciler, workers
 
 /* What manifests/ may name: pure, so that a golden test can render without a cluster. */
 json_t *binding_facts(struct ctx *ctx, const json_t *binding);
+/* A pod of the class of the pass's binding has the name of the share, and its address. */
+bool binding_has_pod(struct ctx *ctx, struct pass *pass, const json_t *share);
 
 /* ---- a decision (scene.c), pure ---- */
 

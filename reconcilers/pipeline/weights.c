@@ -6,9 +6,6 @@
 
 #include <string.h>
 
-/* On a Service or slice of one pod of a binding: the pod. */
-#define ANNOTATION_WORKER "scheduling.k8s.xxii.io/worker"
-
 enum {
     NAME_HASH_LENGTH = 10,
     NAME_CUT = 50, /* of 63: with two dashes and the hash one less than the longest of bindings */
@@ -136,7 +133,8 @@ static json_t *facts_of_worker(struct ctx *ctx, const json_t *binding, json_t *s
         ctx->arena, json_pack("{s:{s:s, s:s}, s:o}", "metadata", "name", name, "namespace",
                               json_str_or(binding, "metadata.namespace", ""), "spec", spec));
     json_t *facts = binding_facts(ctx, one);
-    json_object_update_new(facts, json_pack("{s:s}", "worker", pod));
+    json_object_update_new(
+        facts, json_pack("{s:s, s:s*}", "worker", pod, "left", json_str(share, "left")));
     return facts;
 }
 
@@ -150,11 +148,11 @@ static void take(struct bundle_plan *into, const struct bundle_plan *from, bool 
 }
 
 static int add_workers(struct ctx *ctx, const struct bundle *bundle, const json_t *binding,
-                       struct bundle_plan *plan)
+                       const json_t *shares, struct bundle_plan *plan)
 {
     size_t at;
     json_t *share;
-    json_array_foreach(json_at(binding, "spec.shares"), at, share) {
+    json_array_foreach(shares, at, share) {
         struct bundle_plan one;
         TRY(bundle_render(ctx, bundle, facts_of_worker(ctx, binding, share), &one));
         take(plan, &one, false);
@@ -163,23 +161,25 @@ static int add_workers(struct ctx *ctx, const struct bundle *bundle, const json_
 }
 
 int weights_render(struct ctx *ctx, const struct bundle *bundle, const json_t *binding,
-                   enum weights_form form, struct bundle_plan *ret)
+                   const json_t *leaving, enum weights_form form, struct bundle_plan *ret)
 {
-    size_t pods = json_array_size(json_at(binding, "spec.shares"));
+    const json_t *shares = json_at(binding, "spec.shares");
+    size_t pods = json_array_size(shares), gone = json_array_size(leaving);
     struct bundle_plan own;
     TRY(bundle_render(ctx, bundle, facts_of_route(ctx, binding, form), &own));
     *ret = (struct bundle_plan){0};
-    ret->objects = arena_alloc(ctx->arena, (size_t)own.count * (pods + 1) * sizeof *ret->objects);
+    ret->objects =
+        arena_alloc(ctx->arena, (size_t)own.count * (pods + gone + 1) * sizeof *ret->objects);
     take(ret, &own, false);
     /* A route that leads to none of the pods comes before their Services: whose its name is shows
      * before these are made. */
     if (form == WEIGHTS_EVEN)
         take(ret, &own, true);
     if (form != WEIGHTS_NONE && pods <= WEIGHTED_PODS_MAX)
-        TRY(add_workers(ctx, bundle, binding, ret));
+        TRY(add_workers(ctx, bundle, binding, shares, ret));
     if (form == WEIGHTS_SHARED)
         take(ret, &own, true);
-    return 0;
+    return form == WEIGHTS_NONE ? 0 : add_workers(ctx, bundle, binding, leaving, ret);
 }
 
 /* ---- in a pass ---- */
@@ -229,7 +229,8 @@ static int bring(struct ctx *ctx, struct pass *pass, const json_t *binding, enum
 {
     const struct pipeline_operator *home = pass->home;
     struct bundle_plan plan;
-    TRY(weights_render(ctx, home->bundle, binding, form, &plan));
+    const json_t *leaving = form == WEIGHTS_NONE ? NULL : weights_leaving(ctx, pass, binding);
+    TRY(weights_render(ctx, home->bundle, binding, leaving, form, &plan));
     if (made_only)
         leave_out_unmade(ctx, pass, &plan);
     int rc = bundle_apply(ctx, pass, &plan, &weighing->stack);

@@ -13,6 +13,10 @@ struct pass;
 struct bindings;
 struct workers;
 
+/* On a Service or slice of one pod of a binding: the pod; and since when it carries nothing. */
+#define ANNOTATION_WORKER "scheduling.k8s.xxii.io/worker"
+#define ANNOTATION_LEFT "scheduling.k8s.xxii.io/left"
+
 enum { WEIGHTED_PODS_MAX = 16, WEIGHT_MAX = 1000000 }; /* the HTTPRoute's bounds */
 
 /* Of many writes the first that was refused: those behind it are made all the same. */
@@ -51,9 +55,10 @@ void weights_of(const int64_t *milli, size_t count, int32_t *ret);
 const char *weights_service(struct arena *arena, const char *binding, const char *pod);
 /* The form that its shares allow; *ret_reason tells why it is not WEIGHTS_SHARED, else NULL. */
 enum weights_form weights_form_of(const json_t *binding, const char **ret_reason);
-/* All objects of a binding, in apply order: a Service before what leads to it. */
+/* All objects of a binding, in apply order: a Service before what leads to it. `leaving`: pods that
+ * the route no longer leads to, as shares, with `left`; or NULL. */
 int weights_render(struct ctx *ctx, const struct bundle *bundle, const json_t *binding,
-                   enum weights_form form, struct bundle_plan *ret);
+                   const json_t *leaving, enum weights_form form, struct bundle_plan *ret);
 /* What the gateways or the mesh say about a route of ours as it is now. */
 struct weights_word weights_answer(struct ctx *ctx, const json_t *route);
 
@@ -62,6 +67,8 @@ struct weights_word weights_answer(struct ctx *ctx, const json_t *route);
 /* Brings everything there. Fails only where the binding's own Service is concerned, or all must be
  * read again. `binding`: with those of its shares that are believed. */
 int weights_apply(struct ctx *ctx, struct pass *pass, const json_t *binding, struct weighing *ret);
+/* Pods that carry nothing any more, for a moment (weights_leave.c). */
+json_t *weights_leaving(struct ctx *ctx, struct pass *pass, const json_t *binding);
 /* Condition Weighted of the binding. */
 void weights_tell(struct ctx *ctx, struct pass *pass, const struct weighing *weighing);
 

@@ -22,7 +22,8 @@ static void check(struct ctx *ctx, const char *yaml, const char *file)
     const char *reason;
     assert_int_equal(bundle_load(ctx, "reconcilers/pipeline/manifests", NULL, &bundle), 0);
     assert_int_equal(yaml_parse(ctx, yaml, strlen(yaml), &root), 0);
-    assert_int_equal(weights_render(ctx, bundle, root, weights_form_of(root, &reason), &plan), 0);
+    assert_int_equal(weights_render(ctx, bundle, root, NULL, weights_form_of(root, &reason), &plan),
+                     0);
     for (int at = 0; at < plan.count; at++)
         json_array_append(got, plan.objects[at].desired);
     if (!json_equal(got, golden_file(ctx, file, got)))
