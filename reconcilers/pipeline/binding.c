@@ -20,38 +20,49 @@ struct binding_scope {
     json_t *shares; /* those whose pod is there */
 };
 
-static json_t *endpoints_of(const json_t *binding)
+/* Of one pod, or of all shares. */
+static json_t *endpoints_of(const json_t *binding, const struct binding_part *part)
 {
-    json_t *list = json_array(), *share;
-    size_t at;
-    json_array_foreach(json_at(binding, "spec.shares"), at, share) {
-        bool ready = json_bool_or(share, "ready", false);
-        json_array_append_new(list,
-                              json_pack("{s:[s], s:{s:b, s:b}, s:{s:s, s:s, s:s}}", "addresses",
-                                        json_str_or(share, "address", ""), "conditions", "ready",
-                                        ready, "serving", ready, "targetRef", "kind", "Pod", "name",
-                                        json_str_or(share, "pod", ""), "namespace",
-                                        json_str_or(binding, "metadata.namespace", "")));
+    const json_t *shares = json_at(binding, "spec.shares");
+    size_t count = part->pod ? 1 : json_array_size(shares);
+    json_t *list = json_array();
+    for (size_t at = 0; at < count; at++) {
+        struct binding_pod pod =
+            part->pod ? *part->pod : binding_pod_of(json_array_get(shares, at));
+        json_array_append_new(list, json_pack("{s:[s], s:{s:b, s:b}, s:{s:s, s:s, s:s}}",
+                                              "addresses", pod.address, "conditions", "ready",
+                                              pod.ready, "serving", pod.ready, "targetRef", "kind",
+                                              "Pod", "name", pod.name, "namespace",
+                                              json_str_or(binding, "metadata.namespace", "")));
     }
     return list;
 }
 
-/* A slice is of one family for ever; the pods of a class are of one. */
-static bool is_ipv6(const json_t *binding)
+struct binding_pod binding_pod_of(const json_t *share)
 {
-    return strchr(json_str_or(binding, "spec.shares.0.address", ""), ':');
+    return (struct binding_pod){.name = json_str_or(share, "pod", ""),
+                                .address = json_str_or(share, "address", ""),
+                                .ready = json_bool_or(share, "ready", false)};
 }
 
-json_t *binding_facts(struct ctx *ctx, const json_t *binding)
+json_t *binding_facts(struct ctx *ctx, const json_t *binding, const struct binding_part *part)
 {
-    bool ipv6 = is_ipv6(binding);
-    return arena_json(ctx->arena,
-                      json_pack("{s:s, s:s, s:s, s:o, s:O, s:b, s:s*}", "name",
-                                json_str_or(binding, "metadata.name", ""), "family",
-                                ipv6 ? "ipv6" : "ipv4", "address", ipv6 ? "IPv6" : "IPv4",
-                                "endpoints", endpoints_of(binding), "spec",
-                                json_at(binding, "spec"), "routed", false, "protocol",
-                                json_at(binding, "spec.httpRoute") ? "http" : NULL));
+    /* A slice is of one family for ever; the pods of a class are of one. */
+    const char *address =
+        part->pod ? part->pod->address : json_str_or(binding, "spec.shares.0.address", "");
+    const json_t *route = json_at(binding, "spec.httpRoute");
+    const char *name = json_str_or(binding, "metadata.name", "");
+    bool ipv6 = strchr(address, ':'), gateways = json_object_get(route, "gateways");
+    return arena_json(
+        ctx->arena,
+        json_pack("{s:s, s:s, s:s, s:s, s:o, s:O, s:b, s:b, s:o*, s:s*, s:s*, s:s*}", "name",
+                  part->name ? part->name : name, "namespace",
+                  json_str_or(binding, "metadata.namespace", ""), "family", ipv6 ? "ipv6" : "ipv4",
+                  "address", ipv6 ? "IPv6" : "IPv4", "endpoints", endpoints_of(binding, part),
+                  "spec", json_at(binding, "spec"), "mesh", part->backends && !gateways, "gateways",
+                  part->backends && gateways, "backends", part->backends, "protocol",
+                  route ? "http" : NULL, "worker", part->pod ? part->pod->name : NULL, "left",
+                  part->pod ? part->pod->left : NULL));
 }
 
 /* ---- who is believed: a binding may be written by who may not write slices ---- */
@@ -68,13 +79,12 @@ static bool has_pipeline(struct ctx *ctx, struct pass *pass)
     return pipeline && str_equal(json_str(pipeline, "metadata.uid"), json_str(owner, "uid"));
 }
 
-bool binding_has_pod(struct ctx *ctx, struct pass *pass, const json_t *share)
+bool binding_has_pod(struct ctx *ctx, struct pass *pass, const struct binding_pod *wanted)
 {
-    const json_t *pod =
-        pass_get(ctx, pass, KIND_POD, pass->key.namespace, json_str_or(share, "pod", ""));
+    const json_t *pod = pass_get(ctx, pass, KIND_POD, pass->key.namespace, wanted->name);
     const json_t *class = json_object_get(json_at(pod, "metadata.labels"), LABEL_WORKER_CLASS);
     return pod && str_equal(json_string_value(class), json_str(pass->root, "spec.class")) &&
-           str_equal(json_str(pod, "status.podIP"), json_str(share, "address"));
+           str_equal(json_str(pod, "status.podIP"), wanted->address);
 }
 
 /* The binding with those of its shares that are there. The others: the pod has gone or come again
@@ -86,9 +96,11 @@ static json_t *believed(struct ctx *ctx, struct pass *pass)
     json_t *spec = json_copy(json_object_get(pass->root, "spec")), *share;
     size_t at;
     scope->shares = json_array();
-    json_array_foreach(json_at(pass->root, "spec.shares"), at, share)
-        if (binding_has_pod(ctx, pass, share))
+    json_array_foreach(json_at(pass->root, "spec.shares"), at, share) {
+        struct binding_pod pod = binding_pod_of(share);
+        if (binding_has_pod(ctx, pass, &pod))
             json_array_append(scope->shares, share);
+    }
     if (json_array_size(scope->shares) < at)
         pass_requeue(pass, LOOK_AGAIN_MS);
     json_object_set_new(spec, "shares", scope->shares);
@@ -178,9 +190,10 @@ static int observe(struct ctx *ctx, struct pass *pass)
     }
     const struct binding_scope *scope = pass->scope;
     int64_t generation = json_int_or(pass->root, "metadata.generation", 0);
-    if (!is_unrouted(pass) && !scope->weighing.stale) /* routing is as this generation says */
-        json_put(pass->status, "observedGeneration", json_integer(generation));
-    json_put(pass->status, "phase", json_string(telling.phase));
+    bool routed = !is_unrouted(pass) && !scope->weighing.stale; /* as this generation says */
+    json_object_update_new(pass->status,
+                           json_pack("{s:s, s:o*}", "phase", telling.phase, "observedGeneration",
+                                     routed ? json_integer(generation) : NULL));
     condition_set(ctx, pass->status, "Ready", telling.ready, telling.reason, generation, "%s",
                   telling.message);
     weights_tell(ctx, pass, &scope->weighing);

@@ -217,17 +217,6 @@ static int bring(struct ctx *ctx, struct pass *pass, const char *uid, json_t *wa
     return pass_apply(ctx, pass, CALL_KUBE_PIPELINE_BIND, wanted, NULL);
 }
 
-/* Whether there is to be an HTTPRoute is the class's to say, also of what does not run. */
-static void follow_class(const struct world *world, json_t *spec)
-{
-    uint32_t at;
-    const struct workers *workers = world_class(world, json_str_or(spec, "class", ""), &at);
-    if (workers && workers->http_route)
-        json_object_set(spec, "httpRoute", workers->http_route);
-    else if (workers)
-        json_object_del(spec, "httpRoute");
-}
-
 /* A binding of ours with other shares, which are taken. */
 static int bring_shares(struct ctx *ctx, struct pass *pass, const json_t *binding, int64_t milli,
                         json_t *shares)
@@ -235,9 +224,14 @@ static int bring_shares(struct ctx *ctx, struct pass *pass, const json_t *bindin
     const struct placer_scope *scope = pass->scope;
     const json_t *owner = kube_controller(binding);
     json_t *spec = json_deep_copy(json_object_get(binding, "spec"));
-    follow_class(&scope->world, spec);
-    json_object_update_new(spec, json_pack("{s:I, s:O}", "milliDocumentsPerSecond",
-                                           (json_int_t)milli, "shares", shares));
+    /* Whether there is an HTTPRoute is the class's to say, also of what does not run. */
+    uint32_t at;
+    const struct workers *workers = world_class(&scope->world, json_str_or(spec, "class", ""), &at);
+    if (workers)
+        json_object_del(spec, "httpRoute");
+    json_object_update_new(spec, json_pack("{s:I, s:O, s:O*}", "milliDocumentsPerSecond",
+                                           (json_int_t)milli, "shares", shares, "httpRoute",
+                                           workers ? workers->http_route : NULL));
     json_decref(shares);
     const char *uid = json_str_or(owner, "uid", "");
     json_t *wanted = object_of(ctx->arena, binding, json_str_or(owner, "name", ""), uid, spec);

@@ -67,78 +67,46 @@ enum weights_form weights_form_of(const json_t *binding, const char **ret_reason
     return *ret_reason ? WEIGHTS_EVEN : WEIGHTS_SHARED;
 }
 
-/* ---- facts, pure ---- */
+/* ---- the plan, pure ---- */
 
-static json_t *backend(const char *name, const json_t *binding, int32_t weight)
-{
-    return json_pack("{s:s, s:I, s:i}", "name", name, "port",
-                     (json_int_t)json_int_or(binding, "spec.port", 0), "weight", weight);
-}
-
-/* Who is not ready gets nothing: a proxy would count it as a part of all, and fail that. */
-static json_t *backends_of(struct ctx *ctx, const json_t *binding, enum weights_form form)
+/* What the route leads to, and by which weights: the binding's Service, or those of its pods. Who
+ * is not ready gets nothing: a proxy would count it as a part of all, and fail that. */
+static size_t targets(struct ctx *ctx, const json_t *binding, enum weights_form form,
+                      const char **names, int32_t *weights)
 {
     const char *name = json_str_or(binding, "metadata.name", "");
     int64_t milli[WEIGHTED_PODS_MAX];
-    int32_t weights[WEIGHTED_PODS_MAX];
     size_t at, count = json_array_size(json_at(binding, "spec.shares"));
-    json_t *list = json_array(), *share;
-    if (form != WEIGHTS_SHARED || count > WEIGHTED_PODS_MAX) {
-        json_array_append_new(list, backend(name, binding, 1));
-        return list;
-    }
+    json_t *share;
+    names[0] = name;
+    weights[0] = 1;
+    if (form != WEIGHTS_SHARED || count > WEIGHTED_PODS_MAX)
+        return 1;
     json_array_foreach(json_at(binding, "spec.shares"), at, share)
         milli[at] = json_int_or(share, "milliDocumentsPerSecond", 0);
     weights_of(milli, count, weights);
     json_array_foreach(json_at(binding, "spec.shares"), at, share) {
-        const char *service = weights_service(ctx->arena, name, json_str_or(share, "pod", ""));
-        bool ready = json_bool_or(share, "ready", false);
-        json_array_append_new(list, backend(service, binding, ready ? weights[at] : 0));
+        struct binding_pod pod = binding_pod_of(share);
+        names[at] = weights_service(ctx->arena, name, pod.name);
+        weights[at] = pod.ready ? weights[at] : 0;
     }
+    return count;
+}
+
+static json_t *backends_of(struct ctx *ctx, const json_t *binding, enum weights_form form)
+{
+    const char *names[WEIGHTED_PODS_MAX];
+    int32_t weights[WEIGHTED_PODS_MAX];
+    if (form == WEIGHTS_NONE)
+        return NULL;
+    size_t count = targets(ctx, binding, form, names, weights);
+    json_t *list = json_array();
+    for (size_t at = 0; at < count; at++)
+        json_array_append_new(list, json_pack("{s:s, s:I, s:i}", "name", names[at], "port",
+                                              (json_int_t)json_int_or(binding, "spec.port", 0),
+                                              "weight", weights[at]));
     return list;
 }
-
-/* Gateways as the class names them, and the host by which they tell bindings apart; else the
- * binding's own Service, as a mesh has it. */
-static json_t *facts_of_route(struct ctx *ctx, const json_t *binding, enum weights_form form)
-{
-    json_t *facts = binding_facts(ctx, binding);
-    json_t *parents = json_incref(json_at(binding, "spec.httpRoute.gateways"));
-    const char *name = json_str_or(binding, "metadata.name", "");
-    json_t *hosts = NULL;
-    if (form == WEIGHTS_NONE) {
-        json_decref(parents);
-        return facts;
-    }
-    if (parents)
-        hosts = json_pack(
-            "[o]", json_sprintf("%s.%s.%s", name, json_str_or(binding, "metadata.namespace", ""),
-                                json_str_or(binding, "spec.httpRoute.hostnameSuffix", "invalid")));
-    else
-        parents = json_pack("[{s:s, s:s, s:s}]", "group", "", "kind", "Service", "name", name);
-    json_object_update_new(facts, json_pack("{s:b, s:o, s:o*, s:o}", "routed", true, "parents",
-                                            parents, "hostnames", hosts, "backends",
-                                            backends_of(ctx, binding, form)));
-    return facts;
-}
-
-/* The binding as if it were of one pod alone, under the name of the pod's Service. */
-static json_t *facts_of_worker(struct ctx *ctx, const json_t *binding, json_t *share)
-{
-    const char *pod = json_str_or(share, "pod", "");
-    const char *name = weights_service(ctx->arena, json_str_or(binding, "metadata.name", ""), pod);
-    json_t *spec = json_copy(json_object_get(binding, "spec"));
-    json_object_update_new(spec, json_pack("{s:[O]}", "shares", share));
-    json_t *one = arena_json(
-        ctx->arena, json_pack("{s:{s:s, s:s}, s:o}", "metadata", "name", name, "namespace",
-                              json_str_or(binding, "metadata.namespace", ""), "spec", spec));
-    json_t *facts = binding_facts(ctx, one);
-    json_object_update_new(
-        facts, json_pack("{s:s, s:s*}", "worker", pod, "left", json_str(share, "left")));
-    return facts;
-}
-
-/* ---- the plan, pure ---- */
 
 static void take(struct bundle_plan *into, const struct bundle_plan *from, bool route)
 {
@@ -147,39 +115,43 @@ static void take(struct bundle_plan *into, const struct bundle_plan *from, bool 
             into->objects[into->count++] = from->objects[at];
 }
 
-static int add_workers(struct ctx *ctx, const struct bundle *bundle, const json_t *binding,
-                       const json_t *shares, struct bundle_plan *plan)
+static int add_worker(struct ctx *ctx, const struct bundle *bundle, const json_t *binding,
+                      const struct binding_pod *pod, struct bundle_plan *plan)
 {
-    size_t at;
-    json_t *share;
-    json_array_foreach(shares, at, share) {
-        struct bundle_plan one;
-        TRY(bundle_render(ctx, bundle, facts_of_worker(ctx, binding, share), &one));
-        take(plan, &one, false);
-    }
+    const char *name =
+        weights_service(ctx->arena, json_str_or(binding, "metadata.name", ""), pod->name);
+    struct binding_part part = {.name = name, .pod = pod};
+    struct bundle_plan one;
+    TRY(bundle_render(ctx, bundle, binding_facts(ctx, binding, &part), &one));
+    take(plan, &one, false);
     return 0;
 }
 
 int weights_render(struct ctx *ctx, const struct bundle *bundle, const json_t *binding,
-                   const json_t *leaving, enum weights_form form, struct bundle_plan *ret)
+                   const struct leaving *leaving, enum weights_form form, struct bundle_plan *ret)
 {
     const json_t *shares = json_at(binding, "spec.shares");
-    size_t pods = json_array_size(shares), gone = json_array_size(leaving);
-    struct bundle_plan own;
-    TRY(bundle_render(ctx, bundle, facts_of_route(ctx, binding, form), &own));
+    size_t pods = json_array_size(shares), gone = leaving ? leaving->count : 0;
+    struct binding_part own = {.backends = backends_of(ctx, binding, form)};
+    struct bundle_plan plan;
+    TRY(bundle_render(ctx, bundle, binding_facts(ctx, binding, &own), &plan));
     *ret = (struct bundle_plan){0};
     ret->objects =
-        arena_alloc(ctx->arena, (size_t)own.count * (pods + gone + 1) * sizeof *ret->objects);
-    take(ret, &own, false);
+        arena_alloc(ctx->arena, (size_t)plan.count * (pods + gone + 1) * sizeof *ret->objects);
+    take(ret, &plan, false);
     /* A route that leads to none of the pods comes before their Services: whose its name is shows
      * before these are made. */
     if (form == WEIGHTS_EVEN)
-        take(ret, &own, true);
-    if (form != WEIGHTS_NONE && pods <= WEIGHTED_PODS_MAX)
-        TRY(add_workers(ctx, bundle, binding, shares, ret));
+        take(ret, &plan, true);
+    for (size_t at = 0; form != WEIGHTS_NONE && pods <= WEIGHTED_PODS_MAX && at < pods; at++) {
+        struct binding_pod pod = binding_pod_of(json_array_get(shares, at));
+        TRY(add_worker(ctx, bundle, binding, &pod, ret));
+    }
     if (form == WEIGHTS_SHARED)
-        take(ret, &own, true);
-    return form == WEIGHTS_NONE ? 0 : add_workers(ctx, bundle, binding, leaving, ret);
+        take(ret, &plan, true);
+    for (size_t at = 0; at < gone; at++)
+        TRY(add_worker(ctx, bundle, binding, &leaving->pods[at], ret));
+    return 0;
 }
 
 /* ---- in a pass ---- */
@@ -229,8 +201,10 @@ static int bring(struct ctx *ctx, struct pass *pass, const json_t *binding, enum
 {
     const struct pipeline_operator *home = pass->home;
     struct bundle_plan plan;
-    const json_t *leaving = form == WEIGHTS_NONE ? NULL : weights_leaving(ctx, pass, binding);
-    TRY(weights_render(ctx, home->bundle, binding, leaving, form, &plan));
+    struct leaving leaving = {0};
+    if (form != WEIGHTS_NONE)
+        leaving = weights_leaving(ctx, pass, binding);
+    TRY(weights_render(ctx, home->bundle, binding, &leaving, form, &plan));
     if (made_only)
         leave_out_unmade(ctx, pass, &plan);
     int rc = bundle_apply(ctx, pass, &plan, &weighing->stack);

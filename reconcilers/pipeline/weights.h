@@ -11,6 +11,7 @@
 
 struct pass;
 struct bindings;
+struct binding_pod;
 struct workers;
 
 /* On a Service or slice of one pod of a binding: the pod; and since when it carries nothing. */
@@ -41,6 +42,12 @@ struct weighing {
     struct bundle_result stack;
 };
 
+/* Pods whose Services stay for a moment. */
+struct leaving {
+    size_t count;
+    struct binding_pod *pods;
+};
+
 /* A condition. */
 struct weights_word {
     const char *status, *reason, *message;
@@ -56,9 +63,9 @@ const char *weights_service(struct arena *arena, const char *binding, const char
 /* The form that its shares allow; *ret_reason tells why it is not WEIGHTS_SHARED, else NULL. */
 enum weights_form weights_form_of(const json_t *binding, const char **ret_reason);
 /* All objects of a binding, in apply order: a Service before what leads to it. `leaving`: pods that
- * the route no longer leads to, as shares, with `left`; or NULL. */
+ * the route no longer leads to; or NULL. */
 int weights_render(struct ctx *ctx, const struct bundle *bundle, const json_t *binding,
-                   const json_t *leaving, enum weights_form form, struct bundle_plan *ret);
+                   const struct leaving *leaving, enum weights_form form, struct bundle_plan *ret);
 /* What the gateways or the mesh say about a route of ours as it is now. */
 struct weights_word weights_answer(struct ctx *ctx, const json_t *route);
 
@@ -68,7 +75,7 @@ struct weights_word weights_answer(struct ctx *ctx, const json_t *route);
  * read again. `binding`: with those of its shares that are believed. */
 int weights_apply(struct ctx *ctx, struct pass *pass, const json_t *binding, struct weighing *ret);
 /* Pods that carry nothing any more, for a moment (weights_leave.c). */
-json_t *weights_leaving(struct ctx *ctx, struct pass *pass, const json_t *binding);
+struct leaving weights_leaving(struct ctx *ctx, struct pass *pass, const json_t *binding);
 /* Condition Weighted of the binding. */
 void weights_tell(struct ctx *ctx, struct pass *pass, const struct weighing *weighing);
 

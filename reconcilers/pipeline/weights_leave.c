@@ -18,25 +18,24 @@ static bool serves(const json_t *pod)
     return pod && !kube_is_going(pod) && str_equal(json_str(ready, "status"), "True");
 }
 
-/* Of a slice the share that it had; NULL = it is none of one pod, or that has a share, or serves no
+/* Of a slice the pod that left; false: it is none of one pod, or that has a share, or serves no
  * more: an address may soon be another's. */
-static json_t *share_left(struct ctx *ctx, struct pass *pass, const json_t *binding,
-                          const json_t *slice)
+static bool has_left(struct ctx *ctx, struct pass *pass, const json_t *binding, const json_t *slice,
+                     struct binding_pod *ret)
 {
     const char *pod = kube_annotation(slice, ANNOTATION_WORKER);
     if (!pod || kube_is_going(slice) || json_find(binding, "spec.shares", "pod", pod) ||
         !str_equal(json_str(kube_controller(slice), "uid"), json_str(pass->root, "metadata.uid")))
-        return NULL;
-    json_t *share = arena_json(
-        ctx->arena, json_pack("{s:s, s:s, s:b}", "pod", pod, "address",
-                              json_str_or(slice, "endpoints.0.addresses.0", ""), "ready", true));
-    bool there = binding_has_pod(ctx, pass, share) &&
-                 serves(pass_get(ctx, pass, KIND_POD, pass->key.namespace, pod));
-    return there ? share : NULL;
+        return false;
+    *ret = (struct binding_pod){
+        .name = pod, .address = json_str_or(slice, "endpoints.0.addresses.0", ""), .ready = true};
+    return binding_has_pod(ctx, pass, ret) &&
+           serves(pass_get(ctx, pass, KIND_POD, pass->key.namespace, pod));
 }
 
-/* When it left: now, if the slice does not tell. False: long ago. */
-static bool note_time(struct pass *pass, const json_t *slice, json_t *share)
+/* Since when: now, if the slice does not tell. False: for long. */
+static bool note_time(struct ctx *ctx, struct pass *pass, const json_t *slice,
+                      struct binding_pod *pod)
 {
     char text[CLOCK_RFC3339_BYTES];
     int64_t now_ms = clock_wall_ms(), left_ms = now_ms;
@@ -45,22 +44,24 @@ static bool note_time(struct pass *pass, const json_t *slice, json_t *share)
         return false;
     if (left_ms > now_ms || now_ms - left_ms >= LEAVE_MS)
         return false;
-    json_put(share, "left", json_string(told ? told : clock_rfc3339(text, now_ms, 3)));
+    pod->left = told ? told : arena_strdup(ctx->arena, clock_rfc3339(text, now_ms, 3));
     pass_requeue(pass, LEAVE_MS - (now_ms - left_ms) + 1);
     return true;
 }
 
-json_t *weights_leaving(struct ctx *ctx, struct pass *pass, const json_t *binding)
+struct leaving weights_leaving(struct ctx *ctx, struct pass *pass, const json_t *binding)
 {
-    json_t *shares = arena_json(ctx->arena, json_array()), *slice;
+    json_t *slice;
     size_t at;
     const json_t *slices = pass_list(
         ctx, pass, KIND_ENDPOINT_SLICE, pass->key.namespace, LABEL_ROOT,
         shard_root_label(ctx, pass->reconciler->kind, pass->key.namespace, pass->key.name));
+    struct leaving leaving = {
+        .pods = arena_alloc(ctx->arena, (json_array_size(slices) + 1) * sizeof *leaving.pods)};
     json_array_foreach(slices, at, slice) {
-        json_t *share = share_left(ctx, pass, binding, slice);
-        if (share && note_time(pass, slice, share))
-            json_array_append(shares, share);
+        struct binding_pod pod;
+        if (has_left(ctx, pass, binding, slice, &pod) && note_time(ctx, pass, slice, &pod))
+            leaving.pods[leaving.count++] = pod;
     }
-    return shares;
+    return leaving;
 }

@@ -1,4 +1,5 @@
 /* Shares to weights, names of the pods' Services, and what is made of gateways' answers. */
+#include "reconcilers/engine/conditions.h"
 #include "reconcilers/pipeline/scope.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
@@ -173,6 +174,54 @@ static void test_the_worst_answer_counts(void **state)
     assert_string_equal(weights_answer(ctx, NULL).reason, "Unanswered");
 }
 
+#define BINDING(name, class, condition)                                                            \
+    "- metadata: {name: " name                                                                     \
+    ", ownerReferences: [{kind: Pipeline, name: p, uid: u, controller: "                           \
+    "true}]}\n  spec: {class: " class "}\n  status: {conditions: [" condition "]}\n"
+#define WEIGHTED(status, reason)                                                                   \
+    "{type: Weighted, status: '" status "', reason: " reason ", message: m}"
+
+static void test_a_class_tells_the_worst_of_its_bindings(void **state)
+{
+    static const struct {
+        const char *bindings, *reason, *message;
+    } rows[] = {
+        {"[]", NULL, NULL},
+        {BINDING("a", "blue", ""), NULL, NULL},
+        {BINDING("a", "blue", WEIGHTED("True", "Accepted")), "Accepted", "m"},
+        {BINDING("a", "blue", WEIGHTED("True", "Accepted"))
+             BINDING("b", "blue", WEIGHTED("Unknown", "Unanswered")),
+         "Unanswered", "b: m"},
+        {BINDING("a", "blue", WEIGHTED("Unknown", "Unanswered"))
+             BINDING("b", "blue", WEIGHTED("False", "TooManyPods"))
+                 BINDING("c", "blue", WEIGHTED("False", "NotAccepted")),
+         "TooManyPods", "b: m"},
+        {BINDING("a", "blue", WEIGHTED("False", "NoWorkers"))
+             BINDING("b", "blue", WEIGHTED("True", "Accepted")),
+         "Accepted", "m"},
+        {BINDING("a", "green", WEIGHTED("False", "TooManyPods"))
+             BINDING("b", "blue", WEIGHTED("True", "Accepted")),
+         "Accepted", "m"},
+    };
+    struct ctx *ctx = *state;
+    struct workers workers = {.class = {.name = "blue", .generation = 7}};
+    json_t *status = arena_json(ctx->arena, json_object());
+    for (size_t row = 0; row < sizeof rows / sizeof rows[0]; row++) {
+        struct bindings bindings;
+        json_t *list;
+        assert_int_equal(yaml_parse(ctx, rows[row].bindings, strlen(rows[row].bindings), &list), 0);
+        bindings_index(ctx->arena, list, &bindings);
+        workers.http_route = list; /* something: it is asked for */
+        weights_class_status(ctx, &workers, &bindings, status);
+        const json_t *told = condition_get(status, "Weighted");
+        assert_true(str_equal(json_str(told, "reason"), rows[row].reason));
+        assert_true(str_equal(json_str(told, "message"), rows[row].message));
+        workers.http_route = NULL; /* no longer */
+        weights_class_status(ctx, &workers, &bindings, status);
+        assert_null(condition_get(status, "Weighted"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +230,7 @@ int main(void)
         TEST(test_names_are_labels_and_no_bindings),
         TEST(test_forms),
         TEST(test_the_worst_answer_counts),
+        TEST(test_a_class_tells_the_worst_of_its_bindings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
