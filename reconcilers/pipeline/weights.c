@@ -1,6 +1,7 @@
 #include "reconcilers/pipeline/scope.h"
 
 #include "server/adapters/crypto.h"
+#include "server/base/cleanup.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
 
@@ -196,6 +197,31 @@ static void leave_out_unmade(struct ctx *ctx, struct pass *pass, struct bundle_p
     plan->count = kept;
 }
 
+/* To a bundle items that somebody adds to a list with names are no difference; here they are a way
+ * to a stranger. */
+static int drop_added(struct ctx *ctx, struct pass *pass, const struct bundle_object *object)
+{
+    static const char *const lists[] = {"spec.parentRefs", "spec.rules.0.backendRefs"};
+    const json_t *live = live_of(ctx, pass, object);
+    bool added = false;
+    for (size_t at = 0; at < ARRAY_SIZE(lists); at++)
+        added |= json_array_size(json_at(live, lists[at])) >
+                 json_array_size(json_at(object->desired, lists[at]));
+    if (!added || !is_ours(pass, live))
+        return 0;
+    return pass_apply(ctx, pass, CALL_KUBE_OBJECT_APPLY, object->desired, NULL);
+}
+
+static int apply(struct ctx *ctx, struct pass *pass, const struct bundle_plan *plan,
+                 struct bundle_result *ret)
+{
+    TRY(bundle_apply(ctx, pass, plan, ret));
+    for (int at = 0; at < plan->count; at++)
+        if (plan->objects[at].desired && plan->objects[at].kind == KIND_HTTP_ROUTE)
+            TRY(drop_added(ctx, pass, &plan->objects[at]));
+    return 0;
+}
+
 static int bring(struct ctx *ctx, struct pass *pass, const json_t *binding, enum weights_form form,
                  bool made_only, struct weighing *weighing)
 {
@@ -207,7 +233,7 @@ static int bring(struct ctx *ctx, struct pass *pass, const json_t *binding, enum
     TRY(weights_render(ctx, home->bundle, binding, &leaving, form, &plan));
     if (made_only)
         leave_out_unmade(ctx, pass, &plan);
-    int rc = bundle_apply(ctx, pass, &plan, &weighing->stack);
+    int rc = apply(ctx, pass, &plan, &weighing->stack);
     weighing->plain = is_plain_current(ctx, pass, &plan);
     return rc;
 }

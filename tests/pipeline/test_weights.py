@@ -6,6 +6,7 @@ import pathlib
 import time
 
 import pytest
+from harness import REPO
 from harness.cluster import Cluster
 from harness.devcluster import kubectl_path
 from harness.history import History
@@ -164,7 +165,7 @@ def test_requests_are_divided_by_the_shares_and_nobody_is_sent_to_who_leaves(wor
     split(world)
     wait_weights(world, "first-blue", {"blue-0": 2, "blue-1": 1})
     route = world.get("httproutes", "first-blue")
-    assert route["spec"]["parentRefs"] == [{"group": "", "kind": "Service", "name": "first-blue"}] and "hostnames" not in route["spec"]
+    assert route["spec"]["parentRefs"] == [{"group": "", "kind": "Service", "name": "first-blue"}] and not route["spec"].get("hostnames")
     for service, pod in workers_of(world.list("services")).items():
         assert world.endpoints(service) == [pod] and service.startswith("first-blue--")
     assert world.endpoints("first-blue") == ["blue-0", "blue-1"], "who does not ask through a mesh is served"
@@ -206,6 +207,11 @@ def test_what_gateways_answer_is_told_and_who_opts_out_keeps_serving(world, oper
     route = world.get("httproutes", "first-blue")
     assert route["spec"]["hostnames"] == [f"first-blue.{world.namespace}.workers.example.com"]
     assert [(ref["kind"], ref["namespace"], ref["name"]) for ref in route["spec"]["parentRefs"]] == [("Gateway", "infra", "public")]
+    stranger = {"name": "stranger", "port": 1}
+    for added in ({"backendRefs": [*route["spec"]["rules"][0]["backendRefs"], stranger]},
+                  {"filters": [{"type": "RequestMirror", "requestMirror": {"backendRef": stranger}}]}):
+        world.cluster.merge("httproutes", "first-blue", {"spec": {"rules": [{**route["spec"]["rules"][0], **added}]}}, world.namespace)
+        eventually(lambda: "stranger" not in str(world.get("httproutes", "first-blue")["spec"]), what="what somebody added is gone")
     answer(world, "first-blue", ("False", "NotAllowedByListeners", "not from this namespace"))
     says = wait_weighted(world, "first-blue", "False", "NotAccepted")
     assert says.endswith("Gateway public says NotAllowedByListeners: not from this namespace")
@@ -336,6 +342,7 @@ REFUSED = [
 
 
 def test_what_a_class_may_not_ask_for_is_refused_by_name(world):  # noqa: F811
+    world.kubectl("apply", "-f", REPO / "crds/examples/weights.yaml")
     for number, (spec, field, says) in enumerate(REFUSED):
         item = {"apiVersion": API, "kind": "WorkerClass", "metadata": {"name": f"bad-{number}"}, "spec": {"capacity": 1, **spec}}
         status, told = world.cluster.request("POST", f"{world.cluster.path('workerclasses', world.namespace)}?fieldValidation=Strict", item)
