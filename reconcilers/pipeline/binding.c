@@ -1,7 +1,8 @@
 /*
  * The reconciler `pipelinebinding`: one stage of one pipeline becomes a Service without a selector
  * and an EndpointSlice of our own, in which each pod's readiness is mirrored: a Service cannot
- * select pods by their names.
+ * select pods by their names. Where the class asks for it, an HTTPRoute divides requests
+ * (weights.c).
  */
 #include "reconcilers/pipeline/scope.h"
 
@@ -19,42 +20,55 @@ struct telling {
 };
 
 struct binding_scope {
-    struct bundle_result stack;
+    struct weighing weighing;
     json_t *shares;        /* those whose pod is there */
     bool gone;             /* or going */
     struct telling orphan; /* no Pipeline is known of it */
 };
 
-static json_t *endpoints_of(const json_t *binding)
+/* Of one pod, or of all shares. */
+static json_t *endpoints_of(const json_t *binding, const struct binding_part *part)
 {
-    json_t *list = json_array(), *share;
-    size_t at;
-    json_array_foreach(json_at(binding, "spec.shares"), at, share) {
-        bool ready = json_bool_or(share, "ready", false);
-        json_array_append_new(list,
-                              json_pack("{s:[s], s:{s:b, s:b}, s:{s:s, s:s, s:s}}", "addresses",
-                                        json_str_or(share, "address", ""), "conditions", "ready",
-                                        ready, "serving", ready, "targetRef", "kind", "Pod", "name",
-                                        json_str_or(share, "pod", ""), "namespace",
-                                        json_str_or(binding, "metadata.namespace", "")));
+    const json_t *shares = json_at(binding, "spec.shares");
+    size_t count = part->pod ? 1 : json_array_size(shares);
+    json_t *list = json_array();
+    for (size_t at = 0; at < count; at++) {
+        struct binding_pod pod =
+            part->pod ? *part->pod : binding_pod_of(json_array_get(shares, at));
+        json_array_append_new(list, json_pack("{s:[s], s:{s:b, s:b}, s:{s:s, s:s, s:s}}",
+                                              "addresses", pod.address, "conditions", "ready",
+                                              pod.ready, "serving", pod.ready, "targetRef", "kind",
+                                              "Pod", "name", pod.name, "namespace",
+                                              json_str_or(binding, "metadata.namespace", "")));
     }
     return list;
 }
 
-/* A slice is of one family for ever; the pods of a class are of one. */
-static bool is_ipv6(const json_t *binding)
+struct binding_pod binding_pod_of(const json_t *share)
 {
-    return strchr(json_str_or(binding, "spec.shares.0.address", ""), ':');
+    return (struct binding_pod){.name = json_str_or(share, "pod", ""),
+                                .address = json_str_or(share, "address", ""),
+                                .ready = json_bool_or(share, "ready", false)};
 }
 
-json_t *binding_facts(struct ctx *ctx, const json_t *binding)
+json_t *binding_facts(struct ctx *ctx, const json_t *binding, const struct binding_part *part)
 {
-    bool ipv6 = is_ipv6(binding);
+    /* A slice is of one family for ever; the pods of a class are of one. */
+    const char *address =
+        part->pod ? part->pod->address : json_str_or(binding, "spec.shares.0.address", "");
+    const json_t *route = json_at(binding, "spec.httpRoute");
+    const char *name = json_str_or(binding, "metadata.name", "");
+    bool ipv6 = strchr(address, ':'), gateways = json_object_get(route, "gateways");
     return arena_json(
         ctx->arena,
-        json_pack("{s:s, s:s, s:s, s:o, s:O}", "name", json_str_or(binding, "metadata.name", ""),
-                  "family", ipv6 ? "ipv6" : "ipv4", "address", ipv6 ? "IPv6" : "IPv4", "endpoints",
-                  endpoints_of(binding), "spec", json_at(binding, "spec")));
+        json_pack("{s:s, s:s, s:s, s:s, s:o, s:O, s:b, s:b, s:o*, s:s*, s:s*, s:s*}", "name",
+                  part->name ? part->name : name, "namespace",
+                  json_str_or(binding, "metadata.namespace", ""), "family", ipv6 ? "ipv6" : "ipv4",
+                  "address", ipv6 ? "IPv6" : "IPv4", "endpoints", endpoints_of(binding, part),
+                  "spec", json_at(binding, "spec"), "mesh", part->backends && !gateways, "gateways",
+                  part->backends && gateways, "backends", part->backends, "protocol",
+                  route ? "http" : NULL, "worker", part->pod ? part->pod->name : NULL, "left",
+                  part->pod ? part->pod->left : NULL));
 }
 
 /* ---- who is believed: a binding may be written by who may not write slices ---- */
@@ -77,14 +91,12 @@ static int find_pipeline(struct ctx *ctx, struct pass *pass, bool *ret_known)
     return 0;
 }
 
-/* A pod of the class has that name, and that address. */
-static bool is_there(struct ctx *ctx, struct pass *pass, const json_t *share)
+bool binding_has_pod(struct ctx *ctx, struct pass *pass, const struct binding_pod *wanted)
 {
-    const json_t *pod =
-        pass_get(ctx, pass, KIND_POD, pass->key.namespace, json_str_or(share, "pod", ""));
+    const json_t *pod = pass_get(ctx, pass, KIND_POD, pass->key.namespace, wanted->name);
     const json_t *class = json_object_get(json_at(pod, "metadata.labels"), LABEL_WORKER_CLASS);
     return pod && str_equal(json_string_value(class), json_str(pass->root, "spec.class")) &&
-           str_equal(json_str(pod, "status.podIP"), json_str(share, "address"));
+           str_equal(json_str(pod, "status.podIP"), wanted->address);
 }
 
 /* The binding with those of its shares that are there. The others: the pod has gone or come again
@@ -96,9 +108,11 @@ static json_t *believed(struct ctx *ctx, struct pass *pass)
     json_t *spec = json_copy(json_object_get(pass->root, "spec")), *share;
     size_t at;
     scope->shares = json_array();
-    json_array_foreach(json_at(pass->root, "spec.shares"), at, share)
-        if (is_there(ctx, pass, share))
+    json_array_foreach(json_at(pass->root, "spec.shares"), at, share) {
+        struct binding_pod pod = binding_pod_of(share);
+        if (binding_has_pod(ctx, pass, &pod))
             json_array_append(scope->shares, share);
+    }
     if (json_array_size(scope->shares) < at)
         pass_requeue(pass, LOOK_AGAIN_MS);
     json_object_set_new(spec, "shares", scope->shares);
@@ -133,22 +147,34 @@ static int refuse(struct ctx *ctx, struct pass *pass)
 /* Of whom no Pipeline is known gets nothing, and what it had is taken away. */
 static int route(struct ctx *ctx, struct pass *pass)
 {
-    const struct pipeline_operator *home = pass->home;
     struct binding_scope *scope = pass->scope;
-    struct bundle_plan plan = {0};
+    struct bundle_plan nothing = {0};
     bool known;
     scope->gone = kube_is_going(pass->root);
     if (scope->gone)
         return 0; /* what goes must not be made again */
     TRY(find_pipeline(ctx, pass, &known));
-    if (!known)
-        TRY(look_for(ctx, pass, &scope->gone));
+    if (known)
+        return weights_apply(ctx, pass, believed(ctx, pass), &scope->weighing);
+    TRY(look_for(ctx, pass, &scope->gone));
     if (scope->gone)
         return 0;
-    if (known)
-        TRY(bundle_render(ctx, home->bundle, binding_facts(ctx, believed(ctx, pass)), &plan));
-    TRY(bundle_apply(ctx, pass, &plan, &scope->stack));
-    return known ? 0 : refuse(ctx, pass);
+    TRY(bundle_apply(ctx, pass, &nothing, &scope->weighing.stack));
+    return refuse(ctx, pass);
+}
+
+/* Apart from routing, which it does not hold up. */
+static int weigh(struct ctx *ctx, struct pass *pass)
+{
+    const struct binding_scope *scope = pass->scope;
+    return refusals_end(ctx, &scope->weighing.refusals);
+}
+
+/* What failed is the routing, not the weights alone. */
+static bool is_unrouted(const struct pass *pass)
+{
+    const struct binding_scope *scope = pass->scope;
+    return scope->orphan.reason || (pass->failure && scope->weighing.refusals.rc == 0);
 }
 
 static bool is_in(const struct pass *pass, const char *phases)
@@ -167,10 +193,10 @@ static struct telling telling_of(const struct pass *pass)
     json_array_foreach(scope->shares, at, share)
         if (json_bool_or(share, "ready", false))
             serves += json_int_or(share, "milliDocumentsPerSecond", 0);
-    if (pass->failure)
-        return (struct telling){"Pending", "False", pass->failure->reason, pass->failure->message};
     if (scope->orphan.reason)
         return scope->orphan;
+    if (is_unrouted(pass))
+        return (struct telling){"Pending", "False", pass->failure->reason, pass->failure->message};
     if (wanted == 0)
         return (struct telling){"Unset", "False", "Unset", "the stage is not to run"};
     if (serves == 0 && at < json_array_size(json_at(pass->root, "spec.shares")))
@@ -182,8 +208,8 @@ static struct telling telling_of(const struct pass *pass)
                                       "no worker of the stage serves"}
                    : (struct telling){"Pending", "False", "WorkersStarting",
                                       "no worker of the stage is ready yet"};
-    if (!scope->stack.ready)
-        return (struct telling){"Pending", "False", "Progressing", scope->stack.message};
+    if (!scope->weighing.plain)
+        return (struct telling){"Pending", "False", "Progressing", scope->weighing.stack.message};
     if (serves < wanted)
         return (struct telling){"Ready", "True", "Degraded", "some of its workers do not serve"};
     return (struct telling){"Ready", "True", "Routed", "its Service leads to its workers"};
@@ -202,16 +228,19 @@ static int observe(struct ctx *ctx, struct pass *pass)
         pass_requeue(pass, REPAIRED_MS);
     }
     int64_t generation = json_int_or(pass->root, "metadata.generation", 0);
-    if (!pass->failure) /* routing is as this generation says */
-        json_put(pass->status, "observedGeneration", json_integer(generation));
-    json_put(pass->status, "phase", json_string(telling.phase));
+    bool routed = !is_unrouted(pass) && !scope->weighing.stale; /* as this generation says */
+    json_object_update_new(pass->status,
+                           json_pack("{s:s, s:o*}", "phase", telling.phase, "observedGeneration",
+                                     routed ? json_integer(generation) : NULL));
     condition_set(ctx, pass->status, "Ready", telling.ready, telling.reason, generation, "%s",
                   telling.message);
+    weights_tell(ctx, pass, &scope->weighing);
     return 0;
 }
 
 static const struct phase phases[] = {
     {"route", route, 0, "Service and EndpointSlice lead where the binding says"},
+    {"weigh", weigh, 0, "an HTTPRoute divides requests by the shares, if the class asks for one"},
     {"observe", observe, PHASE_ALWAYS, "say in the status what came of it"},
     {0},
 };
@@ -230,12 +259,16 @@ const struct reconciler binding_reconciler = {
     .scope_bytes = sizeof(struct binding_scope),
     .sources =
         {
+            /* The first: what is no longer wanted goes in this order. */
+            {.kind = KIND_HTTP_ROUTE,
+             .label_selector = LABEL_MANAGED_BY "=flotilla",
+             .optional = true},
             {.kind = KIND_SERVICE, .label_selector = LABEL_MANAGED_BY "=flotilla"},
             {.kind = KIND_ENDPOINT_SLICE, .label_selector = LABEL_MANAGED_BY "=flotilla"},
             {.kind = KIND_PIPELINE, .map = wakes_nobody},
             {.kind = KIND_POD, .label_selector = LABEL_WORKER_CLASS, .map = wakes_nobody},
         },
-    .source_count = 4,
+    .source_count = 5,
     .phases = phases,
     .knows_own_writes = true,
     .resync_ms = INT64_C(10) * 3600 * 1000,

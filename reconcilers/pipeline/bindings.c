@@ -191,10 +191,11 @@ json_t *binding_wanted(struct arena *arena, const struct world *world,
     uint32_t at;
     const struct workers *workers = world_class(world, class, &at);
     return object_of(arena, wish->object, wish->name, wish->uid,
-                     json_pack("{s:s, s:s, s:s, s:I, s:I, s:o}", "pipeline", wish->name, "stage",
-                               stage, "class", class, "milliDocumentsPerSecond",
+                     json_pack("{s:s, s:s, s:s, s:I, s:I, s:o, s:O*}", "pipeline", wish->name,
+                               "stage", stage, "class", class, "milliDocumentsPerSecond",
                                (json_int_t)json_int_or(row, "rate", 0), "port",
-                               (json_int_t)workers->port, "shares", shares_of(workers, row)));
+                               (json_int_t)workers->port, "shares", shares_of(workers, row),
+                               "httpRoute", workers->http_route));
 }
 
 /* ---- bringing them there ---- */
@@ -220,10 +221,17 @@ static int bring(struct ctx *ctx, struct pass *pass, const char *uid, json_t *wa
 static int bring_shares(struct ctx *ctx, struct pass *pass, const json_t *binding, int64_t milli,
                         json_t *shares)
 {
+    const struct placer_scope *scope = pass->scope;
     const json_t *owner = kube_controller(binding);
     json_t *spec = json_deep_copy(json_object_get(binding, "spec"));
-    json_object_update_new(spec, json_pack("{s:I, s:O}", "milliDocumentsPerSecond",
-                                           (json_int_t)milli, "shares", shares));
+    /* Whether there is an HTTPRoute is the class's to say, also of what does not run. */
+    uint32_t at;
+    const struct workers *workers = world_class(&scope->world, json_str_or(spec, "class", ""), &at);
+    if (workers)
+        json_object_del(spec, "httpRoute");
+    json_object_update_new(spec, json_pack("{s:I, s:O, s:O*}", "milliDocumentsPerSecond",
+                                           (json_int_t)milli, "shares", shares, "httpRoute",
+                                           workers ? workers->http_route : NULL));
     json_decref(shares);
     const char *uid = json_str_or(owner, "uid", "");
     json_t *wanted = object_of(ctx->arena, binding, json_str_or(owner, "name", ""), uid, spec);

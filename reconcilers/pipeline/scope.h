@@ -5,6 +5,7 @@
 #include "reconcilers/pipeline/decide.h"
 #include "reconcilers/pipeline/pipeline.h"
 #include "reconcilers/pipeline/requests.h"
+#include "reconcilers/pipeline/weights.h"
 
 /* The ledger of each namespace. */
 #define LEDGER_NAME "placement"
@@ -43,12 +44,6 @@ struct scale_outcome {
     bool asked;                   /* nobody refused: it waits */
 };
 
-/* Of many writes the first that was refused: those behind it are made all the same. */
-struct refusals {
-    int rc;
-    struct err err;
-};
-
 /* What one pass of `placement` keeps. */
 struct placer_scope {
     struct scene scene;
@@ -64,8 +59,24 @@ struct placer_scope {
 
 extern const struct reconciler placement_reconciler, binding_reconciler, workerset_reconciler;
 
+/* A pod that a binding leads to. `left`: since when it carries nothing; NULL = it does. */
+struct binding_pod {
+    const char *name, *address, *left;
+    bool ready;
+};
+
+/* Of what a binding becomes: its own objects, or those of one pod. */
+struct binding_part {
+    const char *name; /* NULL = the binding's */
+    const struct binding_pod *pod;
+    json_t *backends; /* of its HTTPRoute, taken; NULL = it has none */
+};
+
 /* What manifests/ may name: pure, so that a golden test can render without a cluster. */
-json_t *binding_facts(struct ctx *ctx, const json_t *binding);
+json_t *binding_facts(struct ctx *ctx, const json_t *binding, const struct binding_part *part);
+struct binding_pod binding_pod_of(const json_t *share);
+/* A pod of the class of the pass's binding has that name and address. */
+bool binding_has_pod(struct ctx *ctx, struct pass *pass, const struct binding_pod *wanted);
 
 /* ---- a decision (scene.c), pure ---- */
 

@@ -81,6 +81,7 @@ static int tell_classes(struct ctx *ctx, struct pass *pass)
         class_status(ctx, workers, &scope->decision.classes[at], &scope->decision.notes[at],
                      status);
         scale_status(ctx, pass, at, status);
+        weights_class_status(ctx, workers, &scope->bindings, status);
         TRY(refusals_note(ctx, &refusals, tell_class(ctx, pass, object, status)));
     }
     return refusals_end(ctx, &refusals);

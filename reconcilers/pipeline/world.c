@@ -101,6 +101,7 @@ static void read_classes(struct ctx *ctx, const json_t *list, struct world *worl
             world->classes[world->class_count++] = (struct workers){
                 .class = class_of(object),
                 .scaling = scaling_of(object),
+                .http_route = json_at(object, "spec.httpRoute"),
                 .port = bounded(json_at(object, "spec"), "port", 8080, 1, UINT16_MAX)};
     qsort(world->classes, world->class_count, sizeof *world->classes, class_order);
     if (world->class_count > WORLD_CLASSES_MAX)

@@ -59,7 +59,8 @@ struct workers {
     uint32_t count; /* pods by ordinal; NULL when there is none */
     struct worker *pods;
     struct scaling scaling;
-    const char *twin; /* a pod that is left out: another one has its ordinal; NULL = none */
+    const char *twin;   /* a pod that is left out: another one has its ordinal; NULL = none */
+    json_t *http_route; /* as its spec has it; NULL = it asks for none */
 };
 
 struct pipeline_wish {

@@ -21,6 +21,7 @@ _GROUPS = {
     "workersets": "/apis/scheduling.k8s.xxii.io/v1alpha1",
     "placementledgers": "/apis/scheduling.k8s.xxii.io/v1alpha1",
     "endpointslices": "/apis/discovery.k8s.io/v1",
+    "httproutes": "/apis/gateway.networking.k8s.io/v1",
     "ovhnginxes": "/apis/tutorials.ovhcloud.com/v1",
     "deployments": "/apis/apps/v1",
     "statefulsets": "/apis/apps/v1",

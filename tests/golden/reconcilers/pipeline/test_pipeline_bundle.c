@@ -11,9 +11,14 @@ static const char root[] =
     "   shares: [{pod: grey-0, address: 10.0.0.1, milliDocumentsPerSecond: 5000, ready: true},\n"
     "            {pod: grey-1, address: 10.0.0.2, milliDocumentsPerSecond: 5000, ready: false}]}\n";
 
+static json_t *facts_of(struct ctx *ctx, const json_t *binding)
+{
+    return binding_facts(ctx, binding, &(struct binding_part){0});
+}
+
 static void test_bundle_is_as_expected(void **state)
 {
-    golden_objects(*state, "reconcilers/pipeline/manifests", root, binding_facts,
+    golden_objects(*state, "reconcilers/pipeline/manifests", root, facts_of,
                    "tests/golden/reconcilers/pipeline/expected.json");
 }
 
