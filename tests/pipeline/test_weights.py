@@ -308,7 +308,7 @@ def test_more_pods_than_a_rule_has_room_for(world, operate, routes):  # noqa: F8
     """Laid out before the class asked for a route."""
     operate()
     split(world, rate=17, pods=17, mode="Equal", policy="Spread", maxSplit=17, maxReplicas=20, httpRoute=None)
-    assert len(world.endpoints("first-blue")) == 17
+    eventually(lambda: len(world.endpoints("first-blue")) == 17, 20, what="all have addresses")
     world.cluster.merge("workerclasses", "blue", {"spec": {"httpRoute": {}, "maxSplit": 16}}, world.namespace)
     wait_weighted(world, "first-blue", "False", "TooManyPods")
     assert weights(world, "first-blue") == {"first-blue": 1} and sorted(world.list("services")) == ["first-blue"]
