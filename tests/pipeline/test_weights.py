@@ -28,7 +28,6 @@ def forget(stack):
 
 def serve(stack):
     stack.kubectl("apply", "--server-side", "-f", str(DEFINITION))
-    stack.kubectl("wait", "--for=condition=Established", f"crd/{KIND}", "--timeout=20s")
     eventually(lambda: Cluster(stack).request("GET", "/apis/gateway.networking.k8s.io/v1/httproutes")[0] == 200, 20)
 
 
@@ -305,7 +304,8 @@ def test_a_binding_whose_route_cannot_be_changed_serves_but_does_not_say_it_is_r
     finally:
         for item in reversed(policy):
             world.cluster.request("DELETE", policy_path(item))
-    wait_weights(world, "first-blue", {"blue-0": 1, "blue-1": 1}, 90)
+    eventually(lambda: wake(world, "first-blue") or weights(world, "first-blue") == {"blue-0": 1, "blue-1": 1}, 60, interval=1,
+               what="the policy holds no longer")
     world.wait("first", "Ready", "Routed")
     binding = world.get("pipelinebindings", "first-blue")
     assert binding["status"]["observedGeneration"] == binding["metadata"]["generation"]
