@@ -141,6 +141,7 @@ static const struct {
     {"format", check_format},
     {"minLength", check_shortest},
     {"maxLength", check_longest},
+    {"minItems", check_shortest},
     {"maxItems", check_longest},
     {"minimum", check_least},
     {"maximum", check_most},

@@ -132,6 +132,7 @@ static void check__tells_a_bound_in_what_it_counts(void **state)
     } rows[] = {
         {"minProperties", 1, "{}", "has fewer than 1 members"},
         {"maxProperties", 1, "{\"a\": 1, \"b\": 2}", "has more than 1 members"},
+        {"minItems", 1, "[]", "has fewer than 1 items"},
         {"maxItems", 1, "[1, 2]", "has more than 1 items"},
         {"minLength", 1, "\"\"", "is shorter than 1"},
         {"maxLength", 1, "\"ab\"", "is longer than 1"},
@@ -159,6 +160,7 @@ static void schema__has_only_keywords_that_are_checked(void **state)
                                         "format",
                                         "minLength",
                                         "maxLength",
+                                        "minItems",
                                         "maxItems",
                                         "minimum",
                                         "maximum",
