@@ -64,9 +64,10 @@ struct bundle_result {
 /*
  * Brings the live objects (from the pass's caches) to the plan: rows whose `after` rows are ready
  * are applied if desired and live differ, and those that ask for no replicas at once; objects of
- * ours with this root that the plan does not want are deleted (prune), but a Job that still runs is
- * waited for, but for one with ANNOTATION_MAY_END. Children get namespace, ownerReference to the
- * root, labels LABEL_ROOT and LABEL_MANAGED_BY. Sends nothing when nothing differs.
+ * ours with this root that the plan does not want are deleted (prune; of the kinds that the
+ * reconciler's sources map by owner), but a Job that still runs is waited for, but for one with
+ * ANNOTATION_MAY_END. Children get namespace, ownerReference to the root, labels LABEL_ROOT and
+ * LABEL_MANAGED_BY. Sends nothing when nothing differs.
  */
 int bundle_apply(struct ctx *ctx, struct pass *pass, const struct bundle_plan *plan,
                  struct bundle_result *ret);

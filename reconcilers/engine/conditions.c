@@ -68,6 +68,15 @@ const json_t *condition_get(const json_t *object_status, const char *type)
     return json_find(object_status, "conditions", "type", type);
 }
 
+int64_t condition_age_ms(const json_t *object_status, const char *type)
+{
+    int64_t since_ms;
+    const char *since = json_str(condition_get(object_status, type), "lastTransitionTime");
+    if (!since || clock_parse_rfc3339(since, &since_ms) < 0 || since_ms > clock_wall_ms())
+        return -1;
+    return clock_wall_ms() - since_ms;
+}
+
 bool condition_is(const json_t *object_status, const char *type, const char *status)
 {
     return str_equal(json_str(condition_get(object_status, type), "status"), status);

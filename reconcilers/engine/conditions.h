@@ -17,4 +17,6 @@ void condition_set(struct ctx *ctx, json_t *status_object, const char *type, con
 void condition_remove(json_t *status_object, const char *type);
 /* Borrowed, or NULL. */
 const json_t *condition_get(const json_t *object_status, const char *type);
+/* How long its status has been what it is, to the second; -1: there is no such condition. */
+int64_t condition_age_ms(const json_t *object_status, const char *type);
 bool condition_is(const json_t *object_status, const char *type, const char *status);

@@ -113,10 +113,14 @@ static void enqueue_from(struct controller *controller, const struct source *sou
 {
     char text[WORKQUEUE_KEY_BYTES];
     key_write(key, text);
-    if (source->wake_every_ms > 0)
-        workqueue_add_paced(controller->queue, text, source->wake_every_ms);
-    else
-        workqueue_add_begun(controller->queue, text);
+    workqueue_add_paced(controller->queue, text, source->wake_every_ms, true);
+}
+
+static void enqueue_root(struct controller *controller, const struct key *key)
+{
+    char text[WORKQUEUE_KEY_BYTES];
+    key_write(key, text);
+    workqueue_add_paced(controller->queue, text, controller->reconciler->root_every_ms, false);
 }
 
 static void wake_by(struct controller *controller, int cache, const json_t *object)
@@ -124,7 +128,7 @@ static void wake_by(struct controller *controller, int cache, const json_t *obje
     const struct reconciler *reconciler = controller->reconciler;
     struct key key;
     if (controller->cache_of_root == cache && key_of(object, &key))
-        controller_enqueue(controller, &key);
+        enqueue_root(controller, &key);
     for (int source = 0; source < reconciler->source_count; source++) {
         if (controller->cache_of_source[source] != cache)
             continue;
@@ -135,17 +139,17 @@ static void wake_by(struct controller *controller, int cache, const json_t *obje
     }
 }
 
-static void on_event(void *arg, enum kube_kind kind, const json_t *object, bool deleted)
+static void on_event(void *arg, enum kube_kind kind, const json_t *object, enum kube_change change)
 {
     (void)kind;
-    (void)deleted; /* level-based: a pass looks for itself */
     const struct shared_cache *shared = arg;
     struct engine *engine = shared->engine;
     char id[OWN_WRITE_BYTES];
     own_write_id(object, id);
     for (int at = 0; at < engine->controller_count; at++) {
         struct controller *controller = &engine->controllers[at];
-        if (!controller->own || !seen_has(controller->own, id))
+        bool own = change == KUBE_CHANGED && controller->own && seen_has(controller->own, id);
+        if (!own) /* of what a list finds the last state may be our write, and old */
             wake_by(controller, (int)(shared - engine->caches), object);
     }
 }

@@ -70,7 +70,9 @@ struct reconciler {
     /* Label selector of the kind's own cache; NULL = all. */
     const char *label_selector;
     const struct phase *phases; /* ends at a row without name */
-    /* A pass ends with everything seen to that it wrote, so that the echo of that wakes it not. */
+    int root_every_ms;          /* as source.wake_every_ms, of events of the root itself */
+    /* A pass ends with everything seen to that it wrote by pass_*, so that the echo of that wakes
+     * it not; of what it deletes it hears. */
     bool knows_own_writes;
     int64_t resync_ms; /* each object is looked at this often even if nothing happens */
 };

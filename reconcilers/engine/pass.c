@@ -86,7 +86,7 @@ int pass_get_live(struct ctx *ctx, struct pass *pass, enum call call, enum kube_
 json_t *pass_list(struct ctx *ctx, struct pass *pass, enum kube_kind kind, const char *namespace,
                   const char *label, const char *value)
 {
-    json_t *list = arena_json(ctx->arena, json_array());
+    json_t *list = json_array();
     int at = -1;
     const struct shared_cache *shared = next_cache(running(pass), kind, &at);
     json_t *cached = shared ? kube_cache_list(ctx, shared->cache, namespace, label, value) : NULL;
@@ -101,7 +101,7 @@ json_t *pass_list(struct ctx *ctx, struct pass *pass, enum kube_kind kind, const
             object = read->object; /* as this pass knows it */
         json_array_append(list, object);
     }
-    return list;
+    return arena_json(ctx->arena, list); /* last, so that it ends before the trees are released */
 }
 
 bool pass_serves(struct pass *pass, enum kube_kind kind)

@@ -38,6 +38,7 @@ struct item {
     enum bringer bringer;     /* while ready, or dirty */
     size_t heap_place;        /* its index in the heap + 1; 0 = not waiting */
     int64_t due_ms;           /* while waiting */
+    enum bringer waits;       /* the same: what it is when that has come */
     int64_t ready_since_ms, taken_ms;
     unsigned failures;
     bool ready, processing, dirty;
@@ -211,16 +212,18 @@ static void make_ready(struct workqueue *queue, struct item *item, enum bringer 
     pthread_cond_signal(&queue->changed);
 }
 
-static void make_wait(struct workqueue *queue, struct item *item, int64_t delay_ms)
+static void make_wait(struct workqueue *queue, struct item *item, int64_t delay_ms,
+                      enum bringer bringer)
 {
     if (delay_ms <= 0) {
-        make_ready(queue, item, BY_CLOCK);
+        make_ready(queue, item, bringer);
         return;
     }
     int64_t due_ms = clock_boottime_ms() + delay_ms;
     if (item->ready || (item->heap_place && item->due_ms <= due_ms))
         return;
     heap_remove(queue, item);
+    item->waits = bringer;
     heap_add(queue, item, due_ms);
     if (queue->heap[0] == item)
         pthread_cond_signal(&queue->changed); /* somebody must wait less long */
@@ -232,7 +235,7 @@ static void make_due_ready(struct workqueue *queue)
     while (queue->heap_count && queue->heap[0]->due_ms <= now) {
         struct item *item = queue->heap[0];
         heap_remove(queue, item);
-        make_ready(queue, item, BY_CLOCK);
+        make_ready(queue, item, item->waits);
     }
 }
 
@@ -295,39 +298,26 @@ void workqueue_close(struct workqueue *queue)
     pthread_mutex_unlock(&queue->mutex);
 }
 
-static void add(struct workqueue *queue, const char *key, enum bringer bringer)
-{
-    pthread_mutex_lock(&queue->mutex);
-    make_ready(queue, find_or_make(queue, key), bringer);
-    pthread_mutex_unlock(&queue->mutex);
-}
-
 void workqueue_add(struct workqueue *queue, const char *key)
 {
-    add(queue, key, BY_EVENT);
-}
-
-void workqueue_add_begun(struct workqueue *queue, const char *key)
-{
-    add(queue, key, BY_BEGUN);
+    pthread_mutex_lock(&queue->mutex);
+    make_ready(queue, find_or_make(queue, key), BY_EVENT);
+    pthread_mutex_unlock(&queue->mutex);
 }
 
 void workqueue_add_after(struct workqueue *queue, const char *key, int64_t delay_ms)
 {
     pthread_mutex_lock(&queue->mutex);
-    make_wait(queue, find_or_make(queue, key), delay_ms);
+    make_wait(queue, find_or_make(queue, key), delay_ms, BY_CLOCK);
     pthread_mutex_unlock(&queue->mutex);
 }
 
-void workqueue_add_paced(struct workqueue *queue, const char *key, int64_t every_ms)
+void workqueue_add_paced(struct workqueue *queue, const char *key, int64_t every_ms, bool begun)
 {
     pthread_mutex_lock(&queue->mutex);
     struct item *item = find_or_make(queue, key);
     int64_t rests_ms = item->taken_ms ? item->taken_ms + every_ms - clock_boottime_ms() : 0;
-    if (rests_ms > 0)
-        make_wait(queue, item, rests_ms);
-    else
-        make_ready(queue, item, BY_BEGUN);
+    make_wait(queue, item, rests_ms, begun ? BY_BEGUN : BY_EVENT);
     pthread_mutex_unlock(&queue->mutex);
 }
 
@@ -343,7 +333,7 @@ int64_t workqueue_add_backoff(struct workqueue *queue, const char *key, int64_t 
     if (delay_ms < at_least_ms)
         delay_ms = at_least_ms;
     item->failures++;
-    make_wait(queue, item, delay_ms);
+    make_wait(queue, item, delay_ms, BY_CLOCK);
     pthread_mutex_unlock(&queue->mutex);
     metric_add(METRIC_QUEUE_RETRIES, 1, queue->name);
     return delay_ms;

@@ -4,7 +4,7 @@
  * 5 ms * 2^n up to the cap. Thread-safe.
  *
  * What is begun is finished first: else a hundred roots that come at once would take each step
- * together and be done together, and late. So what workqueue_add_begun() brings is taken before
+ * together and be done together, and late. So what is begun is taken before
  * what workqueue_add() brings, and that (somebody waits for it) before what a time brings
  * (verification, back-off). Of four takes one is for each of the latter two all the same, so that
  * none starves.
@@ -30,13 +30,15 @@ void workqueue_close(struct workqueue *queue);
 
 /* An event of the root itself, or somebody asks for a look at it. */
 void workqueue_add(struct workqueue *queue, const char *key);
-/* An event of something that was made for the root: it is at work already. */
-void workqueue_add_begun(struct workqueue *queue, const char *key);
 /* Keeps the soonest time if it waits already. */
 void workqueue_add_after(struct workqueue *queue, const char *key, int64_t delay_ms);
-/* As workqueue_add_begun(), but not before `every_ms` after the key was taken last: at once, then
- * so long not. A key without any time and failure is forgotten when it is done, and is new then. */
-void workqueue_add_paced(struct workqueue *queue, const char *key, int64_t every_ms);
+/*
+ * An event, but not before `every_ms` after the key was taken last: at once, then so long not; 0 =
+ * always at once. Who is worked on for longer comes again when he is done. begun: of something that
+ * was made for the root, which is at work already. A key without any time and failure is forgotten
+ * when it is done, and is new then.
+ */
+void workqueue_add_paced(struct workqueue *queue, const char *key, int64_t every_ms, bool begun);
 /* After a failure; returns the delay that was chosen, at least `at_least_ms`. */
 int64_t workqueue_add_backoff(struct workqueue *queue, const char *key, int64_t at_least_ms);
 /* After a success: forgets the failures. */

@@ -73,10 +73,10 @@ void cells_free(struct cells *cells)
 }
 
 /* On the I/O thread: only remembers where something happened. */
-static void on_event(void *arg, enum kube_kind kind, const json_t *object, bool deleted)
+static void on_event(void *arg, enum kube_kind kind, const json_t *object, enum kube_change change)
 {
     (void)kind;
-    (void)deleted; /* the collector sees in the cache whether it is there */
+    (void)change; /* the collector sees in the cache whether it is there */
     const struct cell_key key = {
         json_str(object, "metadata.namespace"),
         json_str(object, "metadata.name"),

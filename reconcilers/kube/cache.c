@@ -145,7 +145,7 @@ json_t *kube_cache_list(struct ctx *ctx, struct kube_cache *cache, const char *n
                         const char *label, const char *value)
 {
     struct entry **entries;
-    json_t *list = arena_json(ctx->arena, json_array());
+    json_t *list = json_array();
     size_t count = store_collect(cache->store, namespace, label_text(ctx, label, value), &entries);
     for (size_t at = 0; at < count; at++) {
         json_t *object = parse_entry(ctx, entries[at]);
@@ -154,7 +154,7 @@ json_t *kube_cache_list(struct ctx *ctx, struct kube_cache *cache, const char *n
             json_array_append(list, object);
     }
     free(entries);
-    return list;
+    return arena_json(ctx->arena, list); /* last, so that it ends before the trees are released */
 }
 
 size_t kube_cache_count(const struct kube_cache *cache)

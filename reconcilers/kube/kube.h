@@ -105,13 +105,18 @@ int kube_version_compare(const char *a, const char *b);
 
 struct kube_cache;
 
+enum kube_change {
+    KUBE_CHANGED, /* a watch told: it came, or is another now */
+    KUBE_LISTED,  /* a full list has it otherwise than we had: the history between is not known */
+    KUBE_DELETED, /* a watch told, or a full list lacks it: `object` is the last state known */
+};
+
 /*
- * Called on the I/O thread for every object that came, changed or went (also for deletions that a
- * relist found: `object` is then the last state known), our own writes included: kube_cache_put
- * itself is silent, its echo is not. It must only map and enqueue.
+ * Called on the I/O thread for every object that came, changed or went, our own writes included:
+ * kube_cache_put itself is silent, its echo is not. It must only map and enqueue.
  */
 typedef void (*kube_cache_event)(void *arg, enum kube_kind kind, const json_t *object,
-                                 bool deleted);
+                                 enum kube_change change);
 
 struct kube_cache_options {
     enum kube_kind kind;

@@ -7,14 +7,14 @@
 
 #include "reconcilers/kube/table.h"
 
-/* The texts of all trees together; as trees they take about six times as much memory. The least
- * recently read ones go. */
-enum { PARSED_MAX_BYTES = 8 << 20 };
+/* What all trees may take, as parsed.c reckons it; the least recently read ones go. One that would
+ * take more than a sixteenth is parsed for each reader. */
+enum { PARSED_MAX_BYTES = 48 << 20, PARSED_TREE_MAX_BYTES = PARSED_MAX_BYTES / 16 };
 
 /* A reference, for parsed_release(). NULL when the text does not parse. */
 json_t *parsed_hold(struct entry *entry);
 void parsed_release(json_t *tree);
-/* Of the texts of all trees that are kept. */
+/* What those take that are kept. */
 size_t parsed_bytes(void);
 /* The entry ends. */
 void parsed_forget(struct entry *entry);

@@ -22,11 +22,11 @@ static void set_version(struct reflector *reflector, const char *version)
     snprintf(reflector->version, sizeof reflector->version, "%s", version ? version : "");
 }
 
-static void tell(struct reflector *reflector, const json_t *object, bool deleted)
+static void tell(struct reflector *reflector, const json_t *object, enum kube_change change)
 {
     if (reflector->options.on_event)
         reflector->options.on_event(reflector->options.on_event_arg, reflector->options.kind,
-                                    object, deleted);
+                                    object, change);
 }
 
 static void count_objects(const struct reflector *reflector)
@@ -67,7 +67,7 @@ static void finish_sync(struct reflector *reflector, const char *version)
         json_t *object = NULL;
         if (json_parse(&reflector->ctx, entry->text, entry->text_bytes, FRAME_MAX_BYTES, &object) ==
             0)
-            tell(reflector, object, changes[at].deleted);
+            tell(reflector, object, changes[at].deleted ? KUBE_DELETED : KUBE_LISTED);
         entry_release(entry);
         arena_reset(reflector->arena);
     }
@@ -120,7 +120,7 @@ static bool on_object(struct reflector *reflector, json_t *object, bool deleted)
     if (answer == STORE_FULL)
         skip_full(reflector, object);
     if (answer != STORE_OUTDATED)
-        tell(reflector, object, deleted);
+        tell(reflector, object, deleted ? KUBE_DELETED : KUBE_CHANGED);
     set_version(reflector, version);
     count_objects(reflector);
     return true;

@@ -20,6 +20,7 @@ struct entry {
     struct bucket *bucket;
     struct entry *newer, *older; /* of those that are parsed (parsed.h), by who was read last */
     json_t *tree;                /* the text, parsed; NULL = it is not */
+    size_t tree_bytes;           /* what that takes; 0 = not reckoned yet */
     atomic_int references;
     bool echoed;  /* a watch or list has shown it; false: only our own write has */
     bool changed; /* in a shadow: not what the store holds */

@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-enum { LOOK_AGAIN_MS = 1000, REPAIRED_MS = 10 };
+enum { LOOK_AGAIN_MS = 1000, REPAIRED_MS = 10, ORPHAN_MS = 2000, PACE_MS = 20 };
 
 struct telling {
     const char *phase, *ready, *reason, *message;
@@ -134,11 +134,13 @@ static int look_for(struct ctx *ctx, struct pass *pass, bool *ret_gone)
 static int refuse(struct ctx *ctx, struct pass *pass)
 {
     struct binding_scope *scope = pass->scope;
-    const json_t *ready = condition_get(json_object_get(pass->root, "status"), "Ready");
+    const json_t *status = json_object_get(pass->root, "status");
+    const json_t *ready = condition_get(status, "Ready");
     scope->orphan = (struct telling){"Pending", "False", "NoPipeline",
                                      "no Pipeline is its controller: it was not made by the "
                                      "operator, and leads nowhere"};
-    if (str_equal(json_str(ready, "reason"), scope->orphan.reason))
+    if (str_equal(json_str(ready, "reason"), scope->orphan.reason) &&
+        condition_age_ms(status, "Ready") >= ORPHAN_MS)
         return err_set(ctx, ERR_REFUSED, "NoPipeline", "%s", scope->orphan.message);
     pass_requeue(pass, LOOK_AGAIN_MS);
     return 0;
@@ -227,6 +229,9 @@ static int observe(struct ctx *ctx, struct pass *pass)
                                    "a worker of the stage serves again; it is being routed"};
         pass_requeue(pass, REPAIRED_MS);
     }
+    /* The next look is another one: see telling_of(). */
+    if (!json_at(pass->root, "status.observedGeneration"))
+        pass_requeue(pass, LOOK_AGAIN_MS);
     int64_t generation = json_int_or(pass->root, "metadata.generation", 0);
     bool routed = !is_unrouted(pass) && !scope->weighing.stale; /* as this generation says */
     json_object_update_new(pass->status,
@@ -262,14 +267,20 @@ const struct reconciler binding_reconciler = {
             /* The first: what is no longer wanted goes in this order. */
             {.kind = KIND_HTTP_ROUTE,
              .label_selector = LABEL_MANAGED_BY "=flotilla",
-             .optional = true},
-            {.kind = KIND_SERVICE, .label_selector = LABEL_MANAGED_BY "=flotilla"},
-            {.kind = KIND_ENDPOINT_SLICE, .label_selector = LABEL_MANAGED_BY "=flotilla"},
+             .optional = true,
+             .wake_every_ms = PACE_MS},
+            {.kind = KIND_SERVICE,
+             .label_selector = LABEL_MANAGED_BY "=flotilla",
+             .wake_every_ms = PACE_MS},
+            {.kind = KIND_ENDPOINT_SLICE,
+             .label_selector = LABEL_MANAGED_BY "=flotilla",
+             .wake_every_ms = PACE_MS},
             {.kind = KIND_PIPELINE, .map = wakes_nobody},
             {.kind = KIND_POD, .label_selector = LABEL_WORKER_CLASS, .map = wakes_nobody},
         },
     .source_count = 5,
     .phases = phases,
+    .root_every_ms = PACE_MS,
     .knows_own_writes = true,
     .resync_ms = INT64_C(10) * 3600 * 1000,
 };

@@ -269,9 +269,21 @@ static int look_for(struct ctx *ctx, struct pass *pass, const struct pipeline_wi
     return 0;
 }
 
+/* By names: whose they are can be changed by others. */
+static bool lacks_one(struct ctx *ctx, struct pass *pass, const struct pipeline_wish *wish,
+                      const json_t *stages)
+{
+    size_t at;
+    json_t *row;
+    json_array_foreach(stages, at, row)
+        if (!pass_get(ctx, pass, KIND_PIPELINE_BINDING, pass->key.namespace,
+                      binding_name(ctx->arena, wish->name, json_str_or(row, "name", ""))))
+            return true;
+    return false;
+}
+
 /* All stages of a pipeline that runs; none is made for one that went. */
-static int bring_all(struct ctx *ctx, struct pass *pass, uint32_t at, uint32_t there,
-                     struct refusals *refusals)
+static int bring_all(struct ctx *ctx, struct pass *pass, uint32_t at, struct refusals *refusals)
 {
     struct placer_scope *scope = pass->scope;
     const struct pipeline_wish *wish = &scope->world.pipelines[at];
@@ -280,7 +292,7 @@ static int bring_all(struct ctx *ctx, struct pass *pass, uint32_t at, uint32_t t
     bool gone = false;
     size_t stage;
     json_t *row;
-    if (had && there < json_array_size(stages))
+    if (had && lacks_one(ctx, pass, wish, stages))
         TRY(look_for(ctx, pass, wish, &gone));
     json_array_foreach(gone ? NULL : stages, stage, row)
         TRY(refusals_note(ctx, refusals,
@@ -302,7 +314,7 @@ int bindings_apply(struct ctx *ctx, struct pass *pass)
         for (uint32_t row = 0; row < count; row++)
             TRY(refusals_note(ctx, &refusals, sweep(ctx, pass, wish, verdict, rows[row].object)));
         if (verdict->view.ran)
-            TRY(bring_all(ctx, pass, at, count, &refusals));
+            TRY(bring_all(ctx, pass, at, &refusals));
     }
     return refusals_end(ctx, &refusals);
 }

@@ -11,6 +11,8 @@
 
 #include <stdlib.h>
 
+enum { NEWS_MS = 30000 };
+
 static bool holds(void *engine, int shard)
 {
     return engine_holds(engine, shard);
@@ -53,19 +55,28 @@ static const char *event_note(struct ctx *ctx, const json_t *status, const json_
     const char *stage = json_str(status, "waiting.stage");
     if (stage)
         return arena_printf(ctx->arena, "stage '%s': status.waiting tells what it lacks", stage);
-    if (str_has_word("RateRefused DeadEnd", json_str_or(ready, "reason", "")))
+    if (str_has_word("BindingsPending RateRefused DeadEnd", json_str_or(ready, "reason", "")))
         return "the condition Ready tells more";
     return json_str_or(ready, "message", "");
 }
 
-/* What the placement said last; nothing new is not sent again. That routes are being made is no
- * news: in a moment they are. */
+/* Routes are being made: in a moment they are, and that is no news; if not, it is. */
+static bool is_passing(struct pass *pass, const json_t *status, const char *reason)
+{
+    int64_t age_ms = condition_age_ms(status, "Ready");
+    if (!str_equal(reason, "BindingsPending") || age_ms < 0 || age_ms >= NEWS_MS)
+        return false;
+    pass_requeue(pass, NEWS_MS - age_ms);
+    return true;
+}
+
+/* What the placement said last; nothing new is not sent again. */
 static int tell_event(struct ctx *ctx, struct pass *pass)
 {
     const json_t *status = json_at(pass->root, "status"), *ready = condition_get(status, "Ready");
     const char *reason = json_str_or(ready, "reason", "");
     bool well = str_equal(json_str(ready, "status"), "True");
-    if (ready && !str_equal(reason, "BindingsPending"))
+    if (ready && !is_passing(pass, status, reason))
         pass_event(ctx, pass, well ? "Normal" : "Warning", reason, "Place", "%s",
                    event_note(ctx, status, ready));
     return 0;

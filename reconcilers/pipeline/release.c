@@ -136,6 +136,7 @@ static int release(struct ctx *ctx, struct pass *pass, const json_t *pod)
                                         json_int_or(scope->decision.ledger, "decision", 0));
     json_t *patch = arena_json(ctx->arena, json_pack("{s:{s:{s:s}}}", "metadata", "annotations",
                                                      ANNOTATION_RELEASED, decision));
+    pass_requeue(pass, PLACER_PACE_MS); /* it is no worker any more */
     return pass_patch(ctx, pass, CALL_KUBE_PIPELINE_RELEASE, pod, NULL, patch, NULL);
 }
 

@@ -145,18 +145,23 @@ void requests_put(struct requests *requests, const char *namespace, int shard,
     pthread_mutex_unlock(&requests->mutex);
 }
 
-int64_t requests_tell(struct requests *requests, const char *namespace, const char *class,
-                      int64_t every_ms)
+int64_t requests_rest_ms(struct requests *requests, const char *namespace, const char *class,
+                         int64_t every_ms)
 {
-    int64_t now_ms = clock_boottime_ms(), left_ms = 0;
+    pthread_mutex_lock(&requests->mutex);
+    const struct request *row = find_class(find(requests, namespace), class);
+    int64_t left_ms = row && row->told_ms ? row->told_ms + every_ms - clock_boottime_ms() : 0;
+    pthread_mutex_unlock(&requests->mutex);
+    return left_ms > 0 ? left_ms : 0;
+}
+
+void requests_told(struct requests *requests, const char *namespace, const char *class)
+{
     pthread_mutex_lock(&requests->mutex);
     struct request *row = find_class(find(requests, namespace), class);
-    if (row && row->told_ms && now_ms < row->told_ms + every_ms)
-        left_ms = row->told_ms + every_ms - now_ms;
-    else if (row)
-        row->told_ms = now_ms;
+    if (row)
+        row->told_ms = clock_boottime_ms();
     pthread_mutex_unlock(&requests->mutex);
-    return left_ms;
 }
 
 void requests_drop(struct requests *requests, const char *namespace)

@@ -18,9 +18,10 @@ void requests_free(struct requests *requests);
 /* In place of what was said about the namespace; classes in the world's order, by name. */
 void requests_put(struct requests *requests, const char *namespace, int shard,
                   const struct world *world, const struct decision *decision);
-/* Whose numbers were told less than `every_ms` ago has to wait: so many ms. Else 0, and they are
- * told now. Who is not known (another process told them) waits for nothing. */
-int64_t requests_tell(struct requests *requests, const char *namespace, const char *class,
-                      int64_t every_ms);
+/* Until `every_ms` after the status of a class was written; 0 = it may be now. */
+int64_t requests_rest_ms(struct requests *requests, const char *namespace, const char *class,
+                         int64_t every_ms);
+/* It was written. */
+void requests_told(struct requests *requests, const char *namespace, const char *class);
 /* It has no ledger any more. */
 void requests_drop(struct requests *requests, const char *namespace);

@@ -2,6 +2,7 @@
 #include "reconcilers/pipeline/scope.h"
 
 #include "reconcilers/engine/conditions.h"
+#include "server/base/cleanup.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
 #include "server/net/metrics.h"
@@ -39,33 +40,34 @@ static int tell_pipelines(struct ctx *ctx, struct pass *pass)
     return refusals_end(ctx, &refusals);
 }
 
-/* Of two statuses: other words than numbers, which change with each decision. */
-static bool is_news(const json_t *live, const json_t *status)
+/* What people have to see to: told at once. The rest goes up and down with each decision. */
+static const char *const urgent[] = {"PodsCounted", "Scaled", "Zoned"};
+
+static bool is_urgent(const json_t *live, const json_t *status)
 {
-    size_t at;
-    json_t *row;
-    json_array_foreach(json_object_get(status, "conditions"), at, row) {
-        const json_t *was = condition_get(live, json_str_or(row, "type", ""));
-        if (!str_equal(json_str(was, "reason"), json_str(row, "reason")))
+    for (size_t at = 0; at < ARRAY_SIZE(urgent); at++)
+        if (!str_equal(json_str(condition_get(live, urgent[at]), "reason"),
+                       json_str(condition_get(status, urgent[at]), "reason")))
             return true;
-    }
-    return json_array_size(json_object_get(live, "conditions")) != at;
+    return false;
 }
 
 /* Not after each decision: people and autoscalers look every few seconds. */
 static int tell_class(struct ctx *ctx, struct pass *pass, const json_t *object, json_t *status)
 {
     const struct pipeline_operator *home = pass->home;
+    const char *namespace = pass->key.namespace, *name = json_str_or(object, "metadata.name", "");
     const json_t *live = json_object_get(object, "status");
     if (live && json_equal(live, status))
         return 0;
-    int64_t left_ms = requests_tell(home->requests, pass->key.namespace,
-                                    json_str_or(object, "metadata.name", ""), CLASS_MS);
-    if (left_ms && !is_news(live, status)) {
-        pass_requeue(pass, left_ms);
+    int64_t rests_ms = requests_rest_ms(home->requests, namespace, name, CLASS_MS);
+    if (rests_ms && !is_urgent(live, status)) {
+        pass_requeue(pass, rests_ms);
         return 0;
     }
-    return pass_put_status(ctx, pass, CALL_KUBE_PIPELINE_STATUS, object, status);
+    TRY(pass_put_status(ctx, pass, CALL_KUBE_PIPELINE_STATUS, object, status));
+    requests_told(home->requests, namespace, name);
+    return 0;
 }
 
 static int tell_classes(struct ctx *ctx, struct pass *pass)

@@ -11,7 +11,7 @@
 #include "server/base/str.h"
 #include "server/net/metrics.h"
 
-enum { COUNT_MS = 1000 }; /* a hundred claims at once are one write of the status */
+enum { COUNT_MS = 1000 }; /* a hundred claims at once are two writes of the status */
 
 struct pool_scope {
     bool checked; /* in this pass */

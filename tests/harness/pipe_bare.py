@@ -1,5 +1,5 @@
-"""The peer of `pipeline-bench` on the real API server: a client that writes for each pipeline what the operator wrote, and
-decides nothing. What it takes is what the server takes."""
+"""The peer of `pipeline-bench` on the real API server: a client that writes for each pipeline what must be written (the objects of
+its stages and their statuses, no ledger, no class, no event), and decides nothing. What it takes is what the server takes."""
 
 import copy
 import queue

@@ -124,10 +124,10 @@ static void test_what_is_begun_is_finished_first(void **state)
     workqueue_add(queue, "new 1");
     workqueue_add(queue, "lifted");
     workqueue_add(queue, "new 2");
-    workqueue_add_begun(queue, "begun 1");
-    workqueue_add_begun(queue, "lifted");
-    workqueue_add_begun(queue, "begun 2");
-    workqueue_add_begun(queue, "begun 3");
+    workqueue_add_paced(queue, "begun 1", 0, true);
+    workqueue_add_paced(queue, "lifted", 0, true);
+    workqueue_add_paced(queue, "begun 2", 0, true);
+    workqueue_add_paced(queue, "begun 3", 0, true);
     for (size_t at = 0; at < sizeof order / sizeof *order; at++) {
         assert_takes(queue, order[at]);
         workqueue_done(queue, order[at]);
@@ -228,16 +228,16 @@ static void test_many_timers_come_in_order_and_not_early(void **state)
 /* At once, and then not for a while, for all that came meanwhile. */
 static void test_paced_key_comes_at_once_and_then_rests(void **state)
 {
-    enum { EVERY_MS = 60 };
+    enum { EVERY_MS = 400 };
     (void)state;
     struct workqueue *queue = workqueue_new("test", 1000);
-    workqueue_add_paced(queue, "a", EVERY_MS);
+    workqueue_add_paced(queue, "a", EVERY_MS, true);
     assert_int_equal(workqueue_depth(queue), 1);
     int64_t first = clock_boottime_ms();
     assert_takes(queue, "a");
-    workqueue_add_paced(queue, "a", EVERY_MS);
+    workqueue_add_paced(queue, "a", EVERY_MS, true);
     workqueue_done(queue, "a");
-    workqueue_add_paced(queue, "a", EVERY_MS);
+    workqueue_add_paced(queue, "a", EVERY_MS, true);
     assert_int_equal(workqueue_depth(queue), 0);
     assert_takes(queue, "a");
     assert_true(clock_boottime_ms() - first >= EVERY_MS);
@@ -255,14 +255,14 @@ static void test_paced_key_rests_no_longer_than_that(void **state)
     assert_takes(queue, "a");
     workqueue_add_after(queue, "a", 3600000); /* as the engine does: it is looked at again */
     workqueue_done(queue, "a");
-    workqueue_add_paced(queue, "a", 3600000);
+    workqueue_add_paced(queue, "a", 3600000, true);
     assert_int_equal(workqueue_depth(queue), 0);
     workqueue_add(queue, "a");
     assert_takes(queue, "a");
     workqueue_add_after(queue, "a", 3600000);
     workqueue_done(queue, "a");
     clock_sleep_ms(20);
-    workqueue_add_paced(queue, "a", 10);
+    workqueue_add_paced(queue, "a", 10, true);
     assert_int_equal(workqueue_depth(queue), 1);
     workqueue_free(queue);
 }

@@ -4,9 +4,13 @@
 #include "reconcilers/kube/client.h"
 #include "reconcilers/kube/parsed.h"
 #include "server/base/json.h"
+#include "server/base/str.h"
 #include "tests/unit/test.h"
 
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static struct kube kube = {.target = {.base_url = "http://127.0.0.1:1"}}; /* nobody answers there */
 static struct http_io *io;
@@ -71,30 +75,77 @@ static void test_what_was_read_is_parsed_once(void **state)
     assert_string_equal(json_str(second, "metadata.labels.x"), "2");
 }
 
+/* Objects that as trees take a hundred times as much as their text. */
+static const char *empty_members(struct ctx *ctx, int count)
+{
+    struct str labels;
+    str_init(&labels, 1 << 20);
+    str_add(&labels, "{\"list\":[{}");
+    for (int at = 1; at < count; at++)
+        str_add(&labels, ",{}");
+    str_add(&labels, "]}");
+    const char *copy = arena_strdup(ctx->arena, str_text(&labels));
+    str_done(&labels);
+    return copy;
+}
+
+/* One of each namespace. */
+static void read_one(struct ctx *ctx, int number, const char *labels)
+{
+    const char *place = arena_printf(ctx->arena, "n%d", number);
+    kube_cache_put(cache, secret(ctx, place, place, labels));
+    assert_string_equal(json_str(kube_cache_get(ctx, cache, place, place), "metadata.name"), place);
+}
+
 /* More than may be kept: what was read last is kept, the rest is parsed again, and right. */
 static void test_trees_have_a_budget(void **state)
 {
-    enum { OBJECTS = 24, LABEL_BYTES = 1 << 19 };
+    enum { OBJECTS = 40, MEMBERS = 6000 };
     struct ctx *ctx = *state;
     open_cache(NULL, NULL);
-    char *label = arena_alloc(ctx->arena, LABEL_BYTES + 1);
-    memset(label, 'x', LABEL_BYTES);
-    const char *labels = arena_printf(ctx->arena, "{\"long\":\"%s\"}", label);
-    for (int at = 0; at < OBJECTS; at++) {
-        const char *place = arena_printf(ctx->arena, "n%d", at);
-        kube_cache_put(cache, secret(ctx, place, place, labels));
-        kube_cache_get(ctx, cache, place, place);
-    }
+    const char *labels = empty_members(ctx, MEMBERS);
+    for (int at = 0; at < OBJECTS; at++)
+        read_one(ctx, at, labels);
     assert_true(parsed_bytes() > PARSED_MAX_BYTES / 2 && parsed_bytes() <= PARSED_MAX_BYTES);
-    for (int at = OBJECTS - 1; at >= 0; at--) {
-        const char *place = arena_printf(ctx->arena, "n%d", at);
-        const json_t *read = kube_cache_get(ctx, cache, place, place);
-        assert_string_equal(json_str(read, "metadata.name"), place);
-    }
+    for (int at = OBJECTS - 1; at >= 0; at--)
+        read_one(ctx, at, labels);
     kube_cache_free(cache);
     cache = NULL;
     assert_int_equal(parsed_bytes(), 0);
 }
+
+/* It is read, and not kept. */
+static void test_a_tree_that_is_too_large_is_not_kept(void **state)
+{
+    struct ctx *ctx = *state;
+    open_cache(NULL, NULL);
+    read_one(ctx, 1, empty_members(ctx, 20000));
+    assert_int_equal(parsed_bytes(), 0);
+    read_one(ctx, 2, empty_members(ctx, 20));
+    assert_true(parsed_bytes() > 0);
+}
+
+#ifdef __SANITIZE_ADDRESS__
+/* Whoever changes what he was given changes it for all, and does not live to tell. */
+static void test_who_changes_a_shared_tree_is_ended(void **state)
+{
+    struct ctx *ctx = *state;
+    open_cache(NULL, NULL);
+    kube_cache_put(cache, secret(ctx, "n", "a", "{}"));
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        signal(SIGABRT, SIG_DFL);
+        fclose(stderr);
+        json_object_clear(kube_cache_get(ctx, cache, "n", "a"));
+        kube_cache_get(ctx, cache, "n", "a");
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+#endif
 
 /* A label elsewhere in the object is none. */
 static void test_label_is_looked_up_where_it_belongs(void **state)
@@ -153,6 +204,10 @@ int main(void)
         TEST(test_reading),
         TEST(test_what_was_read_is_parsed_once),
         TEST(test_trees_have_a_budget),
+        TEST(test_a_tree_that_is_too_large_is_not_kept),
+#ifdef __SANITIZE_ADDRESS__
+        TEST(test_who_changes_a_shared_tree_is_ended),
+#endif
         TEST(test_label_is_looked_up_where_it_belongs),
         TEST(test_puts_outside_the_selector),
     };

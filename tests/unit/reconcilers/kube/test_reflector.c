@@ -30,7 +30,8 @@ static struct {
     struct store *store;
     char path[1024];
     int delay_ms, connects, synced;
-    struct str heard; /* "+name " and "-name " */
+    enum kube_change change; /* of what was heard last */
+    struct str heard;        /* "+name " and "-name " */
 } world;
 
 static void connect_stream(void *arg, const char *path, int delay_ms)
@@ -41,13 +42,14 @@ static void connect_stream(void *arg, const char *path, int delay_ms)
     world.connects++;
 }
 
-static void hear(void *arg, enum kube_kind kind, const json_t *object, bool deleted)
+static void hear(void *arg, enum kube_kind kind, const json_t *object, enum kube_change change)
 {
     (void)arg;
     assert_int_equal(kind, KIND_POD);
     assert_null(json_at(object, "metadata.managedFields"));
     assert_string_equal(json_str(object, "kind"), "Pod");
-    str_printf(&world.heard, "%s%s ", deleted ? "-" : "+", json_str(object, "metadata.name"));
+    world.change = change;
+    str_printf(&world.heard, "%c%s ", "++-"[change], json_str(object, "metadata.name"));
 }
 
 static void mark_synced(void *arg)
@@ -452,6 +454,19 @@ static void test_a_store_that_lacks_something_is_listed_anew(void **state)
     assert_true(asks("&resourceVersion=22"));
 }
 
+/* What a list finds may be an old state: who takes it for his own last write must know. */
+static void test_what_a_list_finds_is_told_as_such(void **state)
+{
+    (void)state;
+    assert_true(feed(ADDED("a", "10") ADDED("b", "11") MARKER("12")));
+    assert_int_equal(world.change, KUBE_LISTED);
+    assert_true(feed(ADDED("a", "13")));
+    assert_int_equal(world.change, KUBE_CHANGED);
+    assert_true(feed(DELETED("a", "14")));
+    assert_int_equal(world.change, KUBE_DELETED);
+    expect_heard("+a +b +a -a ");
+}
+
 static int set_up(void **state)
 {
     static const struct reflector_timing timing = {.backoff_ms = 10,
@@ -512,6 +527,7 @@ int main(void)
         REFLECTOR_TEST(test_what_grew_too_large_leaves_the_store),
         REFLECTOR_TEST(test_what_has_no_room_is_left_out_and_looked_for_later),
         REFLECTOR_TEST(test_a_store_that_lacks_something_is_listed_anew),
+        REFLECTOR_TEST(test_what_a_list_finds_is_told_as_such),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -94,14 +94,16 @@ static void test_a_class_is_told_of_so_often(void **state)
     bool left = false;
     struct requests *requests = requests_new(holds, &left);
     put(ctx, requests, "shop", SHARD, 2);
-    assert_int_equal(requests_tell(requests, "shop", "c000", LONG_MS), 0);
+    assert_int_equal(requests_rest_ms(requests, "shop", "c000", LONG_MS), 0);
+    requests_told(requests, "shop", "c000");
     put(ctx, requests, "shop", SHARD, 2);
-    int64_t left_ms = requests_tell(requests, "shop", "c000", LONG_MS);
+    int64_t left_ms = requests_rest_ms(requests, "shop", "c000", LONG_MS);
     assert_true(left_ms > 0 && left_ms <= LONG_MS);
-    assert_int_equal(requests_tell(requests, "shop", "c001", LONG_MS), 0);
-    assert_int_equal(requests_tell(requests, "farm", "c000", LONG_MS), 0); /* nobody knows it */
+    assert_int_equal(requests_rest_ms(requests, "shop", "c001", LONG_MS), 0);
+    requests_told(requests, "farm", "c000"); /* nobody knows it */
+    assert_int_equal(requests_rest_ms(requests, "farm", "c000", LONG_MS), 0);
     clock_sleep_ms(EVERY_MS);
-    assert_int_equal(requests_tell(requests, "shop", "c000", EVERY_MS), 0);
+    assert_int_equal(requests_rest_ms(requests, "shop", "c000", EVERY_MS), 0);
     requests_free(requests);
 }
 
