@@ -71,8 +71,7 @@ struct reconciler {
     const char *label_selector;
     const struct phase *phases; /* ends at a row without name */
     int root_every_ms;          /* as source.wake_every_ms, of events of the root itself */
-    /* A pass ends with everything seen to that it wrote by pass_*, so that the echo of that wakes
-     * it not; of what it deletes it hears. */
+    /* A pass sees to all that it writes, so that the echo of that wakes it not; a deletion does. */
     bool knows_own_writes;
     int64_t resync_ms; /* each object is looked at this often even if nothing happens */
 };
@@ -178,11 +177,9 @@ bool pass_has_finalizer(const struct pass *pass, const char *finalizer);
 int pass_add_finalizer(struct ctx *ctx, struct pass *pass, const char *finalizer);
 int pass_remove_finalizer(struct ctx *ctx, struct pass *pass, const char *finalizer);
 
-/*
- * An event on the root. type: "Normal" or "Warning". Failures are logged, never returned. Equal
- * events (same object, reason and note) within 10 minutes are sent once: their name is made of
- * these, so that also a second process cannot send them again.
- */
+/* An event on the root. type: "Normal" or "Warning". Failures are logged, never returned. Equal
+ * ones (same object, reason and note) within 10 minutes are sent once, also by two processes: their
+ * name is made of these. */
 void pass_event(struct ctx *ctx, struct pass *pass, const char *type, const char *reason,
                 const char *action, const char *format, ...) __attribute__((format(printf, 6, 7)));
 
