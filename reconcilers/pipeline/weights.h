@@ -18,7 +18,11 @@ struct workers;
 #define ANNOTATION_WORKER "scheduling.k8s.xxii.io/worker"
 #define ANNOTATION_LEFT "scheduling.k8s.xxii.io/left"
 
-enum { WEIGHTED_PODS_MAX = 16, WEIGHT_MAX = 1000000 }; /* the HTTPRoute's bounds */
+enum {
+    WEIGHTED_PODS_MAX = 16, /* the HTTPRoute's bounds */
+    WEIGHT_MAX = 1000000,
+    LEAVING_MAX = 32, /* more go at once */
+};
 
 /* Of many writes the first that was refused: those behind it are made all the same. */
 struct refusals {
@@ -60,6 +64,10 @@ void weights_of(const int64_t *milli, size_t count, int32_t *ret);
 /* Of a pod's Service. No binding has such a name: none has two dashes before its last part and is
  * shorter than 63 characters. */
 const char *weights_service(struct arena *arena, const char *binding, const char *pod);
+/* The pod of which a slice is, if we made it for that pod of the binding: who may write slices may
+ * give his own our labels, and any pod. */
+bool weights_pod_of(struct ctx *ctx, const char *binding, const json_t *slice,
+                    struct binding_pod *ret);
 /* The form that its shares allow; *ret_reason tells why it is not WEIGHTS_SHARED, else NULL. */
 enum weights_form weights_form_of(const json_t *binding, const char **ret_reason);
 /* All objects of a binding, in apply order: a Service before what leads to it. `leaving`: pods that

@@ -174,6 +174,51 @@ static void test_the_worst_answer_counts(void **state)
     assert_string_equal(weights_answer(ctx, NULL).reason, "Unanswered");
 }
 
+static json_t *yaml(struct ctx *ctx, const char *text)
+{
+    json_t *value;
+    assert_int_equal(yaml_parse(ctx, text, strlen(text), &value), 0);
+    return value;
+}
+
+/* A tenant may write slices with our labels: of a pod is only the one that we name so. */
+static void test_a_slice_of_a_pod_is_the_one_that_we_made(void **state)
+{
+    static const struct {
+        const char *family, *address, *annotations;
+        bool named, ours;
+    } rows[] = {
+        {"ipv4", "10.0.0.1", "{" ANNOTATION_WORKER ": blue-1, " ANNOTATION_BUNDLE_ID ": slice}",
+         true, true},
+        {"ipv6", "'fd00::1'", "{" ANNOTATION_WORKER ": blue-1, " ANNOTATION_BUNDLE_ID ": slice}",
+         true, true},
+        {"ipv4", "'fd00::1'", "{" ANNOTATION_WORKER ": blue-1, " ANNOTATION_BUNDLE_ID ": slice}",
+         true, false},
+        {"ipv4", "10.0.0.1", "{" ANNOTATION_WORKER ": blue-2, " ANNOTATION_BUNDLE_ID ": slice}",
+         true, false},
+        {"ipv4", "10.0.0.1", "{" ANNOTATION_WORKER ": blue-1, " ANNOTATION_BUNDLE_ID ": slice}",
+         false, false},
+        {"ipv4", "10.0.0.1", "{" ANNOTATION_WORKER ": blue-1}", true, false},
+        {"ipv4", "10.0.0.1", "{" ANNOTATION_BUNDLE_ID ": slice}", true, false},
+    };
+    struct ctx *ctx = *state;
+    for (size_t row = 0; row < sizeof rows / sizeof rows[0]; row++) {
+        struct binding_pod pod;
+        const char *service =
+            rows[row].named ? weights_service(ctx->arena, "first-blue", "blue-1") : "mine";
+        const json_t *slice = yaml(ctx, arena_printf(ctx->arena,
+                                                     "metadata: {name: %s-%s, annotations: %s}\n"
+                                                     "endpoints: [{addresses: [%s]}]\n",
+                                                     service, rows[row].family,
+                                                     rows[row].annotations, rows[row].address));
+        if (weights_pod_of(ctx, "first-blue", slice, &pod) != rows[row].ours)
+            fail_msg("row %zu", row);
+        if (rows[row].ours)
+            assert_string_equal(pod.name, "blue-1");
+        assert_false(weights_pod_of(ctx, "second-blue", slice, &pod));
+    }
+}
+
 #define BINDING(name, class, condition)                                                            \
     "- metadata: {name: " name                                                                     \
     ", ownerReferences: [{kind: Pipeline, name: p, uid: u, controller: "                           \
@@ -230,6 +275,7 @@ int main(void)
         TEST(test_names_are_labels_and_no_bindings),
         TEST(test_forms),
         TEST(test_the_worst_answer_counts),
+        TEST(test_a_slice_of_a_pod_is_the_one_that_we_made),
         TEST(test_a_class_tells_the_worst_of_its_bindings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
