@@ -74,6 +74,9 @@ enum weights_form weights_form_of(const json_t *binding, const char **ret_reason
  * the route no longer leads to; or NULL. */
 int weights_render(struct ctx *ctx, const struct bundle *bundle, const json_t *binding,
                    const struct leaving *leaving, enum weights_form form, struct bundle_plan *ret);
+/* Somebody added to a live route of ours what leads, or keeps away, requests: items or fields that
+ * are neither in `desired` nor the server's defaults. */
+bool weights_added(const json_t *desired, const json_t *live);
 /* What the gateways or the mesh say about a route of ours as it is now. */
 struct weights_word weights_answer(struct ctx *ctx, const json_t *route);
 
@@ -82,6 +85,10 @@ struct weights_word weights_answer(struct ctx *ctx, const json_t *route);
 /* Brings everything there. Fails only where the binding's own Service is concerned, or all must be
  * read again. `binding`: with those of its shares that are believed. */
 int weights_apply(struct ctx *ctx, struct pass *pass, const json_t *binding, struct weighing *ret);
+/* The binding's route, if there is one and it is ours; the second, too, while it is going: then it
+ * cannot be written, and leads as it did (weights_route.c). */
+const json_t *weights_route(struct ctx *ctx, struct pass *pass);
+const json_t *weights_route_led(struct ctx *ctx, struct pass *pass);
 /* Pods that carry nothing any more, for a moment (weights_leave.c). */
 struct leaving weights_leaving(struct ctx *ctx, struct pass *pass, const json_t *binding);
 /* Condition Weighted of the binding. */
