@@ -163,12 +163,6 @@ static bool is_ours(const struct pass *pass, const json_t *live)
            str_equal(json_str(kube_controller(live), "uid"), json_str(pass->root, "metadata.uid"));
 }
 
-static const json_t *route_of_ours(struct ctx *ctx, struct pass *pass)
-{
-    const json_t *live = pass_get(ctx, pass, KIND_HTTP_ROUTE, pass->key.namespace, pass->key.name);
-    return is_ours(pass, live) ? live : NULL;
-}
-
 static const json_t *live_of(struct ctx *ctx, struct pass *pass, const struct bundle_object *object)
 {
     return pass_get(ctx, pass, object->kind, pass->key.namespace,
@@ -197,17 +191,12 @@ static void leave_out_unmade(struct ctx *ctx, struct pass *pass, struct bundle_p
     plan->count = kept;
 }
 
-/* To a bundle items that somebody adds to a list with names are no difference; here they are a way
- * to a stranger. */
+/* To a bundle what somebody adds is no difference; here it is a way to a stranger. The route's
+ * lists are atomic: what we apply replaces them, whoever wrote what is in them. */
 static int drop_added(struct ctx *ctx, struct pass *pass, const struct bundle_object *object)
 {
-    static const char *const lists[] = {"spec.parentRefs", "spec.rules.0.backendRefs"};
     const json_t *live = live_of(ctx, pass, object);
-    bool added = false;
-    for (size_t at = 0; at < ARRAY_SIZE(lists); at++)
-        added |= json_array_size(json_at(live, lists[at])) >
-                 json_array_size(json_at(object->desired, lists[at]));
-    if (!added || !is_ours(pass, live))
+    if (!is_ours(pass, live) || !weights_added(object->desired, live))
         return 0;
     return pass_apply(ctx, pass, CALL_KUBE_OBJECT_APPLY, object->desired, NULL);
 }
@@ -238,19 +227,35 @@ static int bring(struct ctx *ctx, struct pass *pass, const json_t *binding, enum
     return rc;
 }
 
+/* All was written, but a route that is going (somebody's finalizer holds it) was not: it leads to
+ * where it did until it is gone, which will wake us. */
+static void note_stale(struct ctx *ctx, struct pass *pass, enum weights_form form,
+                       struct weighing *weighing)
+{
+    const json_t *live = weights_route_led(ctx, pass);
+    weighing->stale = live && (form == WEIGHTS_NONE || kube_is_going(live));
+    if (weighing->stale && weighing->asked)
+        weighing->reason = "RouteGoing";
+}
+
 /* The server has refused one object: a route that is there must not go on leading as before, to
  * pods that drain. Even is better than none, and what is not ours is left alone. */
 static void retreat(struct ctx *ctx, struct pass *pass, const json_t *binding,
                     struct weighing *weighing)
 {
-    int rc = bring(ctx, pass, binding, WEIGHTS_EVEN, true, weighing);
+    enum weights_form form = WEIGHTS_EVEN;
+    int rc = bring(ctx, pass, binding, form, true, weighing);
     if (rc == -ERR_TAKEN || rc == -ERR_NOT_FOUND) {
         err_clear(ctx);
-        rc = bring(ctx, pass, binding, WEIGHTS_NONE, false, weighing);
+        form = WEIGHTS_NONE;
+        rc = bring(ctx, pass, binding, form, false, weighing);
     }
-    if (rc < 0)
-        err_clear(ctx);
-    weighing->stale = rc < 0 && route_of_ours(ctx, pass);
+    if (rc >= 0) {
+        note_stale(ctx, pass, form, weighing);
+        return;
+    }
+    err_clear(ctx);
+    weighing->stale = weights_route_led(ctx, pass) != NULL;
 }
 
 static enum weights_form form_wanted(struct pass *pass, const json_t *binding,
@@ -270,14 +275,16 @@ int weights_apply(struct ctx *ctx, struct pass *pass, const json_t *binding, str
 {
     enum weights_form form = form_wanted(pass, binding, ret);
     int rc = 0;
-    if (form == WEIGHTS_SHARED && !route_of_ours(ctx, pass))
+    if (form == WEIGHTS_SHARED && !weights_route(ctx, pass))
         rc = bring(ctx, pass, binding, WEIGHTS_EVEN, false, ret);
     if (rc >= 0)
         rc = bring(ctx, pass, binding, form, false, ret);
+    if (rc >= 0)
+        note_stale(ctx, pass, form, ret);
     if (rc >= 0 || !ret->asked || !ret->plain || err_row(rc)->retry == RETRY_NOW)
         return rc;
     bool refused = refusals_note(ctx, &ret->refusals, rc) == 0;
-    ret->stale = route_of_ours(ctx, pass) != NULL;
+    ret->stale = weights_route_led(ctx, pass) != NULL;
     if (refused) {
         retreat(ctx, pass, binding, ret);
         pass_requeue(pass, REFUSED_MS);

@@ -10,6 +10,8 @@
 #include "server/base/json.h"
 #include "server/base/str.h"
 
+#include <string.h>
+
 enum { LEAVE_MS = 2000 };
 
 static bool serves(const json_t *pod)
@@ -18,19 +20,33 @@ static bool serves(const json_t *pod)
     return pod && !kube_is_going(pod) && str_equal(json_str(ready, "status"), "True");
 }
 
+/* By its name, of which there is one for each pod: what is written about it comes to that slice, so
+ * that a pass which notes the time finds it noted. */
+bool weights_pod_of(struct ctx *ctx, const char *binding, const json_t *slice,
+                    struct binding_pod *ret)
+{
+    const char *pod = kube_annotation(slice, ANNOTATION_WORKER);
+    if (!pod || !kube_annotation(slice, ANNOTATION_BUNDLE_ID))
+        return false;
+    *ret = (struct binding_pod){
+        .name = pod, .address = json_str_or(slice, "endpoints.0.addresses.0", ""), .ready = true};
+    const char *name = arena_printf(ctx->arena, "%s-%s", weights_service(ctx->arena, binding, pod),
+                                    strchr(ret->address, ':') ? "ipv6" : "ipv4");
+    return str_equal(json_str(slice, "metadata.name"), name);
+}
+
 /* Of a slice the pod that left; false: it is none of one pod, or that has a share, or serves no
  * more: an address may soon be another's. */
 static bool has_left(struct ctx *ctx, struct pass *pass, const json_t *binding, const json_t *slice,
                      struct binding_pod *ret)
 {
-    const char *pod = kube_annotation(slice, ANNOTATION_WORKER);
-    if (!pod || kube_is_going(slice) || json_find(binding, "spec.shares", "pod", pod) ||
-        !str_equal(json_str(kube_controller(slice), "uid"), json_str(pass->root, "metadata.uid")))
+    if (kube_is_going(slice) ||
+        !str_equal(json_str(kube_controller(slice), "uid"), json_str(pass->root, "metadata.uid")) ||
+        !weights_pod_of(ctx, pass->key.name, slice, ret))
         return false;
-    *ret = (struct binding_pod){
-        .name = pod, .address = json_str_or(slice, "endpoints.0.addresses.0", ""), .ready = true};
-    return binding_has_pod(ctx, pass, ret) &&
-           serves(pass_get(ctx, pass, KIND_POD, pass->key.namespace, pod));
+    return !json_find(binding, "spec.shares", "pod", ret->name) &&
+           binding_has_pod(ctx, pass, ret) &&
+           serves(pass_get(ctx, pass, KIND_POD, pass->key.namespace, ret->name));
 }
 
 /* Since when: now, if the slice does not tell. False: for long. */
@@ -56,11 +72,11 @@ struct leaving weights_leaving(struct ctx *ctx, struct pass *pass, const json_t 
     const json_t *slices = pass_list(
         ctx, pass, KIND_ENDPOINT_SLICE, pass->key.namespace, LABEL_ROOT,
         shard_root_label(ctx, pass->reconciler->kind, pass->key.namespace, pass->key.name));
-    struct leaving leaving = {
-        .pods = arena_alloc(ctx->arena, (json_array_size(slices) + 1) * sizeof *leaving.pods)};
+    struct leaving leaving = {.pods = arena_alloc(ctx->arena, LEAVING_MAX * sizeof *leaving.pods)};
     json_array_foreach(slices, at, slice) {
         struct binding_pod pod;
-        if (has_left(ctx, pass, binding, slice, &pod) && note_time(ctx, pass, slice, &pod))
+        if (leaving.count < LEAVING_MAX && has_left(ctx, pass, binding, slice, &pod) &&
+            note_time(ctx, pass, slice, &pod))
             leaving.pods[leaving.count++] = pod;
     }
     return leaving;

@@ -6,6 +6,7 @@
 #include "server/base/ctx.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
+#include "server/net/metrics.h"
 
 #include <string.h>
 
@@ -17,6 +18,9 @@ static const struct weights_word words[] = {
      "the cluster serves no HTTPRoute of gateway.networking.k8s.io/v1: the Service spreads evenly"},
     {"False", "TooManyPods",
      "more pods than a rule of an HTTPRoute has room for (16): it leads to the Service, evenly"},
+    {"False", "RouteGoing",
+     "the HTTPRoute is being deleted, and somebody's finalizer holds it: until it is gone it leads "
+     "where it did, and the binding is not reported as routed"},
     {"False", "NoWorkers", "no worker of the stage serves: the HTTPRoute leads to the Service"},
 };
 
@@ -129,8 +133,7 @@ static struct weights_word word_of(struct ctx *ctx, struct pass *pass,
     for (size_t at = 0; at < ARRAY_SIZE(words); at++)
         if (str_equal(words[at].reason, weighing->reason))
             return words[at];
-    return weights_answer(
-        ctx, pass_get(ctx, pass, KIND_HTTP_ROUTE, pass->key.namespace, pass->key.name));
+    return weights_answer(ctx, weights_route(ctx, pass));
 }
 
 void weights_tell(struct ctx *ctx, struct pass *pass, const struct weighing *weighing)
@@ -140,6 +143,8 @@ void weights_tell(struct ctx *ctx, struct pass *pass, const struct weighing *wei
         return;
     }
     struct weights_word word = word_of(ctx, pass, weighing);
+    if (!str_equal(json_str(condition_get(pass->status, "Weighted"), "reason"), word.reason))
+        metric_add(METRIC_PIPELINE_REASONS, 1, word.reason);
     condition_set(ctx, pass->status, "Weighted", word.status, word.reason,
                   json_int_or(pass->root, "metadata.generation", 0), "%s", word.message);
 }

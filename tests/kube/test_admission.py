@@ -41,3 +41,46 @@ def test_a_tenant_writes_neither_ledger_nor_binding(tenant, kubectl):
     for name in lies:
         tenant("label", name, "team=mine")
         tenant("delete", name)
+
+
+def test_who_may_not_make_routes_has_none_made_by_a_class(kubectl):
+    """Rights over classes alone: neither a new class nor a changed one asks for routes; one that asks already may be changed."""
+    namespace = f"{NAMESPACE}-routes"
+
+    def grant(group, resource):
+        metadata = {"name": resource, "namespace": namespace}
+        rules = [{"apiGroups": [group], "resources": [resource], "verbs": ["*"]}]
+        role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": metadata, "rules": rules}
+        kubectl("create", "-f", "-", stdin=json.dumps(role))
+        kubectl("-n", namespace, "create", "rolebinding", resource, f"--role={resource}", "--user=modest")
+
+    def modest(name, **spec):
+        metadata = {"name": name, "namespace": namespace}
+        item = {"apiVersion": API, "kind": "WorkerClass", "metadata": metadata, "spec": {"capacity": 1, **spec}}
+        return kubectl("-n", namespace, "--as=modest", "apply", "-f", "-", stdin=json.dumps(item), check=False)
+
+    def refused(name, **spec):
+        done = modest(name, **spec)
+        assert done.returncode != 0 and "you may not make them in this namespace" in done.stderr, (done.stdout, done.stderr)
+        return True
+
+    def taken(name, **spec):
+        done = modest(name, **spec)
+        assert done.returncode == 0, done.stderr
+        return True
+
+    kubectl("create", "namespace", namespace)
+    try:
+        grant("scheduling.k8s.xxii.io", "workerclasses")
+        eventually(lambda: refused("asks", httpRoute={}), 20)
+        taken("plain")
+        refused("plain", httpRoute={})
+        kubectl("-n", namespace, "patch", "workerclass/plain", "--type=merge", "-p", '{"spec":{"httpRoute":{}}}')
+        taken("plain", httpRoute={}, maxSplit=2)
+        refused("plain", httpRoute={"gateways": [{"name": "public"}], "hostnameSuffix": "example.com"})
+        taken("plain")
+        assert "httpRoute" not in json.loads(kubectl("-n", namespace, "get", "workerclass/plain", "-o", "json"))["spec"]
+        grant("gateway.networking.k8s.io", "httproutes")
+        eventually(lambda: taken("asks", httpRoute={}), 20, what="the right is known")
+    finally:
+        kubectl("delete", "namespace", namespace, "--wait=false")

@@ -6,7 +6,7 @@ import pathlib
 import time
 
 import pytest
-from harness import REPO
+from harness import REPO, metrics
 from harness.cluster import Cluster
 from harness.devcluster import kubectl_path
 from harness.history import History
@@ -204,18 +204,44 @@ def test_requests_are_divided_by_the_shares_and_nobody_is_sent_to_who_leaves(wor
     assert_in_order(history)
 
 
+STRANGE = {"name": "stranger", "port": 1}
+MIRROR = {"filters": [{"type": "RequestMirror", "requestMirror": {"backendRef": STRANGE}}]}
+
+
+def additions(spec):
+    """Specs of a route to which somebody added a way to a stranger, or what keeps requests away."""
+    rule = spec["rules"][0]
+    first, *others = rule["backendRefs"]
+    match, = rule["matches"]
+    more = {"headers": [{"name": "strange", "value": "a"}]}, {"method": "GET"}, {"queryParams": [{"name": "strange", "value": "a"}]}
+    rules = [{"backendRefs": [first, *others, STRANGE]}, MIRROR, {"timeouts": {"request": "1s"}},
+             *({"backendRefs": [{**first, **added}, *others]} for added in (MIRROR, {"namespace": "strange"})),
+             *({"matches": [{**match, **added}]} for added in more)]  # fmt: skip
+    yield from ({"rules": [{**rule, **added}]} for added in rules)
+    yield {"rules": [rule, {"backendRefs": [STRANGE]}]}
+    yield from ({"parentRefs": [{**spec["parentRefs"][0], **added}]} for added in ({"port": 1}, {"sectionName": "strange"}))
+
+
+def add_to(world, name):  # noqa: F811
+    """By merge patch, as an owner of his own fields by server-side apply: ours replaces lists wholly, whoever wrote them."""
+    spec = world.get("httproutes", name)["spec"]
+    path = world.cluster.path("httproutes", world.namespace, name)
+    for added in additions(spec):
+        world.cluster.merge("httproutes", name, {"spec": added}, world.namespace)
+        eventually(lambda: world.get("httproutes", name)["spec"] == spec, what=f"gone is {added}")
+        world.cluster.ok("PATCH", f"{path}?fieldManager=stranger&force=true", {
+            "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "spec": added}, "application/apply-patch+yaml")
+        eventually(lambda: world.get("httproutes", name)["spec"] == spec, what=f"gone is what was applied: {added}")
+
+
 def test_what_gateways_answer_is_told_and_who_opts_out_keeps_serving(world, operate, routes):  # noqa: F811
-    operate()
+    operator = operate()
     split(world, httpRoute=GATEWAYS)
     wait_weighted(world, "first-blue", "Unknown", "Unanswered")
     route = world.get("httproutes", "first-blue")
     assert route["spec"]["hostnames"] == [f"first-blue.{world.namespace}.workers.example.com"]
     assert [(ref["kind"], ref["namespace"], ref["name"]) for ref in route["spec"]["parentRefs"]] == [("Gateway", "infra", "public")]
-    stranger = {"name": "stranger", "port": 1}
-    for added in ({"backendRefs": [*route["spec"]["rules"][0]["backendRefs"], stranger]},
-                  {"filters": [{"type": "RequestMirror", "requestMirror": {"backendRef": stranger}}]}):
-        world.cluster.merge("httproutes", "first-blue", {"spec": {"rules": [{**route["spec"]["rules"][0], **added}]}}, world.namespace)
-        eventually(lambda: "stranger" not in str(world.get("httproutes", "first-blue")["spec"]), what="what somebody added is gone")
+    add_to(world, "first-blue")
     answer(world, "first-blue", ("False", "NotAllowedByListeners", "not from this namespace"))
     says = wait_weighted(world, "first-blue", "False", "NotAccepted")
     assert says.endswith("Gateway public says NotAllowedByListeners: not from this namespace")
@@ -224,6 +250,8 @@ def test_what_gateways_answer_is_told_and_who_opts_out_keeps_serving(world, oper
     answer(world, "first-blue", ("True", "Accepted", ""))
     wait_weighted(world, "first-blue", "True", "Accepted")
     eventually(lambda: class_condition(world, "blue", "Weighted")[:2] == ("True", "Accepted"))
+    counted = [labels["reason"] for labels, _ in metrics.read(operator, "flotilla_pipeline_reasons_total")]
+    assert {"Unanswered", "NotAccepted", "Accepted"} <= set(counted), "as other reasons are"
     history = History(world.cluster, world.namespace, SHOWN)
     world.cluster.merge("workerclasses", "blue", {"spec": {"httpRoute": None}}, world.namespace)
     eventually(lambda: not world.list("httproutes") and sorted(world.list("services")) == ["first-blue"], what="all is taken back")
@@ -311,6 +339,64 @@ def test_a_binding_whose_route_cannot_be_changed_serves_but_does_not_say_it_is_r
     assert binding["status"]["observedGeneration"] == binding["metadata"]["generation"]
 
 
+def set_finalizers(world, name, *finalizers):  # noqa: F811
+    world.cluster.merge("httproutes", name, {"metadata": {"finalizers": finalizers}}, world.namespace)
+
+
+def generations(world, name):  # noqa: F811
+    binding = world.get("pipelinebindings", name)
+    return binding["status"]["observedGeneration"], binding["metadata"]["generation"]
+
+
+def test_a_route_that_is_held_while_it_goes_counts_as_leading(world, operate, routes):  # noqa: F811
+    operate()
+    split(world)
+    wait_weights(world, "first-blue", {"blue-0": 2, "blue-1": 1})
+    set_finalizers(world, "first-blue", "example.com/hold")
+    world.cluster.delete("httproutes", "first-blue", world.namespace)
+    wait_weighted(world, "first-blue", "False", "RouteGoing")
+    world.pipeline("first", 20, {"blue": one("blue")})
+    eventually(lambda: world.loads() == {"blue-0": 10, "blue-1": 10}, 20)
+    wake(world, "first-blue")
+    time.sleep(2)
+    observed, wanted = generations(world, "first-blue")
+    assert observed < wanted and weights(world, "first-blue") == {"blue-0": 2, "blue-1": 1}
+    assert world.status("first-blue", "pipelinebindings")[0] == "Ready"
+    set_finalizers(world, "first-blue")
+    wait_weights(world, "first-blue", {"blue-0": 1, "blue-1": 1})
+    eventually(lambda: len(set(generations(world, "first-blue"))) == 1, what="routed as it says")
+    set_finalizers(world, "first-blue", "example.com/hold")  # and one that is not wanted any more
+    world.cluster.merge("workerclasses", "blue", {"spec": {"httpRoute": None}}, world.namespace)
+    eventually(lambda: "deletionTimestamp" in world.get("httproutes", "first-blue")["metadata"])
+    wake(world, "first-blue")
+    time.sleep(2)
+    observed, wanted = generations(world, "first-blue")
+    assert observed < wanted, "its route leads on"
+    set_finalizers(world, "first-blue")
+    eventually(lambda: len(set(generations(world, "first-blue"))) == 1 and not world.list("httproutes"), what="it went")
+
+
+def test_slices_that_a_tenant_wrote_are_no_pods_that_left(world, operate, routes):  # noqa: F811
+    """With all our labels, our owner, and a pod that serves: else each would be a Service, and a pass that wakes itself."""
+    operate()
+    split(world)
+    wait_weights(world, "first-blue", {"blue-0": 2, "blue-1": 1})
+    own = next(item for name, item in world.list("endpointslices").items() if WORKER in item["metadata"].get("annotations", {}))
+    metadata = {key: own["metadata"][key] for key in ("namespace", "labels", "ownerReferences")}
+    metadata["annotations"] = {WORKER: "blue-2"}
+    endpoint = {"addresses": [world.get("pods", "blue-2")["status"]["podIP"]], "conditions": {"ready": True}}
+    for number in range(40):
+        world.cluster.apply("endpointslices", {
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {**metadata, "name": f"mine-{number}"},
+            "addressType": own["addressType"], "ports": own["ports"], "endpoints": [endpoint]})  # fmt: skip
+    wake(world, "first-blue")
+    history = History(world.cluster, world.namespace, SHOWN)
+    time.sleep(5)
+    assert set(workers_of(world.list("services")).values()) == {"blue-0", "blue-1"}
+    history.stop()
+    assert len(list(history.changes())) <= sum(len(world.list(resource)) for resource in SHOWN) + 5, "nothing is written for ever"
+
+
 def test_more_pods_than_a_rule_has_room_for(world, operate, routes):  # noqa: F811
     """Laid out before the class asked for a route."""
     operate()
@@ -326,13 +412,22 @@ def test_a_binding_that_somebody_else_wrote_has_no_route_to_a_stranger(world, op
     operate()
     split(world)
     spec = {**binding_to(STRANGER), "httpRoute": GATEWAYS}
+    theirs = {"parentRefs": [{"name": "theirs"}], "rules": [{"backendRefs": [{"name": "theirs", "port": 1}]}]}
+    world.apply("httproutes", "nobodys", theirs, {"app.kubernetes.io/managed-by": "flotilla"}, "gateway.networking.k8s.io/v1", "HTTPRoute")
+    answer(world, "nobodys", ("True", "Accepted", ""))
+    history = History(world.cluster, world.namespace, ("pipelinebindings",))
     world.apply("pipelinebindings", "nobodys", spec)
     world.wait("nobodys", "Pending", "NoPipeline", resource="pipelinebindings")
+    eventually(lambda: condition(world, "nobodys")[1] == "NoPipeline", 20)
+    history.stop()
+    told = [row["reason"] for change in history.changes() if change.name == "nobodys"
+            for row in change.item.get("status", {}).get("conditions", []) if row["type"] == "Weighted"]
+    assert told and "Accepted" not in told, "of another one's route nothing is told"
     owners = world.get("pipelinebindings", "first-blue")["metadata"]["ownerReferences"]
     world.cluster.apply("pipelinebindings", {"apiVersion": API, "kind": "PipelineBinding", "spec": spec, "metadata": {
         "name": "forged", "namespace": world.namespace, "ownerReferences": owners}})
     world.wait("forged", "Pending", "PodsUnknown", resource="pipelinebindings")
-    assert not world.get("httproutes", "nobodys") and weights(world, "forged") == {"forged": 1}
+    assert weights(world, "nobodys") == {"theirs": 1} and weights(world, "forged") == {"forged": 1}
     assert world.endpoints("forged") == [] and set(workers_of(world.list("services")).values()) == {"blue-0", "blue-1"}
 
 

@@ -174,6 +174,114 @@ static void test_the_worst_answer_counts(void **state)
     assert_string_equal(weights_answer(ctx, NULL).reason, "Unanswered");
 }
 
+#define REFS "parentRefs: [{name: public}]"
+#define MATCH "matches: [{path: {type: PathPrefix, value: /}}]"
+#define RULE(more) "rules: [{" MATCH ", " more "}]"
+#define BACKENDS "backendRefs: [{name: a, port: 80, weight: 2}, {name: b, port: 80, weight: 1}]"
+#define PLAIN RULE(BACKENDS)
+
+static json_t *yaml(struct ctx *ctx, const char *text)
+{
+    json_t *value;
+    assert_int_equal(yaml_parse(ctx, text, strlen(text), &value), 0);
+    return value;
+}
+
+/* What the server fills in is none; all else is, wherever it stands. */
+static void test_what_somebody_adds_to_a_route_is_seen(void **state)
+{
+    static const struct {
+        const char *live;
+        bool added;
+    } rows[] = {
+        {REFS ", " PLAIN, false},
+        {"parentRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: public}], " RULE(
+             "backendRefs: [{group: '', kind: Service, name: a, port: 80, weight: 2}, {group: '', "
+             "kind: Service, name: b, port: 80, weight: 1}]"),
+         false},
+        {"parentRefs: [{group: '', kind: Service, name: public}], " PLAIN, true},
+        {"parentRefs: [{name: public, port: 80}], " PLAIN, true},
+        {"parentRefs: [{name: public, sectionName: http}], " PLAIN, true},
+        {"parentRefs: [{name: public, namespace: infra}], " PLAIN, true},
+        {"parentRefs: [{name: public}, {name: other}], " PLAIN, true},
+        {REFS ", hostnames: [a.example.com], " PLAIN, true},
+        {REFS ", " RULE(BACKENDS ", timeouts: {request: 1s}"), true},
+        {REFS ", " RULE(BACKENDS ", retry: {attempts: 1}"), true},
+        {REFS ", " RULE(BACKENDS ", sessionPersistence: {sessionName: a}"), true},
+        {REFS ", " RULE(BACKENDS ", name: mine"), true},
+        {REFS ", " RULE(BACKENDS ", filters: [{type: RequestMirror}]"), true},
+        {REFS ", " RULE("backendRefs: [{name: a, port: 80, weight: 2, filters: [{type: "
+                        "RequestMirror}]}, {name: b, port: 80, weight: 1}]"),
+         true},
+        {REFS ", " RULE("backendRefs: [{name: a, port: 80, weight: 2}, {name: b, port: 80, weight: "
+                        "1, namespace: theirs}]"),
+         true},
+        {REFS ", " RULE("backendRefs: [{name: a, port: 80, weight: 2}, {name: b, port: 80, weight: "
+                        "1, kind: ServiceImport}]"),
+         true},
+        {REFS ", " RULE("backendRefs: [{name: a, port: 80, weight: 2}, {name: b, port: 80, weight: "
+                        "1, group: theirs}]"),
+         true},
+        {REFS ", rules: [{matches: [{path: {type: PathPrefix, value: /}, method: GET}], " BACKENDS
+              "}]",
+         true},
+        {REFS
+         ", rules: [{matches: [{path: {type: PathPrefix, value: /}, headers: [{name: a, value: "
+         "b}]}], " BACKENDS "}]",
+         true},
+        {REFS ", rules: [{matches: [{path: {type: PathPrefix, value: /}, queryParams: [{name: a, "
+              "value: b}]}], " BACKENDS "}]",
+         true},
+        {REFS ", rules: [{" MATCH ", " BACKENDS "}, {" MATCH "}]", true},
+    };
+    struct ctx *ctx = *state;
+    json_t *desired =
+        yaml(ctx, "spec: {" REFS ", hostnames: [], " RULE(BACKENDS ", filters: []") "}");
+    for (size_t row = 0; row < sizeof rows / sizeof rows[0]; row++) {
+        json_t *live = yaml(ctx, arena_printf(ctx->arena, "spec: {%s}", rows[row].live));
+        if (weights_added(desired, live) != rows[row].added)
+            fail_msg("row %zu: %s", row, rows[row].live);
+    }
+}
+
+/* A tenant may write slices with our labels: of a pod is only the one that we name so. */
+static void test_a_slice_of_a_pod_is_the_one_that_we_made(void **state)
+{
+    static const struct {
+        const char *family, *address, *annotations;
+        bool named, ours;
+    } rows[] = {
+        {"ipv4", "10.0.0.1", "{" ANNOTATION_WORKER ": blue-1, " ANNOTATION_BUNDLE_ID ": slice}",
+         true, true},
+        {"ipv6", "'fd00::1'", "{" ANNOTATION_WORKER ": blue-1, " ANNOTATION_BUNDLE_ID ": slice}",
+         true, true},
+        {"ipv4", "'fd00::1'", "{" ANNOTATION_WORKER ": blue-1, " ANNOTATION_BUNDLE_ID ": slice}",
+         true, false},
+        {"ipv4", "10.0.0.1", "{" ANNOTATION_WORKER ": blue-2, " ANNOTATION_BUNDLE_ID ": slice}",
+         true, false},
+        {"ipv4", "10.0.0.1", "{" ANNOTATION_WORKER ": blue-1, " ANNOTATION_BUNDLE_ID ": slice}",
+         false, false},
+        {"ipv4", "10.0.0.1", "{" ANNOTATION_WORKER ": blue-1}", true, false},
+        {"ipv4", "10.0.0.1", "{" ANNOTATION_BUNDLE_ID ": slice}", true, false},
+    };
+    struct ctx *ctx = *state;
+    for (size_t row = 0; row < sizeof rows / sizeof rows[0]; row++) {
+        struct binding_pod pod;
+        const char *service =
+            rows[row].named ? weights_service(ctx->arena, "first-blue", "blue-1") : "mine";
+        const json_t *slice = yaml(ctx, arena_printf(ctx->arena,
+                                                     "metadata: {name: %s-%s, annotations: %s}\n"
+                                                     "endpoints: [{addresses: [%s]}]\n",
+                                                     service, rows[row].family,
+                                                     rows[row].annotations, rows[row].address));
+        if (weights_pod_of(ctx, "first-blue", slice, &pod) != rows[row].ours)
+            fail_msg("row %zu", row);
+        if (rows[row].ours)
+            assert_string_equal(pod.name, "blue-1");
+        assert_false(weights_pod_of(ctx, "second-blue", slice, &pod));
+    }
+}
+
 #define BINDING(name, class, condition)                                                            \
     "- metadata: {name: " name                                                                     \
     ", ownerReferences: [{kind: Pipeline, name: p, uid: u, controller: "                           \
@@ -230,6 +338,8 @@ int main(void)
         TEST(test_names_are_labels_and_no_bindings),
         TEST(test_forms),
         TEST(test_the_worst_answer_counts),
+        TEST(test_what_somebody_adds_to_a_route_is_seen),
+        TEST(test_a_slice_of_a_pod_is_the_one_that_we_made),
         TEST(test_a_class_tells_the_worst_of_its_bindings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
