@@ -14,6 +14,7 @@ from harness.wait import eventually
 
 from pipeline.test_pipeline import API, STRANGER, binding_to, one, world  # noqa: F401
 from pipeline.test_pipeline_placement import class_condition
+from pipeline.test_pipeline_scaling import scaled  # noqa: F401
 
 KIND = "httproutes.gateway.networking.k8s.io"
 DEFINITION = pathlib.Path(kubectl_path()).parent.parent / "gateway/httproutes.yaml"
@@ -395,6 +396,30 @@ def test_slices_that_a_tenant_wrote_are_no_pods_that_left(world, operate, routes
     assert set(workers_of(world.list("services")).values()) == {"blue-0", "blue-1"}
     history.stop()
     assert len(list(history.changes())) <= sum(len(world.list(resource)) for resource in SHOWN) + 5, "nothing is written for ever"
+
+
+def test_nobody_is_let_go_to_whom_a_route_leads(scaled, operate, routes):  # noqa: F811
+    operate()
+    history = History(scaled.cluster, scaled.namespace, (*SHOWN, "pods"))
+    scaled.scaled_class("blue", mode="Weighted", httpRoute={})
+    scaled.pipeline("first", 25, ["blue"])
+    scaled.wait_ready("first")
+    assert scaled.replicas("blue") == 3
+    scaled.pipeline("first", 10, ["blue"])
+    scaled.wait_replicas(blue=1)
+    eventually(lambda: scaled.pods() == ["blue-0"], 30, what="the others went")
+    history.wait("pods", lambda pods: list(pods) == ["blue-0"])
+    history.stop()
+    led, went = set(), set()
+    for version, state in history.states():
+        going = {name for name, pod in state["pods"].items() if "deletionTimestamp" in pod["metadata"]}
+        services, route = workers_of(state["services"]), state["httproutes"].get("first-blue")
+        refs = route["spec"]["rules"][0]["backendRefs"] if route else []
+        to = {services[ref["name"]] for ref in refs if ref["name"] in services}
+        to |= {endpoint["targetRef"]["name"] for item in state["endpointslices"].values() for endpoint in item["endpoints"] or []}
+        assert not going & to, f"{version}: {going & to} is deleted, and something leads there"
+        led, went = led | to, went | going
+    assert led == {"blue-0", "blue-1", "blue-2"} and went == {"blue-1", "blue-2"}
 
 
 def test_more_pods_than_a_rule_has_room_for(world, operate, routes):  # noqa: F811
