@@ -229,8 +229,8 @@ static int observe(struct ctx *ctx, struct pass *pass)
                                    "a worker of the stage serves again; it is being routed"};
         pass_requeue(pass, REPAIRED_MS);
     }
-    /* The next look is another one: see telling_of(). */
-    if (!json_at(pass->root, "status.observedGeneration"))
+    /* Who has no shares yet may have none at the next look, too: see telling_of(). */
+    if (str_equal(telling.reason, "WorkersStarting") && !json_array_size(scope->shares))
         pass_requeue(pass, LOOK_AGAIN_MS);
     int64_t generation = json_int_or(pass->root, "metadata.generation", 0);
     bool routed = !is_unrouted(pass) && !scope->weighing.stale; /* as this generation says */
