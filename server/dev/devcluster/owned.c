@@ -21,7 +21,7 @@ void owned_note(struct devcluster *cluster, const struct kind *kind, const json_
     json_array_foreach(json_at(object, "metadata.ownerReferences"), at, reference) {
         const char *uid = json_str_or(reference, "uid", "");
         json_t *children = json_object_get(cluster->owners, uid);
-        if (!children)
+        if (!children && !gone)
             json_object_set_new(cluster->owners, uid, children = json_object());
         if (!gone)
             json_object_set_new(children, key, json_true());

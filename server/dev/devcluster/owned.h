@@ -1,10 +1,10 @@
 /* Who names whom as an owner, by the owner's uid: the end of one object looks at its own children,
- * not at everything there is. An entry may be out of date: who reads it looks at the object. */
+ * not at everything there is. */
 #pragma once
 
 #include "server/dev/devcluster/cluster.h"
 
-/* After each change of an object. */
+/* At each change of an object, of what it was (gone) and then of what it is; NULL is nothing. */
 void owned_note(struct devcluster *cluster, const struct kind *kind, const json_t *object,
                 bool gone);
 /* Calls `each` for all that name this uid now; how many there are. It may write and remove. */

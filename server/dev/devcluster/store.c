@@ -86,7 +86,9 @@ static void remember(struct devcluster *cluster, struct kind *kind, struct chang
     json_incref(change.after);
     kind->changes[kind->changed++] = change;
     pthread_cond_broadcast(&cluster->news);
-    owned_note(cluster, kind, change.after, str_equal(change.type, "DELETED"));
+    owned_note(cluster, kind, change.before, true);
+    if (!str_equal(change.type, "DELETED"))
+        owned_note(cluster, kind, change.after, false);
     controllers_notice(cluster, kind, change.after, change.type);
 }
 
