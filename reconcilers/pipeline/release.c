@@ -28,11 +28,11 @@ static bool is_ready(const json_t *pod)
                      "True");
 }
 
-/* Of the ledger's classes: `carried` is a number on which something is placed, or which something
- * leaves. */
+/* Of the ledger's classes the numbers on which something runs, or which something leaves; and those
+ * on which a pipeline that does not run has its share: that leads nowhere. */
 struct kept_class {
     const char *name, *pods;
-    bool carried[WORLD_PODS_MAX];
+    bool carried[WORLD_PODS_MAX], reserved[WORLD_PODS_MAX];
 };
 
 /* What keeps pods, gathered once for all that are asked for. */
@@ -51,33 +51,44 @@ static struct kept_class *class_named(const struct keepers *keepers, const char 
     return NULL;
 }
 
-static void note_carried(struct kept_class *class, const json_t *items)
+static void note_numbers(const json_t *items, bool numbers[WORLD_PODS_MAX])
 {
     size_t at;
     json_t *item;
     json_array_foreach(items, at, item) {
         int64_t ordinal = json_int_or(item, "pod", -1);
-        if (class && ordinal >= 0 && ordinal < WORLD_PODS_MAX)
-            class->carried[ordinal] = true;
+        if (ordinal >= 0 && ordinal < WORLD_PODS_MAX)
+            numbers[ordinal] = true;
+    }
+}
+
+static void note_pipeline(const struct keepers *keepers, const json_t *pipeline)
+{
+    bool runs = json_bool_or(pipeline, "ran", false);
+    size_t at;
+    json_t *row;
+    json_array_foreach(json_at(pipeline, "stages"), at, row) {
+        struct kept_class *class = class_named(keepers, json_str(row, "class"));
+        if (class)
+            note_numbers(json_at(row, "shares"), runs ? class->carried : class->reserved);
     }
 }
 
 static void read_ledger(struct arena *arena, const json_t *ledger, struct keepers *keepers)
 {
     const json_t *classes = json_at(ledger, "classes");
-    size_t at, stage;
-    json_t *item, *row;
+    size_t at;
+    json_t *item;
     keepers->classes =
         arena_alloc(arena, (json_array_size(classes) + 1) * sizeof *keepers->classes);
     json_array_foreach(classes, at, item) {
         struct kept_class *class = &keepers->classes[keepers->class_count++];
         *class = (struct kept_class){.name = json_str_or(item, "name", ""),
                                      .pods = json_str_or(item, "pods", "")};
-        note_carried(class, json_at(item, "leaving"));
+        note_numbers(json_at(item, "leaving"), class->carried);
     }
     json_array_foreach(json_at(ledger, "pipelines"), at, item)
-        json_array_foreach(json_at(item, "stages"), stage, row)
-            note_carried(class_named(keepers, json_str(row, "class")), json_at(row, "shares"));
+        note_pipeline(keepers, item);
 }
 
 static void read_bindings(struct arena *arena, const struct bindings *bindings,
@@ -108,11 +119,15 @@ static int keepers_read(struct ctx *ctx, struct pass *pass, struct keepers **ret
     return 0;
 }
 
-/* A decision may place something there, or has. */
+/* A decision may place something there, or has. What is only reserved on a pod that serves and is
+ * to go closes it to all else, and waits for the next one of that number: where no further pod may
+ * be asked for, it could wait for nothing else. */
 static bool is_kept(const struct kept_class *class, uint32_t ordinal, bool ready)
 {
     bool open = ordinal < strlen(class->pods) && strchr("RS", class->pods[ordinal]);
-    return open || (ready && class->carried[ordinal]);
+    if (ready)
+        return class->carried[ordinal] || (open && !class->reserved[ordinal]);
+    return open;
 }
 
 /* One that is not ready serves nobody: what waits for its number waits for the next of that name.

@@ -108,6 +108,23 @@ def test_who_carries_stays_until_others_have_room(sets, operate):
     assert {*sets.carrier("first-blue"), *sets.carrier("second-blue")} == {"blue-0", "blue-2"}
 
 
+def test_what_is_only_reserved_holds_no_pod_that_is_to_go(sets, operate):
+    """Where no further pod may be asked for, it waits for the next one of that number."""
+    operate()
+    sets.worker_class_alone("blue", scaleTargetRef=REF, maxReplicas=1)
+    sets.worker_set("blue")
+    sets.worker_class("green", 0, capacity=10, maxReplicas=1)
+    sets.pipeline("first", 10, ["blue", "green"])
+    sets.wait("first", "Pending", "WaitingForScale")
+    sets.wait_pods(0)
+    eventually(lambda: sets.reason() == "AllReady", 20)
+    before = sets.live()["blue-0"]["metadata"]["uid"]
+    sets.worker_set("blue", image="registry.k8s.io/pause:3.9")
+    eventually(lambda: sets.live().get("blue-0", {"metadata": {"uid": before}})["metadata"]["uid"] != before, 30, what="the pod is another")
+    sets.scale("green", 1)
+    sets.wait_ready("first")
+
+
 def test_a_new_template_goes_round_without_a_pipeline_that_stops(sets, operate):
     operate()
     sets.worker_class_alone("blue", scaleTargetRef=REF)
