@@ -304,6 +304,5 @@ const struct reconciler placement_reconciler = {
     .source_count = 7,
     .phases = phases,
     .root_every_ms = PLACER_PACE_MS,
-    .knows_own_writes = true,
     .resync_ms = RESYNC_MS,
 };
