@@ -67,8 +67,12 @@ def test_from_zero_to_five_and_back(scaled, operate):
         scaled.pipeline(name, 10, ["blue"])
     scaled.wait_ready(*names)
     assert scaled.replicas("blue") == 5 and scaled.pods() == [f"blue-{at}" for at in range(5)]
-    status = scaled.get("workerclasses", "blue")["status"]
-    assert (status["replicas"], status["wantedReplicas"], status["readyReplicas"]) == (5, 5, 5)
+
+    def is_told():  # once a second at most
+        status = scaled.get("workerclasses", "blue")["status"]
+        return (status["replicas"], status["wantedReplicas"], status["readyReplicas"]) == (5, 5, 5)
+
+    eventually(is_told, what="the numbers of the class")
     scaled.wait_scaled("blue", "True", "AsAsked")
     scaled.end(*names)
     scaled.wait_replicas(blue=0)
