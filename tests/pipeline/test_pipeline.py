@@ -50,6 +50,14 @@ class World:
 
         eventually(made, 20)
 
+    def wait_pods(self, *names):
+        """Until they serve."""
+        def is_ready(name):
+            rows = self.get("pods", name).get("status", {}).get("conditions", [])
+            return any(row["type"] == "Ready" and row["status"] == "True" for row in rows)
+
+        eventually(lambda: all(map(is_ready, names)), 20, what=f"pods {names} are ready")
+
     def wait_class(self, name, **wanted):
         def is_so():
             status = self.get("workerclasses", name).get("status", {})

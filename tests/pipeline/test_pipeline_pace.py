@@ -28,14 +28,10 @@ def begun(process):
     return looked[-1]
 
 
-def is_ready(pod):
-    return any(row["type"] == "Ready" and row["status"] == "True" for row in pod.get("status", {}).get("conditions", []))
-
-
 def blue_pipelines(world, every_s=0):  # noqa: F811
     """As many as one pod carries, one after the other, and all are Ready."""
     world.talk(blue=1)
-    eventually(lambda: is_ready(world.get("pods", "blue-0")), 20)
+    world.wait_pods("blue-0")
     for number in range(MANY):
         world.pipeline(f"p{number}", 1, {"blue": one("blue")})
         time.sleep(every_s)

@@ -138,6 +138,7 @@ def split(world, name="first", rate=15, pods=3, **spec):  # noqa: F811
     world.worker_class("blue", 10, **{field: value for field, value in spec.items() if value is not None})
     for ordinal in range(pods):
         world.pod("blue", ordinal)
+    world.wait_pods(*(f"blue-{ordinal}" for ordinal in range(pods)))
     world.pipeline(name, rate, {"blue": one("blue")})
     world.wait(name, "Ready", "Routed", 40)
 
