@@ -132,7 +132,9 @@ class Load:
                 meanwhile()
             if self.error:
                 raise self.error
-        return time.monotonic() - begun
+        took = time.monotonic() - begun
+        eventually(lambda: len(self.made) == count or self.error, 60, what=f"{count} pipelines made")
+        return took
 
     def waited(self):
         """Seconds from POST until Ready of each that was; and how many never were."""
