@@ -108,19 +108,12 @@ void controller_enqueue(struct controller *controller, const struct key *key)
     workqueue_add(controller->queue, text);
 }
 
-static void enqueue_from(struct controller *controller, const struct source *source,
-                         const struct key *key)
+static void enqueue_paced(struct controller *controller, const struct key *key, int every_ms,
+                          bool begun)
 {
     char text[WORKQUEUE_KEY_BYTES];
     key_write(key, text);
-    workqueue_add_paced(controller->queue, text, source->wake_every_ms, true);
-}
-
-static void enqueue_root(struct controller *controller, const struct key *key)
-{
-    char text[WORKQUEUE_KEY_BYTES];
-    key_write(key, text);
-    workqueue_add_paced(controller->queue, text, controller->reconciler->root_every_ms, false);
+    workqueue_add_paced(controller->queue, text, every_ms, begun);
 }
 
 static void wake_by(struct controller *controller, int cache, const json_t *object)
@@ -128,14 +121,14 @@ static void wake_by(struct controller *controller, int cache, const json_t *obje
     const struct reconciler *reconciler = controller->reconciler;
     struct key key;
     if (controller->cache_of_root == cache && key_of(object, &key))
-        enqueue_root(controller, &key);
+        enqueue_paced(controller, &key, reconciler->root_every_ms, false);
     for (int source = 0; source < reconciler->source_count; source++) {
         if (controller->cache_of_source[source] != cache)
             continue;
         const struct source *from = &reconciler->sources[source];
         key = (struct key){0}; /* nothing of the key before: a map may set the name only */
         if (from->map ? from->map(object, &key) : map_to_root(reconciler, object, &key))
-            enqueue_from(controller, from, &key);
+            enqueue_paced(controller, &key, from->wake_every_ms, true);
     }
 }
 

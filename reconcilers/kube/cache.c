@@ -113,16 +113,11 @@ bool kube_cache_served(const struct kube_cache *cache)
     return !atomic_load(&cache->unknown);
 }
 
-static void release(void *tree)
-{
-    parsed_release(tree);
-}
-
 /* The text is our own; it parses. */
 static json_t *parse_entry(struct ctx *ctx, struct entry *entry)
 {
     json_t *object = parsed_hold(entry);
-    arena_defer(ctx->arena, release, object);
+    arena_defer(ctx->arena, parsed_release, object);
     return object;
 }
 

@@ -48,3 +48,8 @@ const json_t *kube_controller(const json_t *object)
             return owner;
     return NULL;
 }
+
+bool kube_is_controlled_by(const json_t *object, const char *uid)
+{
+    return str_equal(json_str(kube_controller(object), "uid"), uid);
+}

@@ -46,6 +46,8 @@ const char *kube_annotation(const json_t *object, const char *key);
 bool kube_is_going(const json_t *object);
 /* The ownerReference of whoever controls it, borrowed, or NULL. */
 const json_t *kube_controller(const json_t *object);
+/* Its controller has this uid. */
+bool kube_is_controlled_by(const json_t *object, const char *uid);
 
 /* ---- one cluster ---- */
 

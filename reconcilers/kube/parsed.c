@@ -99,10 +99,10 @@ json_t *parsed_hold(struct entry *entry)
 }
 
 /* Under the lock: who frees it comes after those who read it through here. */
-void parsed_release(json_t *tree)
+void parsed_release(void *tree)
 {
     pthread_mutex_lock(&mutex);
-    json_decref(tree);
+    json_decref((json_t *)tree);
     pthread_mutex_unlock(&mutex);
 }
 

@@ -13,7 +13,7 @@ enum { PARSED_MAX_BYTES = 48 << 20, PARSED_TREE_MAX_BYTES = PARSED_MAX_BYTES / 1
 
 /* A reference, for parsed_release(). NULL when the text does not parse. */
 json_t *parsed_hold(struct entry *entry);
-void parsed_release(json_t *tree);
+void parsed_release(void *tree);
 /* What those take that are kept. */
 size_t parsed_bytes(void);
 /* The entry ends. */

@@ -200,18 +200,13 @@ json_t *binding_wanted(struct arena *arena, const struct world *world,
 
 /* ---- bringing them there ---- */
 
-static bool is_of(const json_t *binding, const char *uid)
-{
-    return str_equal(json_str(kube_controller(binding), "uid"), uid);
-}
-
 static int bring(struct ctx *ctx, struct pass *pass, const char *uid, json_t *wanted,
                  bool *ret_taken)
 {
     const json_t *live = pass_get(ctx, pass, KIND_PIPELINE_BINDING, pass->key.namespace,
                                   json_str(wanted, "metadata.name"));
-    *ret_taken |= live && !is_of(live, uid);
-    if (live && (!is_of(live, uid) || kube_is_going(live) ||
+    *ret_taken |= live && !kube_is_controlled_by(live, uid);
+    if (live && (!kube_is_controlled_by(live, uid) || kube_is_going(live) ||
                  json_equal(json_object_get(live, "spec"), json_object_get(wanted, "spec"))))
         return 0;
     return pass_apply(ctx, pass, CALL_KUBE_PIPELINE_BIND, wanted, NULL);

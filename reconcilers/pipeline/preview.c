@@ -210,7 +210,7 @@ static bool is_taken(struct ctx *ctx, const json_t *bindings, const struct pipel
     json_array_foreach(verdict->view.ran ? json_at(verdict->entry, "stages") : NULL, stage, row) {
         const json_t *live = named(
             bindings, binding_name(ctx->arena, wish->name, json_str_or(row, "name", "")), &at);
-        if (live && !str_equal(json_str(kube_controller(live), "uid"), wish->uid))
+        if (live && !kube_is_controlled_by(live, wish->uid))
             return true;
     }
     return false;

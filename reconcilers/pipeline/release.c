@@ -7,6 +7,7 @@
 #include "reconcilers/pipeline/routes.h"
 #include "reconcilers/pipeline/scope.h"
 
+#include "reconcilers/engine/conditions.h"
 #include "server/base/ctx.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
@@ -24,8 +25,7 @@ static bool is_asked(const json_t *pod)
 
 static bool is_ready(const json_t *pod)
 {
-    return str_equal(json_str(json_find(pod, "status.conditions", "type", "Ready"), "status"),
-                     "True");
+    return condition_is(json_object_get(pod, "status"), "Ready", "True");
 }
 
 /* Of the ledger's classes the numbers on which something runs, or which something leaves; and those

@@ -160,7 +160,7 @@ int weights_render(struct ctx *ctx, const struct bundle *bundle, const json_t *b
 static bool is_ours(const struct pass *pass, const json_t *live)
 {
     return live && !kube_is_going(live) &&
-           str_equal(json_str(kube_controller(live), "uid"), json_str(pass->root, "metadata.uid"));
+           kube_is_controlled_by(live, json_str(pass->root, "metadata.uid"));
 }
 
 static const json_t *live_of(struct ctx *ctx, struct pass *pass, const struct bundle_object *object)

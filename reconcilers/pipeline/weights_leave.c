@@ -5,6 +5,7 @@
  */
 #include "reconcilers/pipeline/scope.h"
 
+#include "reconcilers/engine/conditions.h"
 #include "server/base/clock.h"
 #include "server/base/ctx.h"
 #include "server/base/json.h"
@@ -16,8 +17,8 @@ enum { LEAVE_MS = 2000 };
 
 static bool serves(const json_t *pod)
 {
-    const json_t *ready = json_find(pod, "status.conditions", "type", "Ready");
-    return pod && !kube_is_going(pod) && str_equal(json_str(ready, "status"), "True");
+    return pod && !kube_is_going(pod) &&
+           condition_is(json_object_get(pod, "status"), "Ready", "True");
 }
 
 /* By its name, of which there is one for each pod: what is written about it comes to that slice, so
@@ -41,7 +42,7 @@ static bool has_left(struct ctx *ctx, struct pass *pass, const json_t *binding, 
                      struct binding_pod *ret)
 {
     if (kube_is_going(slice) ||
-        !str_equal(json_str(kube_controller(slice), "uid"), json_str(pass->root, "metadata.uid")) ||
+        !kube_is_controlled_by(slice, json_str(pass->root, "metadata.uid")) ||
         !weights_pod_of(ctx, pass->key.name, slice, ret))
         return false;
     return !json_find(binding, "spec.shares", "pod", ret->name) &&

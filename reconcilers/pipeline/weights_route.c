@@ -9,9 +9,8 @@
 const json_t *weights_route_led(struct ctx *ctx, struct pass *pass)
 {
     const json_t *live = pass_get(ctx, pass, KIND_HTTP_ROUTE, pass->key.namespace, pass->key.name);
-    bool ours =
-        live && pass_serves(pass, KIND_HTTP_ROUTE) &&
-        str_equal(json_str(kube_controller(live), "uid"), json_str(pass->root, "metadata.uid"));
+    bool ours = live && pass_serves(pass, KIND_HTTP_ROUTE) &&
+                kube_is_controlled_by(live, json_str(pass->root, "metadata.uid"));
     return ours ? live : NULL;
 }
 

@@ -51,13 +51,12 @@ static int64_t rest_ms(const json_t *object)
 
 static struct set_pod pod_of(const struct set_scope *scope, const json_t *object)
 {
-    const json_t *ready = json_find(object, "status.conditions", "type", "Ready");
     return (struct set_pod){
         .object = object,
         .going = kube_is_going(object),
         .leaving = kube_annotation(object, ANNOTATION_LEAVING),
         .released = kube_annotation(object, ANNOTATION_RELEASED),
-        .ready = str_equal(json_str(ready, "status"), "True"),
+        .ready = condition_is(json_object_get(object, "status"), "Ready", "True"),
         .failed = str_has_word("Succeeded Failed", json_str_or(object, "status.phase", "")),
         .rests = rest_ms(object) > 0,
         .current = str_equal(kube_annotation(object, ANNOTATION_TEMPLATE), scope->hash)};
@@ -88,7 +87,7 @@ static int look(struct ctx *ctx, struct pass *pass)
     json_t *pods =
         pass_list(ctx, pass, KIND_POD, pass->key.namespace, LABEL_WORKER_SET, pass->key.name);
     json_array_foreach(pods, at, pod)
-        if (str_equal(json_str(kube_controller(pod), "uid"), uid) &&
+        if (kube_is_controlled_by(pod, uid) &&
             number_of(pass, json_str_or(pod, "metadata.name", ""), &number))
             scope->plan.pods[number] = pod_of(scope, pod);
     note_bound(ctx, pass, &scope->plan);
@@ -142,8 +141,7 @@ static int look_whose(struct ctx *ctx, struct pass *pass, const char *name)
     err_clear(ctx);
     TRY(pass_get_live(ctx, pass, CALL_KUBE_SET_POD_READ, KIND_POD, pass->key.namespace, name,
                       &live));
-    if (live &&
-        !str_equal(json_str(kube_controller(live), "uid"), json_str(pass->root, "metadata.uid")))
+    if (live && !kube_is_controlled_by(live, json_str(pass->root, "metadata.uid")))
         scope->taken = arena_strdup(ctx->arena, name);
     pass_requeue(pass, AGAIN_MS);
     return 0;

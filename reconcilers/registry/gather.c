@@ -37,7 +37,7 @@ static const json_t *find_elder(struct ctx *ctx, struct pass *pass)
 /* Its controller is this Registry; labels anybody may write. */
 bool registry_owns(const struct registry_scope *scope, const json_t *object)
 {
-    return str_equal(json_str(kube_controller(object), "uid"), scope->uid);
+    return kube_is_controlled_by(object, scope->uid);
 }
 
 /*

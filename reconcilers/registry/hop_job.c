@@ -17,7 +17,7 @@ static bool is_of(const json_t *pod, const json_t *job)
 {
     const char *uid =
         json_str(job, "metadata.uid"); /* NULL: it is not there yet, and has no pods */
-    return uid && str_equal(json_str(kube_controller(pod), "uid"), uid);
+    return uid && kube_is_controlled_by(pod, uid);
 }
 
 /* It ran, or tried to. A pod that was lost calls a container ended that never began. */

@@ -2,7 +2,6 @@
 
 #include "server/base/cleanup.h"
 #include "server/base/json.h"
-#include "server/base/str.h"
 #include "server/dev/devcluster/kinds.h"
 #include "server/dev/devcluster/store.h"
 
