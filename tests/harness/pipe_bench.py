@@ -2,6 +2,7 @@
 who writes how much for it."""
 
 import collections
+import heapq
 import http.client
 import json
 import math
@@ -20,8 +21,10 @@ from .pipes import API, Pipes
 from .wait import eventually
 
 CLASSES = {"blue": 30, "green": 15, "yellow": 200}  # the talk's
-RATE, HANDS = 2, 6
-HELD_S = 8  # so long a pipeline is there
+RATES = (1, 1, 2, 2, 3, 5)  # documents a second of a pipeline: one of these
+ROOM, HANDS = 3, 6  # room is for that much of each
+HELD_S = (2, 14)  # so long a pipeline is there
+HELD_MEAN_S = sum(HELD_S) / 2
 
 
 class Homes:
@@ -29,7 +32,7 @@ class Homes:
 
     def __init__(self, stack, count, each):
         self.pipes = [Pipes(stack, f"bench-{number}") for number in range(count)]
-        self.replicas = {name: math.ceil(2 * each * RATE / capacity) + 1 for name, capacity in CLASSES.items()}
+        self.replicas = {name: math.ceil(2 * each * ROOM / capacity) + 1 for name, capacity in CLASSES.items()}
 
     def build(self):
         for home in self.pipes:
@@ -73,9 +76,11 @@ class _Readiness(threading.Thread):
 
 
 class Load:
-    """`rate` pipelines a second come, at their times whatever the others do, and go HELD_S later."""
+    """`rate` pipelines a second come, at their times whatever the others do, each with a rate of RATES, and go after a time of
+    HELD_S; both are `random`'s."""
 
-    def __init__(self, homes, rate):
+    def __init__(self, homes, rate, random):
+        self.random = random
         self.homes, self.rate, self.cluster = homes, rate, homes.pipes[0].cluster
         self.watch, self.jobs, self.made, self.removed, self.late_s, self.error = _Readiness(self.cluster), queue.Queue(), {}, {}, 0, None
         self.numbers = {}  # uid by number
@@ -90,14 +95,14 @@ class Load:
             except Exception as error:  # pylint: disable=broad-except
                 self.error = error
 
-    def _create(self, number, due):
+    def _create(self, number, due, documents):
         namespace, names = self.homes.pipes[number % len(self.homes.pipes)].namespace, list(CLASSES)
         workers = {name: {"class": name, "next": following} for name, following in zip(names, [[names[1]], [names[2]], []])}
         path = self.cluster.path("pipelines", namespace)
         self.late_s = max(self.late_s, time.monotonic() - due)
         begun = time.monotonic()
         item = self.cluster.ok("POST", path, {"apiVersion": API, "kind": "Pipeline", "metadata": {"name": f"p-{number}"},
-                                              "spec": {"documentsPerSecond": RATE, "workers": workers}})
+                                              "spec": {"documentsPerSecond": documents, "workers": workers}})
         self.made[item["metadata"]["uid"]], self.numbers[number] = begun, item["metadata"]["uid"]
 
     def remove(self, number):
@@ -109,24 +114,28 @@ class Load:
         self.removed[number] = time.monotonic()
         self.cluster.delete("pipelines", f"p-{number}", self.homes.pipes[number % len(self.homes.pipes)].namespace)
 
+    def _ask(self, number, due):
+        documents = self.random.choice(RATES)
+        self.jobs.put(lambda: self._create(number, due, documents))
+
     def burst(self, count):
         """So many at once; returns when each has been asked for."""
         begun = time.monotonic()
         for number in range(count):
-            self.jobs.put(lambda number=number: self._create(number, begun))
+            self._ask(number, begun)
         eventually(lambda: len(self.made) == count or self.error, 60 + count, what=f"{count} pipelines made")
 
     def run(self, seconds, meanwhile):
         """`meanwhile()` is called once a second. The last ones stay."""
-        begun, count, told = time.monotonic(), int(self.rate * seconds), 0
+        begun, count, told, leave = time.monotonic(), int(self.rate * seconds), 0, []
         for number in range(count):
             due = begun + number / self.rate
             while (now := time.monotonic()) < due:
                 time.sleep(min(due - now, 0.05))
-            self.jobs.put(lambda number=number, due=due: self._create(number, due))
-            gone = number - int(HELD_S * self.rate)
-            if gone >= 0:
-                self.jobs.put(lambda gone=gone: self.remove(gone))
+            self._ask(number, due)
+            heapq.heappush(leave, (due + self.random.uniform(*HELD_S), number))
+            while leave and leave[0][0] <= now:
+                self.jobs.put(lambda gone=heapq.heappop(leave)[1]: self.remove(gone))
             if now - begun > told:
                 told += 1
                 meanwhile()
