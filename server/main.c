@@ -10,6 +10,7 @@
 
 #include <curl/curl.h>
 #include <jansson.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,6 +59,17 @@ static void forbid_cores(void)
 #endif
 }
 
+/*
+ * Trees of JSON are many small pieces that die together. With fast bins each free of something
+ * large, as libcurl's buffers are, gathers all of them up again: a tenth of an operator's time.
+ */
+static void tune_malloc(void)
+{
+#ifndef __SANITIZE_ADDRESS__ /* has an allocator of its own */
+    mallopt(M_MXFAST, 0);
+#endif
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
@@ -70,6 +82,7 @@ int main(int argc, char **argv)
         return usage(stderr);
 
     forbid_cores();
+    tune_malloc();
     struct config config;
     int rest = config_load(argc - 1, argv + 1, &config);
     if (rest < 0 || failpoint_init() < 0)

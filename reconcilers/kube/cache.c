@@ -130,18 +130,14 @@ json_t *kube_cache_get(struct ctx *ctx, struct kube_cache *cache, const char *na
     return object;
 }
 
-/* How a label stands in the compact text of an object, to look before parsing. */
-static char *label_text(struct ctx *ctx, const char *label, const char *value)
-{
-    return label ? arena_printf(ctx->arena, "\"%s\":\"%s\"", label, value) : NULL;
-}
-
 json_t *kube_cache_list(struct ctx *ctx, struct kube_cache *cache, const char *namespace,
                         const char *label, const char *value)
 {
     struct entry **entries;
     json_t *list = json_array();
-    size_t count = store_collect(cache->store, namespace, label_text(ctx, label, value), &entries);
+    struct term term = {label, value,
+                        label ? arena_printf(ctx->arena, "\"%s\":\"%s\"", label, value) : ""};
+    size_t count = store_collect(cache->store, namespace, label ? &term : NULL, &entries);
     for (size_t at = 0; at < count; at++) {
         json_t *object = parse_entry(ctx, entries[at]);
         entry_release(entries[at]);

@@ -3,6 +3,7 @@
 #include "reconcilers/kube/store.h"
 
 #include "reconcilers/kube/kube.h"
+#include "reconcilers/kube/parsed.h"
 #include "server/base/clock.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
@@ -120,11 +121,11 @@ struct entry *store_find(struct store *store, const char *namespace, const char 
     return entry;
 }
 
-size_t store_collect(struct store *store, const char *namespace, const char *needle,
+size_t store_collect(struct store *store, const char *namespace, const struct term *term,
                      struct entry ***ret)
 {
     pthread_mutex_lock(&store->lock);
-    size_t count = table_collect(&store->live, namespace, needle, ret);
+    size_t count = table_collect(&store->live, namespace, term, ret);
     pthread_mutex_unlock(&store->lock);
     return count;
 }
@@ -146,7 +147,7 @@ static bool put_in(const struct store *store, struct table *table, struct entry 
     size_t length = strcspn(entry->key, "/");
     snprintf(namespace, sizeof namespace, "%.*s", (int)length, entry->key);
     if (length && !str_equal(namespace, store->home) &&
-        table_bytes(table, namespace) + entry->text_bytes > STORE_NAMESPACE_MAX_BYTES) {
+        table_bytes(table, namespace) + entry_bytes(entry) > STORE_NAMESPACE_MAX_BYTES) {
         entry_release(entry);
         return false;
     }
@@ -168,8 +169,12 @@ static enum store_answer admit(struct store *store, const json_t *object, bool e
         old->echoed |= echoed;
     if (order <= 0)
         return order == 0 ? STORE_TAKEN : STORE_OUTDATED;
+    bool soon_read = !echoed || parsed_has(old);
     table_remove(&store->live, old);
-    return put_in(store, &store->live, entry_make(object, echoed)) ? STORE_TAKEN : STORE_FULL;
+    struct entry *entry = entry_make(object, echoed);
+    if (soon_read)
+        parsed_adopt(entry, object);
+    return put_in(store, &store->live, entry) ? STORE_TAKEN : STORE_FULL;
 }
 
 static void forget(struct store *store, const json_t *object)

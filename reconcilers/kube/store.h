@@ -9,9 +9,9 @@
 struct store;
 
 /*
- * What one namespace may have: all its objects' texts together. Objects that do not fit are not
- * admitted, and an old copy of one goes. Not bounded are objects without namespace, which only
- * administrators make, and the namespace `home` (NULL = none).
+ * What one namespace may have: all its objects together (entry_bytes()). Objects that do not fit
+ * are not admitted, and an old copy of one goes. Not bounded are objects without namespace, which
+ * only administrators make, and the namespace `home` (NULL = none).
  */
 enum { STORE_NAMESPACE_MAX_BYTES = 4 << 20 };
 
@@ -21,11 +21,8 @@ void store_free(struct store *store);
 
 /* A reference, or NULL. */
 struct entry *store_find(struct store *store, const char *namespace, const char *name);
-/*
- * References to all entries of a namespace (NULL = all) whose text contains `needle` (NULL = all);
- * *ret is to be freed.
- */
-size_t store_collect(struct store *store, const char *namespace, const char *needle,
+/* table_collect() of what the store holds. */
+size_t store_collect(struct store *store, const char *namespace, const struct term *term,
                      struct entry ***ret);
 size_t store_count(struct store *store);
 

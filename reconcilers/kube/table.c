@@ -1,8 +1,9 @@
-/* Entries, and a hash of them with a list per namespace. */
+/* Entries, and a hash of them with a list per namespace and one per label of ours. */
 #include "reconcilers/kube/table.h"
 
 #include "reconcilers/kube/parsed.h"
 #include "server/base/json.h"
+#include "server/base/str.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 struct bucket {
     UT_hash_handle hh;
     struct entry *entries;
-    size_t count, bytes; /* bytes: of their texts */
+    size_t count, bytes; /* bytes: of what they take (entry_bytes) */
     char namespace[];
 };
 
@@ -53,6 +54,7 @@ struct entry *entry_make(const json_t *object, bool echoed)
     if (!entry->text)
         abort();
     entry->text_bytes = strlen(entry->text);
+    entry->member_count = family_places(object, entry, &entry->members);
     entry->references = 1;
     entry->echoed = echoed;
     return entry;
@@ -70,8 +72,14 @@ void entry_release(struct entry *entry)
     if (!entry || atomic_fetch_sub(&entry->references, 1) != 1)
         return;
     parsed_forget(entry);
+    free(entry->members);
     free(entry->text);
     free(entry);
+}
+
+size_t entry_bytes(const struct entry *entry)
+{
+    return entry->text_bytes + entry->member_count * FAMILY_LABEL_BYTES;
 }
 
 struct entry *table_find(const struct table *table, const char *key)
@@ -106,9 +114,10 @@ void table_add(struct table *table, struct entry *entry)
 {
     entry->bucket = take_bucket(table, entry->key);
     DL_APPEND(entry->bucket->entries, entry);
-    entry->bucket->bytes += entry->text_bytes;
+    entry->bucket->bytes += entry_bytes(entry);
     entry->bucket->count++;
     HASH_ADD_STR(table->entries, key, entry);
+    family_join(&table->families, entry->members, entry->member_count);
 }
 
 /* Gives the table's reference to the caller. */
@@ -117,7 +126,8 @@ struct entry *table_take(struct table *table, struct entry *entry)
     struct bucket *bucket = entry->bucket;
     HASH_DEL(table->entries, entry);
     DL_DELETE(bucket->entries, entry);
-    bucket->bytes -= entry->text_bytes;
+    family_leave(&table->families, entry->members, entry->member_count);
+    bucket->bytes -= entry_bytes(entry);
     bucket->count--;
     entry->bucket = NULL;
     if (!bucket->entries) {
@@ -140,19 +150,34 @@ void table_clear(struct table *table)
         table_remove(table, entry);
 }
 
-static size_t collect_bucket(const struct bucket *bucket, const char *needle, struct entry **found)
+static size_t collect_bucket(const struct bucket *bucket, const struct term *term,
+                             struct entry **found)
 {
     struct entry *entry;
-    size_t count = 0;
+    size_t count = 0, bytes = term ? strlen(term->text) : 0;
     DL_FOREACH(bucket->entries, entry)
-        if (!needle || memmem(entry->text, entry->text_bytes, needle, strlen(needle)))
+        if (!term || memmem(entry->text, entry->text_bytes, term->text, bytes))
             found[count++] = entry_hold(entry);
     return count;
 }
 
-size_t table_collect(const struct table *table, const char *namespace, const char *needle,
+static size_t collect_family(const struct table *table, const char *namespace,
+                             const struct term *term, struct entry ***ret)
+{
+    size_t room, count = 0;
+    const struct member *member = family_find(table->families, term->label, term->value, &room);
+    *ret = allocate((room + 1) * sizeof **ret);
+    for (; member; member = member->next)
+        if (!namespace || str_equal(member->entry->bucket->namespace, namespace))
+            (*ret)[count++] = entry_hold(member->entry);
+    return count;
+}
+
+size_t table_collect(const struct table *table, const char *namespace, const struct term *term,
                      struct entry ***ret)
 {
+    if (term && family_covers(term->label))
+        return collect_family(table, namespace, term, ret);
     const struct bucket *bucket = NULL;
     size_t count = 0;
     if (namespace)
@@ -160,8 +185,8 @@ size_t table_collect(const struct table *table, const char *namespace, const cha
     size_t room = !namespace ? HASH_COUNT(table->entries) : bucket ? bucket->count : 0;
     *ret = allocate((room + 1) * sizeof **ret);
     if (namespace)
-        return bucket ? collect_bucket(bucket, needle, *ret) : 0;
+        return bucket ? collect_bucket(bucket, term, *ret) : 0;
     for (bucket = table->buckets; bucket; bucket = bucket->hh.next)
-        count += collect_bucket(bucket, needle, *ret + count);
+        count += collect_bucket(bucket, term, *ret + count);
     return count;
 }

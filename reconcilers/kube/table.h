@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include "reconcilers/kube/families.h"
+
 #include <jansson.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -26,6 +28,8 @@ struct entry {
     bool changed; /* in a shadow: not what the store holds */
     char *text;
     size_t text_bytes;
+    struct member *members; /* of families, one for each label that has one */
+    size_t member_count;
     const char *uid, *version; /* behind the key */
     char key[];                /* "namespace/name", "/name" */
 };
@@ -38,13 +42,16 @@ struct entry *entry_make(const json_t *object, bool echoed);
 /* One more reference; NULL passes through both. */
 struct entry *entry_hold(struct entry *entry);
 void entry_release(struct entry *entry);
+/* What it takes of what its namespace may have. */
+size_t entry_bytes(const struct entry *entry);
 
 struct table {
     struct entry *entries;
     struct bucket *buckets;
+    struct family *families;
 };
 
-/* Bytes of text of a namespace's entries, those without namespace under "". */
+/* entry_bytes() of a namespace's entries, those without namespace under "". */
 size_t table_bytes(const struct table *table, const char *namespace);
 
 /* Borrowed, or NULL. */
@@ -56,9 +63,13 @@ struct entry *table_take(struct table *table, struct entry *entry);
 /* Out of the table and released; NULL is nothing. */
 void table_remove(struct table *table, struct entry *entry);
 void table_clear(struct table *table);
-/*
- * References to the entries of a namespace (NULL = all) whose text contains `needle` (NULL = all);
- * *ret is to be freed.
- */
-size_t table_collect(const struct table *table, const char *namespace, const char *needle,
+/* A label and its value, to look for before parsing: what is found may lack it. */
+struct term {
+    const char *label, *value;
+    const char *text; /* both as they stand in the compact text of an object */
+};
+
+/* References to the entries of a namespace (NULL = all) that fit `term` (NULL = all); *ret is to
+ * be freed. */
+size_t table_collect(const struct table *table, const char *namespace, const struct term *term,
                      struct entry ***ret);

@@ -26,6 +26,8 @@ static const struct {
 /* Length of the character at `text` when it must be escaped, else 0; *ret is its code point. */
 static size_t match_escaped(const char *text, unsigned *ret)
 {
+    if ((unsigned char)*text < *(const unsigned char *)escaped[0].first)
+        return 0; /* nearly all of them */
     for (size_t at = 0; at < ARRAY_SIZE(escaped); at++) {
         size_t length = strlen(escaped[at].first);
         if (strncmp(text, escaped[at].first, length) < 0 ||

@@ -75,9 +75,14 @@ void arena_free(struct arena *arena)
     free(arena);
 }
 
+static size_t round_up(size_t bytes)
+{
+    return (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+}
+
 void *arena_alloc(struct arena *arena, size_t bytes)
 {
-    size_t rounded = (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+    size_t rounded = round_up(bytes);
     struct block *block = arena->current;
     if (block->size - block->used < rounded) {
         block = block_new(rounded > BLOCK_BYTES ? rounded : BLOCK_BYTES, arena->current);
@@ -103,13 +108,21 @@ char *arena_strdup(struct arena *arena, const char *text)
 
 char *arena_vprintf(struct arena *arena, const char *format, va_list args)
 {
+    struct block *block = arena->current;
+    size_t room = block->size - block->used;
+    char *out = (char *)block->data + block->used;
     va_list again;
     va_copy(again, args);
-    int length = vsnprintf(NULL, 0, format, again);
+    int length = vsnprintf(out, room, format, again);
     va_end(again);
     if (length < 0)
         abort();
-    char *out = arena_alloc(arena, (size_t)length + 1);
+    if ((size_t)length < room) { /* it is where it shall be: nothing has to be formatted twice */
+        block->used += round_up((size_t)length + 1);
+        arena->used += round_up((size_t)length + 1);
+        return out;
+    }
+    out = arena_alloc(arena, (size_t)length + 1);
     vsnprintf(out, (size_t)length + 1, format, args);
     return out;
 }

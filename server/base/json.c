@@ -113,13 +113,8 @@ json_t *json_at(const json_t *root, const char *path)
     const json_t *at = root;
     while (at && *path) {
         size_t length = strcspn(path, ".");
-        char key[128];
-        if (length >= sizeof key)
-            return NULL;
-        memcpy(key, path, length);
-        key[length] = '\0';
-        at = json_is_array(at) ? json_array_get(at, (size_t)strtoul(key, NULL, 10))
-                               : json_object_get(at, key);
+        at = json_is_array(at) ? json_array_get(at, (size_t)strtoul(path, NULL, 10))
+                               : json_object_getn(at, path, length);
         path += length + (path[length] == '.');
     }
     return (json_t *)(uintptr_t)at;

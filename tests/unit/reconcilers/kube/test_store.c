@@ -1,6 +1,7 @@
 /* Whose word counts: events, own writes and full lists meet in every order. */
 #include "reconcilers/kube/store.h"
 
+#include "server/base/cleanup.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
 #include "tests/unit/test.h"
@@ -178,9 +179,63 @@ static void test_look_up(void **state)
     struct entry **entries;
     assert_int_equal(store_collect(store, "other", NULL, &entries), 0);
     free(entries);
-    assert_int_equal(store_collect(store, NULL, "\"name\":\"b\"", &entries), 1);
-    entry_release(entries[0]);
+}
+
+/* ---- by label ---- */
+
+static json_t *labelled(struct ctx *ctx, const char *namespace, const char *name, int version,
+                        const char *label, const char *value)
+{
+    json_t *item = object(ctx, name, name, version);
+    json_put(item, "metadata.namespace", json_string(namespace));
+    json_object_set_new(item, "note", json_string(value)); /* a value alone is no label */
+    json_put(item, "metadata.labels", json_object());
+    json_object_set_new(json_at(item, "metadata.labels"), label, json_string(value));
+    return item;
+}
+
+/* How many of a namespace (NULL = all) carry it. */
+static size_t carry(struct ctx *ctx, const char *namespace, const char *label, const char *value)
+{
+    struct entry **entries;
+    struct term term = {label, value, arena_printf(ctx->arena, "\"%s\":\"%s\"", label, value)};
+    size_t count = store_collect(store, namespace, &term, &entries);
+    for (size_t at = 0; at < count; at++)
+        entry_release(entries[at]);
     free(entries);
+    return count;
+}
+
+/* One label has a family, of the other the texts are searched: no difference but in time. */
+static const char *const labels[] = {FAMILY_PREFIX "root", "example.com/root"};
+
+static void check_labels(struct ctx *ctx, const char *label, int from)
+{
+    store_event(store, labelled(ctx, "n", "a", from, label, "x"), false);
+    store_event(store, labelled(ctx, "n", "b", from + 1, label, "x"), false);
+    store_event(store, labelled(ctx, "m", "c", from + 2, label, "x"), false);
+    assert_int_equal(carry(ctx, "n", label, "x"), 2);
+    assert_int_equal(carry(ctx, NULL, label, "x"), 3);
+    assert_int_equal(carry(ctx, "other", label, "x"), 0);
+    assert_int_equal(carry(ctx, "n", label, "y"), 0);
+    store_put(store, labelled(ctx, "n", "a", from + 3, label, "y"));
+    assert_int_equal(carry(ctx, "n", label, "x"), 1);
+    assert_int_equal(carry(ctx, "n", label, "y"), 1);
+    store_event(store, labelled(ctx, "n", "b", from + 4, label, "x"), true);
+    assert_int_equal(carry(ctx, "n", label, "x"), 0);
+    store_shadow_add(store, labelled(ctx, "n", "d", from + 5, label, "x"));
+    assert_int_equal(carry(ctx, "n", label, "x"), 0); /* not before the swap */
+    swap(ctx, arena_printf(ctx->arena, "%d", from + 6), false);
+    assert_int_equal(carry(ctx, "n", label, "x"), 1);
+    assert_int_equal(carry(ctx, NULL, label, "x"), 1);
+    assert_int_equal(carry(ctx, "n", label, "y"), 0);
+    store_event(store, labelled(ctx, "n", "d", from + 7, label, "x"), true);
+}
+
+static void test_found_by_label(void **state)
+{
+    for (size_t at = 0; at < ARRAY_SIZE(labels); at++)
+        check_labels(*state, labels[at], 100 * (int)at + 10);
 }
 
 /* ---- what one namespace may have ---- */
@@ -209,6 +264,24 @@ static void test_a_namespace_has_its_bound(void **state)
     assert_int_equal(store_event(store, large(ctx, "n", "c", 6, 200), false), STORE_TAKEN);
     assert_int_equal(store_event(store, large(ctx, "n", "b", 7, 2000), true), STORE_TAKEN);
     assert_int_equal(store_event(store, large(ctx, "n", "d", 8, 2500), false), STORE_TAKEN);
+}
+
+/* Places in families cost more than the text of a label. */
+static void test_labels_count_as_bytes(void **state)
+{
+    struct ctx *ctx = *state;
+    json_t *item = object(ctx, "a", "a", 1);
+    json_put(item, "metadata.labels", json_object());
+    enum { LABELS = STORE_NAMESPACE_MAX_BYTES / FAMILY_LABEL_BYTES };
+    for (int at = 0; at < LABELS; at++)
+        json_object_set_new(json_at(item, "metadata.labels"),
+                            arena_printf(ctx->arena, FAMILY_PREFIX "%d", at), json_string("x"));
+    assert_int_equal(store_event(store, item, false), STORE_FULL);
+    json_object_del(json_at(item, "metadata.labels"), FAMILY_PREFIX "0");
+    json_object_del(json_at(item, "metadata.labels"), FAMILY_PREFIX "1");
+    assert_int_equal(store_event(store, item, false), STORE_FULL); /* its text counts, too */
+    json_put(item, "metadata.labels", json_object());
+    assert_int_equal(store_event(store, item, false), STORE_TAKEN);
 }
 
 /* The old copy is outdated, and there is no room for the new one. */
@@ -269,7 +342,9 @@ int main(void)
         STORE_TEST(test_swap_keeps_what_is_newer),
         STORE_TEST(test_rollback_counts_only_the_list),
         STORE_TEST(test_look_up),
+        STORE_TEST(test_found_by_label),
         STORE_TEST(test_a_namespace_has_its_bound),
+        STORE_TEST(test_labels_count_as_bytes),
         STORE_TEST(test_what_outgrows_the_bound_leaves),
         STORE_TEST(test_a_list_has_the_same_bound),
         STORE_TEST(test_no_bound_at_home_and_without_a_namespace),
