@@ -447,7 +447,8 @@ static int run(struct board *board, const json_t *ledger, struct decision *decis
         if (board->pipelines[id].wish)
             TRY(change_rates(board, id));
     TRY(admit_new_ones(board, decision));
-    decision->more |= placement_tick(board->placement, board->world->now_s) == PLACE_WAKE_MAX;
+    placement_tick(board->placement, board->world->now_s);
+    decision->more |= placement_is_behind(board->placement);
     return compact(board, decision);
 }
 

@@ -103,10 +103,12 @@ static void repair(struct placement *placement, uint32_t id, int64_t now_s)
 
 void admit_try(struct placement *placement, uint32_t id, int64_t now_s)
 {
+    placement->postponed = false;
     if (placement->pipelines[id].admitted)
         repair(placement, id, now_s);
     else
         admit(placement, id, now_s);
+    placement->pipelines[id].view.due |= placement->postponed;
 }
 
 static int check_rate(struct ctx *ctx, int64_t rate)
@@ -164,7 +166,7 @@ int placement_admit(struct ctx *ctx, struct placement *placement, const struct p
 {
     TRY(admit_new(ctx, placement, spec));
     placement->journal_count = 0;
-    admit(placement, spec->id, now_s);
+    admit_try(placement, spec->id, now_s);
     return 0;
 }
 
@@ -243,7 +245,7 @@ int placement_rates_set(struct ctx *ctx, struct placement *placement, uint32_t i
     rates_swap(placement, pipeline, rates);
     *ret_done = true;
     if (!pipeline->admitted) {
-        admit(placement, id, now_s);
+        admit_try(placement, id, now_s);
         return 0;
     }
     shrink(placement, id);

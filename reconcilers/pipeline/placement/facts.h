@@ -18,6 +18,8 @@ enum {
     PLACE_PRIORITY_MAX = 1000,
     PLACE_VICTIMS_MAX = 64, /* pipelines that one may displace */
     PLACE_WAKE_MAX = 256,   /* tries in one tick: one batch of decisions */
+    PLACE_WORK_MAX =
+        1 << 17, /* shares that preemption changes on trial until a tick ends; who began may end */
     PLACE_TIMEOUT_S_MAX = 86400,
     PLACE_BACKOFF_S = 60, /* doubled with each failure */
     PLACE_BACKOFF_S_MAX = 3600,

@@ -96,9 +96,11 @@ int placement_remove(struct ctx *ctx, struct placement *placement, uint32_t id);
 /*
  * Time passes: reservations beyond their deadline are given back, up to PLACE_WAKE_MAX pipelines
  * that wait are tried: repairs first, then by priority, their tenant's dominant share (Ghodsi et
- * al., NSDI 2011), age. Returns how many were tried; as many as the limit means: call again.
+ * al., NSDI 2011), age. Returns how many were tried.
  */
 uint32_t placement_tick(struct placement *placement, int64_t now_s);
+/* The last tick ended at PLACE_WAKE_MAX or PLACE_WORK_MAX: who is still due is the next one's. */
+bool placement_is_behind(const struct placement *placement);
 
 /*
  * Moves whole pods' loads from the highest ordinals into room at lower ones, at most `budget` milli

@@ -62,7 +62,7 @@ static void mend(struct placement *placement, uint32_t id, uint32_t class_id, ui
                   pipeline->stages[stage].class_id == class_id ? zone : PLACE_NONE);
     if (phase_lacks(placement, id, false) != PLACE_NONE && !preempt(placement, id, now_s)) {
         phase_wait(placement, id, phase_lacks(placement, id, true), PLACE_NO_CAPACITY, now_s);
-        pipeline->view.due = due;
+        pipeline->view.due = due || placement->postponed;
     }
     phase_settle(placement, id, now_s);
 }

@@ -87,18 +87,20 @@ static bool fits_without(struct placement *placement, uint32_t id, const struct 
     uint32_t mark = placement->journal_count;
     clear_victims(placement, victims);
     bool fits = fit_all(placement, id) == PLACE_NONE;
+    placement->work += placement->pipelines[id].stage_count + placement->journal_count - mark;
     state_undo(placement, mark);
     return fits;
 }
 
-/* As few as it takes: one after the other until it fits, then each is let off if it still fits
- * without. */
+/* As few as it takes: twice as many each time until it fits, then each is let off if it still fits
+ * without, the most important first. */
 static bool victims_choose(struct placement *placement, uint32_t id, struct victims *victims)
 {
     uint32_t asked = 0;
     bool fits = false;
     while (!fits && asked < victims->count) {
-        victims->goes[asked++] = true;
+        for (uint32_t more = asked ? asked : 1; more && asked < victims->count; more--)
+            victims->goes[asked++] = true;
         fits = fits_without(placement, id, victims);
     }
     for (uint32_t at = asked; fits && at-- > 0;) {
@@ -155,6 +157,9 @@ void preempt_charge(struct placement *placement, uint32_t id, uint32_t from, uin
 bool preempt(struct placement *placement, uint32_t id, int64_t now_s)
 {
     struct victims victims = {0};
+    placement->postponed = placement->work >= PLACE_WORK_MAX;
+    if (placement->postponed)
+        return false;
     victims_find(placement, &placement->pipelines[id], &victims);
     if (!victims_choose(placement, id, &victims))
         return false;

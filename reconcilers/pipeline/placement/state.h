@@ -78,7 +78,10 @@ struct placement {
     struct change *journal; /* of the decision at hand */
     uint32_t pipelines_size, shares_size, share_free, journal_size, journal_count;
     uint32_t changed_first, changed_last;
-    bool holding; /* what is added now waits until victims have drained */
+    bool holding;   /* what is added now waits until victims have drained */
+    uint32_t work;  /* of preemption since the last tick ended */
+    bool postponed; /* the try at hand had to do without preemption: that is spent */
+    bool behind;
 };
 
 /* What a choice found: pods in the order of choice. */

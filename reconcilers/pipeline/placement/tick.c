@@ -84,12 +84,19 @@ uint32_t placement_tick(struct placement *placement, int64_t now_s)
 {
     uint32_t count, tried = 0, first;
     uint32_t *due = look_at_all(placement, now_s, &count);
-    for (; tried < PLACE_WAKE_MAX &&
+    for (; tried < PLACE_WAKE_MAX && placement->work < PLACE_WORK_MAX &&
            (first = take_first(placement, due, &count, now_s)) != PLACE_NONE;
          tried++) {
         placement->journal_count = 0;
         admit_try(placement, first, now_s);
     }
+    placement->behind = take_first(placement, due, &count, now_s) != PLACE_NONE;
+    placement->work = 0;
     free(due);
     return tried;
+}
+
+bool placement_is_behind(const struct placement *placement)
+{
+    return placement->behind;
 }
