@@ -67,7 +67,7 @@ static enum row walks_until_broken(struct ctx *ctx, struct walk *walk, int plant
 {
     enum row broken = HOLDS;
     uint64_t random = seed_given();
-    for (size_t at = 0; broken == HOLDS && at < 3 * ARRAY_SIZE(shapes); at++) {
+    for (size_t at = 0; broken == HOLDS && at < 30 * ARRAY_SIZE(shapes); at++) {
         *walk = random_walk(&random, shapes[at % ARRAY_SIZE(shapes)]);
         walk->plant = plant;
         walk->spoil = spoil;
