@@ -79,7 +79,7 @@ static void fit_each(struct placement *placement, uint32_t id)
     const struct pipeline *pipeline = &placement->pipelines[id];
     uint32_t next;
     for (uint32_t stage = 0; stage < pipeline->stage_count; stage++) {
-        fit_stage(placement, id, stage, PLACE_NONE);
+        fit_stage(placement, id, stage);
         for (uint32_t at = pipeline->stages[stage].shares; at != PLACE_NONE; at = next) {
             const struct share *share = &placement->shares[at];
             next = share->stage_next;

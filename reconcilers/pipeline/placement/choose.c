@@ -1,4 +1,4 @@
-#include "reconcilers/pipeline/placement/state.h"
+#include "reconcilers/pipeline/placement/fit.h"
 
 /* A choice looks at shelves through three questions, each over all shelves of a mask. */
 #define EACH_SHELF(class, mask, shelf)                                                             \
@@ -76,10 +76,10 @@ static bool choose_one(const struct class *class, uint32_t mask, int64_t milli, 
 }
 
 /* Best fit; to spread, the emptiest pod. */
-static bool choose_whole(const struct class *class, uint32_t mask, int64_t milli, uint32_t split,
+static bool choose_whole(const struct class *class, uint32_t mask, const struct want *want,
                          struct choice *ret)
 {
-    (void)split;
+    int64_t milli = want->milli;
     if (class->spec.policy == PLACE_SPREAD) {
         int64_t most = below(class, mask, INT64_MAX);
         uint32_t at = most < milli ? PLACE_NONE : choose_ceiling(class, mask, most, 0);
@@ -93,11 +93,12 @@ static bool choose_whole(const struct class *class, uint32_t mask, int64_t milli
 
 /* How many pods: to pack, the k that opens fewest idle ones, of these the smallest; to spread, the
  * largest. 0 = none. */
-static uint32_t equal_count(const struct class *class, uint32_t mask, int64_t milli, uint32_t split)
+static uint32_t equal_count(const struct class *class, uint32_t mask, const struct want *want)
 {
     uint32_t best = 0, best_opened = UINT32_MAX;
-    for (uint32_t k = 1; k <= split && k <= milli; k++) {
-        int64_t part = (milli + k - 1) / k;
+    for (uint32_t k = want->least > 1 ? want->least : 1; k <= want->split && k <= want->milli;
+         k++) {
+        int64_t part = (want->milli + k - 1) / k;
         uint32_t open = count(class, mask & SHELVES_OPEN, part);
         if (open < k && open + count(class, mask & ~SHELVES_OPEN, part) < k)
             continue;
@@ -125,14 +126,14 @@ static void equal_take(const struct class *class, uint32_t mask, int64_t milli, 
 }
 
 /* k pods, each with a k-th part (+ 1 milli for the first ones): exact, since every k is tried. */
-static bool choose_equal(const struct class *class, uint32_t mask, int64_t milli, uint32_t split,
+static bool choose_equal(const struct class *class, uint32_t mask, const struct want *want,
                          struct choice *ret)
 {
-    uint32_t k = equal_count(class, mask, milli, split);
+    uint32_t k = equal_count(class, mask, want);
     if (k == 0)
         return false;
-    equal_take(class, mask & SHELVES_OPEN, milli, k, ret);
-    equal_take(class, mask & ~SHELVES_OPEN, milli, k, ret);
+    equal_take(class, mask & SHELVES_OPEN, want->milli, k, ret);
+    equal_take(class, mask & ~SHELVES_OPEN, want->milli, k, ret);
     return true;
 }
 
@@ -140,9 +141,11 @@ static bool choose_equal(const struct class *class, uint32_t mask, int64_t milli
  * Fewest idle pods opened, then fewest fragments: exact. For a number of idle ones the roomiest
  * open pods give most, so prefix sums decide. Every fragment but the last exhausts its pod.
  */
-static bool choose_parts(const struct class *class, uint32_t mask, int64_t milli, uint32_t split,
+static bool choose_parts(const struct class *class, uint32_t mask, const struct want *want,
                          struct choice *ret)
 {
+    int64_t milli = want->milli;
+    uint32_t split = want->split;
     uint32_t pods[2][PLACE_SPLIT_MAX];
     int64_t sums[2][PLACE_SPLIT_MAX + 1];
     uint32_t open = largest(class, mask & SHELVES_OPEN, split, pods[0], sums[0]), idle = 0;
@@ -164,25 +167,23 @@ static bool choose_parts(const struct class *class, uint32_t mask, int64_t milli
     return true;
 }
 
-static bool choose_weighted(const struct class *class, uint32_t mask, int64_t milli, uint32_t split,
+static bool choose_weighted(const struct class *class, uint32_t mask, const struct want *want,
                             struct choice *ret)
 {
     if (class->spec.policy == PLACE_SPREAD)
-        return choose_equal(class, mask, milli, split, ret) ||
-               choose_parts(class, mask, milli, split, ret);
-    return choose_one(class, mask & SHELVES_OPEN, milli, ret) ||
-           choose_parts(class, mask, milli, split, ret);
+        return choose_equal(class, mask, want, ret) || choose_parts(class, mask, want, ret);
+    return choose_one(class, mask & SHELVES_OPEN, want->milli, ret) ||
+           choose_parts(class, mask, want, ret);
 }
 
-bool choose(const struct class *class, uint32_t mask, int64_t milli, uint32_t split,
-            struct choice *ret)
+bool choose(const struct class *class, uint32_t mask, const struct want *want, struct choice *ret)
 {
-    static bool (*const modes[])(const struct class *, uint32_t, int64_t, uint32_t,
+    static bool (*const modes[])(const struct class *, uint32_t, const struct want *,
                                  struct choice *) = {
         [PLACE_WEIGHTED] = choose_weighted,
         [PLACE_EQUAL] = choose_equal,
         [PLACE_WHOLE] = choose_whole,
     };
     ret->count = 0;
-    return split > 0 && modes[class->spec.mode](class, mask, milli, split, ret);
+    return want->split > 0 && modes[class->spec.mode](class, mask, want, ret);
 }

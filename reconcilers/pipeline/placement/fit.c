@@ -1,4 +1,4 @@
-#include "reconcilers/pipeline/placement/state.h"
+#include "reconcilers/pipeline/placement/fit.h"
 
 /* Pods that serve before pods that are to come, so that nothing waits that could run. */
 static const uint32_t tiers[] = {SHELVES_READY, SHELVES_ALL};
@@ -9,7 +9,7 @@ static uint32_t zone_mask(uint32_t zone)
     return zone == PLACE_NONE ? SHELVES_ALL : SHELVES_ZONE(zone);
 }
 
-static uint32_t share_count(const struct placement *placement, const struct stage *stage)
+uint32_t fit_share_count(const struct placement *placement, const struct stage *stage)
 {
     uint32_t count = 0;
     for (uint32_t at = stage->shares; at != PLACE_NONE; at = placement->shares[at].stage_next)
@@ -26,56 +26,47 @@ static void unplan(struct class *class, const uint32_t *pods, uint32_t count)
 
 /* As few more pods as it takes, one after the other: more than `split` cannot help. *ret_planned of
  * them. */
-static bool choose_planned(struct class *class, uint32_t mask, int64_t milli, uint32_t split,
+static bool choose_planned(struct class *class, uint32_t zone, const struct want *want,
                            struct choice *ret, uint32_t planned[PLACE_SPLIT_MAX],
                            uint32_t *ret_planned)
 {
-    while (*ret_planned < split) {
-        uint32_t pod = state_plan(class);
+    while (*ret_planned < want->split) {
+        uint32_t pod = state_plan(class, zone);
         if (pod == PLACE_NONE)
             return false;
         planned[(*ret_planned)++] = pod;
-        if (choose(class, mask, milli, split, ret))
+        if (choose(class, zone_mask(zone), want, ret))
             return true;
     }
     return false;
 }
 
-/* Shares of `milli` on at most `split` pods; the stage's own may be among them. */
-static bool place(struct placement *placement, uint32_t id, uint32_t stage, uint32_t zone,
-                  int64_t milli, uint32_t split)
+bool fit_place(struct placement *placement, uint32_t id, uint32_t stage, uint32_t zone,
+               const struct want *want, enum reach reach)
 {
     struct class *class = placement->classes[placement->pipelines[id].stages[stage].class_id];
     struct choice choice = {0};
     uint32_t planned[PLACE_SPLIT_MAX], count = 0;
     bool found = false;
-    for (int tier = 0; tier < TIERS && !found; tier++)
-        found = choose(class, tiers[tier] & zone_mask(zone), milli, split, &choice);
-    found = found || choose_planned(class, zone_mask(zone), milli, split, &choice, planned, &count);
+    for (int tier = 0; tier < TIERS && tier <= (int)reach && !found; tier++)
+        found = choose(class, tiers[tier] & zone_mask(zone), want, &choice);
+    if (!found && reach == REACH_PLANNED)
+        found = choose_planned(class, zone, want, &choice, planned, &count);
     for (uint32_t at = 0; found && at < choice.count; at++)
         state_add(placement, id, stage, choice.pods[at], choice.milli[at]);
     unplan(class, planned, count);
     return found;
 }
 
-/* Even parts in as many zones as the class asks for, lower zones first; the larger parts come
- * first. */
-static bool place_zones(struct placement *placement, uint32_t id, uint32_t stage_at)
+/* The whole stage where there is room, in as many zones as the class asks for. */
+static bool place(struct placement *placement, uint32_t id, uint32_t stage_at)
 {
     const struct stage *stage = &placement->pipelines[id].stages[stage_at];
     const struct place_class *spec = &placement->classes[stage->class_id]->spec;
-    uint32_t parts = spec->zones_min, done = 0, mark = placement->journal_count;
-    int64_t rate = stage->rate;
-    if (parts == 1)
-        return place(placement, id, stage_at, PLACE_NONE, rate, spec->split_max);
-    for (uint32_t zone = 0; zone < PLACE_ZONES_MAX && done < parts; zone++) {
-        int64_t part = rate / parts + (done < rate % parts);
-        done += part == 0 || place(placement, id, stage_at, zone, part, spec->split_max / parts);
-    }
-    if (done == parts)
-        return true;
-    state_undo(placement, mark);
-    return false;
+    const struct want want = {.milli = stage->rate, .split = spec->split_max};
+    return spec->zones_min > 1
+               ? zones_place(placement, id, stage_at)
+               : fit_place(placement, id, stage_at, PLACE_NONE, &want, REACH_PLANNED);
 }
 
 /* The whole stage on other room; the old shares leave when the new ones serve. */
@@ -83,7 +74,7 @@ static bool place_anew(struct placement *placement, uint32_t id, uint32_t stage)
 {
     uint32_t mark = placement->journal_count;
     state_clear(placement, id, stage, true);
-    if (place_zones(placement, id, stage))
+    if (place(placement, id, stage))
         return true;
     state_undo(placement, mark);
     return false;
@@ -97,7 +88,7 @@ struct evener {
 
 static struct evener evener_of(const struct placement *placement, const struct stage *stage)
 {
-    int64_t count = share_count(placement, stage), rich = 0;
+    int64_t count = fit_share_count(placement, stage), rich = 0;
     int64_t part = stage->rate / count, odd = stage->rate % count;
     for (uint32_t at = stage->shares; at != PLACE_NONE; at = placement->shares[at].stage_next)
         rich += placement->shares[at].milli > part;
@@ -148,24 +139,11 @@ uint32_t fit_other_pod(const struct placement *placement, const struct stage *st
     return at;
 }
 
-/* The lowest pod that is not there, and would come in `zone`. */
-static uint32_t plan_in(struct class *class, uint32_t zone)
-{
-    uint32_t others[PLACE_ZONES_MAX], count = 0, pod = state_plan(class);
-    while (pod != PLACE_NONE && zone != PLACE_NONE && class->pods[pod].zone != zone) {
-        others[count++] = pod;
-        pod = count < PLACE_ZONES_MAX ? state_plan(class) : PLACE_NONE;
-    }
-    unplan(class, others, count);
-    return pod;
-}
-
-/* One pod more, if that keeps the parts equal: what a lost one leaves behind. */
-static bool one_more(struct placement *placement, uint32_t id, uint32_t stage_at, uint32_t zone)
+bool fit_one_more(struct placement *placement, uint32_t id, uint32_t stage_at, uint32_t zone)
 {
     const struct stage *stage = &placement->pipelines[id].stages[stage_at];
     struct class *class = placement->classes[stage->class_id];
-    int64_t milli = stage->rate - stage->placed, count = share_count(placement, stage) + 1;
+    int64_t milli = stage->rate - stage->placed, count = fit_share_count(placement, stage) + 1;
     uint32_t pod = PLACE_NONE;
     if (count > class->spec.split_max || milli < stage->rate / count ||
         milli > (stage->rate + count - 1) / count)
@@ -173,76 +151,96 @@ static bool one_more(struct placement *placement, uint32_t id, uint32_t stage_at
     for (int tier = 0; tier < TIERS && pod == PLACE_NONE; tier++)
         pod = fit_other_pod(placement, stage, tiers[tier] & zone_mask(zone), milli);
     if (pod == PLACE_NONE && milli <= class->spec.capacity)
-        pod = plan_in(class, zone);
+        pod = state_plan(class, zone);
     if (pod != PLACE_NONE)
         state_add(placement, id, stage_at, pod, milli);
     return pod != PLACE_NONE;
 }
 
-static bool more_equal(struct placement *placement, uint32_t id, uint32_t stage, uint32_t zone)
+static bool more_equal(struct placement *placement, uint32_t id, uint32_t stage)
 {
-    return (zone == PLACE_NONE && level(placement, &placement->pipelines[id].stages[stage])) ||
-           one_more(placement, id, stage, zone);
+    const struct stage *own = &placement->pipelines[id].stages[stage];
+    if (placement->classes[own->class_id]->spec.zones_min > 1)
+        return (zones_are_even(placement, own) && level(placement, own)) ||
+               zones_one_more(placement, id, stage);
+    return level(placement, own) || fit_one_more(placement, id, stage, PLACE_NONE);
 }
 
 /* First all room on its own pods, lest it be found again, then other pods. */
-static bool more_weighted(struct placement *placement, uint32_t id, uint32_t stage_at,
-                          uint32_t zone)
+bool fit_beside(struct placement *placement, uint32_t id, uint32_t stage_at, uint32_t zone,
+                int64_t lacks)
 {
     const struct stage *stage = &placement->pipelines[id].stages[stage_at];
     const struct class *class = placement->classes[stage->class_id];
-    uint32_t mark = placement->journal_count, count = share_count(placement, stage);
-    for (uint32_t at = stage->shares; at != PLACE_NONE && zone == PLACE_NONE;
-         at = placement->shares[at].stage_next) {
-        const struct share *share = &placement->shares[at];
-        int64_t room = pod_room(&class->pods[share->pod]), lacks = stage->rate - stage->placed;
-        if (room > 0 && lacks > 0)
-            state_add(placement, id, stage_at, share->pod, room < lacks ? room : lacks);
+    uint32_t mark = placement->journal_count, count = fit_share_count(placement, stage);
+    for (uint32_t at = stage->shares; at != PLACE_NONE; at = placement->shares[at].stage_next) {
+        const struct pod *pod = &class->pods[placement->shares[at].pod];
+        int64_t room = pod_room(pod), more = room < lacks ? room : lacks;
+        if (more == 0 || (zone != PLACE_NONE && pod->zone != zone))
+            continue;
+        state_add(placement, id, stage_at, placement->shares[at].pod, more);
+        lacks -= more;
     }
-    int64_t lacks = stage->rate - stage->placed;
+    const struct want want = {.milli = lacks, .split = class->spec.split_max - count};
     if (lacks == 0 || (count < class->spec.split_max &&
-                       place(placement, id, stage_at, zone, lacks, class->spec.split_max - count)))
+                       fit_place(placement, id, stage_at, zone, &want, REACH_PLANNED)))
         return true;
     state_undo(placement, mark);
     return false;
 }
 
-static bool more_whole(struct placement *placement, uint32_t id, uint32_t stage, uint32_t zone)
+static bool more_weighted(struct placement *placement, uint32_t id, uint32_t stage_at)
 {
-    (void)zone;
+    const struct stage *stage = &placement->pipelines[id].stages[stage_at];
+    if (placement->classes[stage->class_id]->spec.zones_min > 1)
+        return zones_more(placement, id, stage_at);
+    return fit_beside(placement, id, stage_at, PLACE_NONE, stage->rate - stage->placed);
+}
+
+static bool more_whole(struct placement *placement, uint32_t id, uint32_t stage)
+{
     return level(placement, &placement->pipelines[id].stages[stage]);
 }
 
-bool fit_stage(struct placement *placement, uint32_t id, uint32_t stage_at, uint32_t zone)
+bool fit_stage(struct placement *placement, uint32_t id, uint32_t stage_at)
 {
-    static bool (*const more[])(struct placement *, uint32_t, uint32_t, uint32_t) = {
+    static bool (*const more[])(struct placement *, uint32_t, uint32_t) = {
         [PLACE_WEIGHTED] = more_weighted, [PLACE_EQUAL] = more_equal, [PLACE_WHOLE] = more_whole};
     const struct stage *stage = &placement->pipelines[id].stages[stage_at];
-    const struct place_class *spec = &placement->classes[stage->class_id]->spec;
+    enum place_mode mode = placement->classes[stage->class_id]->spec.mode;
     if (stage->placed == stage->rate)
         return true;
-    bool anywhere = spec->zones_min == 1;
-    if (stage->shares != PLACE_NONE && (anywhere || zone != PLACE_NONE) &&
-        more[spec->mode](placement, id, stage_at, anywhere ? PLACE_NONE : zone))
+    if (stage->shares != PLACE_NONE && more[mode](placement, id, stage_at))
         return true;
     return place_anew(placement, id, stage_at);
+}
+
+/* The highest pod's share, of those in `zone`; PLACE_NONE = none. */
+static uint32_t last_share(const struct placement *placement, const struct stage *stage,
+                           uint32_t zone)
+{
+    const struct class *class = placement->classes[stage->class_id];
+    uint32_t last = PLACE_NONE;
+    for (uint32_t at = stage->shares; at != PLACE_NONE; at = placement->shares[at].stage_next)
+        if (zone == PLACE_NONE || class->pods[placement->shares[at].pod].zone == zone)
+            last = at; /* they stand in that order */
+    return last;
 }
 
 void fit_shrink(struct placement *placement, uint32_t id, uint32_t stage_at)
 {
     const struct stage *stage = &placement->pipelines[id].stages[stage_at];
     const struct place_class *spec = &placement->classes[stage->class_id]->spec;
-    if (spec->mode == PLACE_EQUAL && stage->shares != PLACE_NONE && spec->zones_min == 1) {
-        level(placement, stage); /* shrinking finds room: shares are a milli apart at most */
-        return;
-    }
+    if (spec->mode == PLACE_EQUAL && stage->shares != PLACE_NONE && level(placement, stage))
+        return; /* it finds room where shares are a milli apart at most: not of another mode before
+                 */
     while (stage->placed > stage->rate) {
-        uint32_t last = stage->shares;
-        for (uint32_t at = last; at != PLACE_NONE; at = placement->shares[at].stage_next)
-            if (placement->shares[at].pod > placement->shares[last].pod)
-                last = at;
-        int64_t over = stage->placed - stage->rate, milli = placement->shares[last].milli;
-        state_take(placement, last, over < milli ? over : milli, true);
+        int64_t over = stage->placed - stage->rate, most = over;
+        uint32_t zone = spec->zones_min > 1 ? zones_fullest(placement, stage, &most) : PLACE_NONE;
+        uint32_t last = last_share(placement, stage, zone);
+        int64_t milli = placement->shares[last].milli;
+        most = most < over ? most : over;
+        state_take(placement, last, most < milli ? most : milli, true);
     }
 }
 
@@ -256,7 +254,7 @@ uint32_t fit_all(struct placement *placement, uint32_t id)
             if (!(done >> at & 1) && (largest == PLACE_NONE ||
                                       pipeline->stages[at].rate > pipeline->stages[largest].rate))
                 largest = at;
-        if (!fit_stage(placement, id, largest, PLACE_NONE))
+        if (!fit_stage(placement, id, largest))
             return largest;
         done |= UINT32_C(1) << largest;
     }
@@ -266,10 +264,9 @@ uint32_t fit_all(struct placement *placement, uint32_t id)
 bool fit_move(struct placement *placement, uint32_t share)
 {
     struct share from = placement->shares[share];
-    uint32_t zone = placement->classes[from.class_id]->pods[from.pod].zone;
     uint32_t mark = placement->journal_count;
     state_take(placement, share, from.milli, true);
-    if (fit_stage(placement, from.pipeline, from.stage, zone))
+    if (fit_stage(placement, from.pipeline, from.stage))
         return true;
     state_undo(placement, mark);
     return false;

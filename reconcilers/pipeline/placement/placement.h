@@ -10,7 +10,7 @@
  *
  * Guarantees, each with its reason (tests/prove pipeline-properties tries them):
  *  - No pod is over its capacity: the shares without what is `held`, plus what is leaving, never
- * exceed it.
+ * exceed it; but for a pod that becomes smaller while it empties.
  *  - Weighted: with arrivals only, equal capacities c and the split limit not reached, ceil(R/c)
  * pods carry rates of sum R: a pod is opened only if the open ones lack room, and no more than
  * needed (McNaughton's wrap-around, 1959).
@@ -19,6 +19,10 @@
  * total.
  *  - Whole: best fit, asymptotically at most 1.7 times the optimum (Johnson, Demers, Ullman, Garey,
  * Graham 1974).
+ *  - Zones: each stage that is placed whole has the same in each zone, a milli more or less; with
+ * equal parts as many pods in each (a Service knows of no zones). What was placed while the class
+ * asked for fewer zones stays until it must move; a rate that falls while a stage lacks a part
+ * takes from what serves no more than that.
  *  - Losing a pod moves its own shares and nothing else, unless a stage cannot otherwise be whole
  * again.
  *  - Admission is one step over all stages: nothing is held while waiting, so no two pipelines wait
@@ -44,8 +48,8 @@ struct placement *placement_copy(const struct placement *placement);
 int placement_class_set(struct ctx *ctx, struct placement *placement, uint32_t class_id,
                         const struct place_class *spec);
 
-/* At most `milli` of the class for the tenant, nominal and borrowed together. Without a call: no
- * limit. */
+/* At most `milli` of the class for all pipelines of the tenant together; what others leave unused
+ * is not lent. Without a call: no limit. */
 int placement_quota_set(struct ctx *ctx, struct placement *placement, uint32_t tenant,
                         uint32_t class_id, int64_t milli);
 

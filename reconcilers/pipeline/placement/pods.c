@@ -48,18 +48,16 @@ uint32_t *pods_pipelines(struct placement *placement, const struct pod *pod, uin
     return ids;
 }
 
-/* What it lacks, its part of the lost pod, if the class minds, in the same zone. Nothing else
- * moves: what must leave another pod is the next tick's, for which it stays due if it was. */
-static void mend(struct placement *placement, uint32_t id, uint32_t class_id, uint32_t zone,
-                 int64_t now_s)
+/* What it lacks. Nothing else moves: what must leave another pod is the next tick's, for which it
+ * stays due if it was. */
+static void mend(struct placement *placement, uint32_t id, int64_t now_s)
 {
     struct pipeline *pipeline = &placement->pipelines[id];
     bool due = pipeline->view.due;
     if (!pipeline->admitted)
         return; /* one before it took its room */
     for (uint32_t stage = 0; stage < pipeline->stage_count; stage++)
-        fit_stage(placement, id, stage,
-                  pipeline->stages[stage].class_id == class_id ? zone : PLACE_NONE);
+        fit_stage(placement, id, stage);
     if (phase_lacks(placement, id, false) != PLACE_NONE && !preempt(placement, id, now_s)) {
         phase_wait(placement, id, phase_lacks(placement, id, true), PLACE_NO_CAPACITY, now_s);
         pipeline->view.due = due || placement->postponed;
@@ -72,14 +70,14 @@ static void pod_lost(struct placement *placement, const struct place_pod *fact, 
 {
     struct class *class = placement->classes[fact->class_id];
     struct pod *pod = &class->pods[fact->ordinal];
-    uint32_t count, zone = pod->zone;
+    uint32_t count;
     uint32_t *ids = pods_pipelines(placement, pod, &count);
     while (pod->shares != PLACE_NONE)
         state_take(placement, pod->shares, placement->shares[pod->shares].milli, false);
     pod->leaving = 0;
     state_pod(class, fact->ordinal, fact->state, fact->zone, fact->capacity);
     for (uint32_t at = 0; at < count; at++)
-        mend(placement, ids[at], fact->class_id, zone, now_s);
+        mend(placement, ids[at], now_s);
     free(ids);
 }
 

@@ -91,13 +91,17 @@ void state_pod(struct class *class, uint32_t at, enum pod_state state, uint32_t 
     state_shelve(class, at);
 }
 
-uint32_t state_plan(struct class *class)
+uint32_t state_plan(struct class *class, uint32_t zone)
 {
     while (class->absent < class->spec.pods_max && class->pods[class->absent].state != POD_ABSENT)
         class->absent++;
-    if (class->absent >= class->spec.pods_max)
-        return PLACE_NONE;
     uint32_t at = class->absent;
+    while (at < class->spec.pods_max &&
+           (class->pods[at].state != POD_ABSENT ||
+            (zone != PLACE_NONE && at % class->spec.zones_min != zone)))
+        at++;
+    if (at >= class->spec.pods_max)
+        return PLACE_NONE;
     state_pod(class, at, POD_PLANNED, at % class->spec.zones_min, class->spec.capacity);
     return at;
 }

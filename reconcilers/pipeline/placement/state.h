@@ -84,13 +84,6 @@ struct placement {
     bool behind;
 };
 
-/* What a choice found: pods in the order of choice. */
-struct choice {
-    uint32_t count;
-    uint32_t pods[PLACE_SPLIT_MAX];
-    int64_t milli[PLACE_SPLIT_MAX];
-};
-
 /* state.c */
 struct pipeline *state_pipeline(const struct placement *placement,
                                 uint32_t id); /* NULL = unknown */
@@ -103,8 +96,9 @@ int64_t pod_room(const struct pod *pod);
 void state_shelve(struct class *class, uint32_t pod);
 void state_pod(struct class *class, uint32_t pod, enum pod_state state, uint32_t zone,
                int64_t capacity);
-/* The lowest pod that is not there, planned; PLACE_NONE = the class may have no more. */
-uint32_t state_plan(struct class *class);
+/* The lowest pod that is not there, and would come in `zone` (PLACE_NONE = any), planned;
+ * PLACE_NONE = the class may have no more. */
+uint32_t state_plan(struct class *class, uint32_t zone);
 void state_add(struct placement *placement, uint32_t id, uint32_t stage, uint32_t pod,
                int64_t milli);
 /* Takes `milli` of a share away; `leaves`: what served is charged until it has drained. */
@@ -141,15 +135,9 @@ void phase_room(struct placement *placement, const struct class *class);
 /* Who has waited so long there that its equals do not overtake it; PLACE_NONE = nobody. */
 uint32_t phase_first(const struct placement *placement, const struct class *class, int64_t now_s);
 
-/* choose.c: pods on the shelves of `mask` for `milli`, at most `split` of them. */
-bool choose(const struct class *class, uint32_t mask, int64_t milli, uint32_t split,
-            struct choice *ret);
-uint32_t choose_ceiling(const struct class *class, uint32_t mask, int64_t room, uint32_t ordinal);
-
 /* fit.c: each leaves everything as it was when it returns false. */
-/* What the stage lacks: in place, beside its shares (in `zone`, if that matters), or the stage
- * anew. */
-bool fit_stage(struct placement *placement, uint32_t id, uint32_t stage, uint32_t zone);
+/* What the stage lacks: in place, beside its shares, or the stage anew. */
+bool fit_stage(struct placement *placement, uint32_t id, uint32_t stage);
 /* More than its rate is placed: shrinks. */
 void fit_shrink(struct placement *placement, uint32_t id, uint32_t stage);
 /* All stages, large ones first; returns the first that does not fit, PLACE_NONE = all do. */

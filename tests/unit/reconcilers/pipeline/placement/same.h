@@ -30,6 +30,7 @@ static inline bool same_seen(const struct seen *a, const struct seen *b)
 {
     bool same = a->now_s == b->now_s && memcmp(a->pods, b->pods, sizeof a->pods) == 0 &&
                 memcmp(a->demand, b->demand, sizeof a->demand) == 0 &&
+                memcmp(a->quotas, b->quotas, sizeof a->quotas) == 0 &&
                 memcmp(a->changed, b->changed, sizeof a->changed) == 0;
     for (uint32_t id = 0; same && id < PIPELINES; id++)
         same = same_pipeline(&a->pipelines[id], &b->pipelines[id]);

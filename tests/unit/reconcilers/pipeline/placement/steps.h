@@ -3,6 +3,20 @@
 
 #include "tests/unit/reconcilers/pipeline/placement/world.h"
 
+static inline uint32_t class_of(const struct world *world, uint32_t number)
+{
+    return world->shape.crowd ? world->shape.crowd - 1 : number % CLASSES;
+}
+
+/* Every other one is a round number, so that there are equals, and few ask for more than a class of
+ * small split can give. */
+static inline int64_t rate_of(const struct world *world, const struct op *op, uint32_t stage)
+{
+    uint32_t number = op->b >> 8;
+    return world->shape.crowd || number % 2 ? 5 * (number >> 1) % 20
+                                            : (number >> 1) % (stage ? 16 : 32);
+}
+
 static inline void op_admit(struct world *world, const struct op *op)
 {
     uint32_t id = op->a % PIPELINES;
@@ -10,13 +24,13 @@ static inline void op_admit(struct world *world, const struct op *op)
     if (pipeline->view.phase != PLACE_UNKNOWN)
         return;
     struct place_stage stages[STAGES];
-    pipeline->stage_count = 1 + op->kind % STAGES;
-    pipeline->priority = (int32_t)(op->c % 3);
-    pipeline->tenant = op->c % 2;
+    pipeline->stage_count = world->shape.crowd ? 1 : 1 + op->kind % STAGES;
+    pipeline->priority = (int32_t)(world->shape.crowd ? op->c % 8 == 0 : op->c % 3);
+    pipeline->tenant = (op->c >> 2) % TENANTS;
     pipeline->age = world->age++;
     for (uint32_t at = 0; at < pipeline->stage_count; at++) {
         stages[at] =
-            (struct place_stage){(op->b + at * op->c) % CLASSES, (op->b >> 8) % (at ? 16 : 25)};
+            (struct place_stage){class_of(world, op->b + at * op->c), rate_of(world, op, at)};
         pipeline->stages[at].class_id = stages[at].class_id;
         pipeline->stages[at].rate = stages[at].rate;
     }
@@ -45,14 +59,14 @@ static inline void op_redraw(struct world *world, const struct op *op)
     struct place_stage stages[STAGES];
     if (old->view.phase == PLACE_UNKNOWN || new->view.phase != PLACE_UNKNOWN)
         return;
-    new->stage_count = 1 + (op->c >> 4) % STAGES;
+    new->stage_count = world->shape.crowd ? 1 : 1 + (op->c >> 4) % STAGES;
     new->priority = old->priority;
     new->tenant = old->tenant;
     new->age = old->age;
     for (uint32_t at = 0; at < new->stage_count; at++) {
         struct seen_stage *stage = &new->stages[at];
-        stage->class_id = (op->c + at) % CLASSES;
-        stage->rate = (op->b >> 8) % (at ? 16 : 25);
+        stage->class_id = class_of(world, op->c + at);
+        stage->rate = rate_of(world, op, at);
         bool stays = at < old->stage_count && old->stages[at].class_id == stage->class_id;
         from[at] = stays ? at : PLACE_NONE;
         stages[at] = (struct place_stage){stage->class_id, stage->rate};
@@ -72,20 +86,29 @@ static inline void op_rate(struct world *world, const struct op *op)
     bool done;
     if (pipeline->view.phase == PLACE_UNKNOWN)
         return;
-    for (uint32_t at = 0; at < pipeline->stage_count; at++)
+    bool lower = true;
+    for (uint32_t at = 0; at < pipeline->stage_count; at++) {
         rates[at] = (op->b >> (8 * at)) % 25;
+        lower &= rates[at] <= pipeline->stages[at].rate;
+    }
     assert_int_equal(placement_rates_set(world->ctx, world->placement, id, rates, world->seen.now_s,
                                          &refusal, &done),
                      0);
+    assert_true(done || !lower); /* a rate down is always possible */
     for (uint32_t at = 0; done && at < pipeline->stage_count; at++)
         pipeline->stages[at].rate = rates[at];
+}
+
+static inline void op_quota(struct world *world, const struct op *op)
+{
+    quota_is(world, op->a % TENANTS, op->b % CLASSES, op->c % 4 == 0 ? INT64_MAX : op->c % 60);
 }
 
 static inline void op_pod(struct world *world, const struct op *op)
 {
     static const enum pod_state states[] = {POD_ABSENT, POD_READY, POD_READY, POD_STARTING,
                                             POD_DRAINING};
-    pod_is(world, op->a % CLASSES, op->b % PODS, states[op->c % 5]);
+    pod_is(world, op->a % CLASSES, op->b % PODS, states[op->c % 5], op->c >> 8);
 }
 
 static inline void drain(struct world *world, uint32_t class_id, uint32_t pod)
@@ -117,32 +140,43 @@ static inline void op_compact(struct world *world, const struct op *op)
     assert_true(moved <= budget);
 }
 
-/* All that was asked for comes, all that leaves has left, who waits is tried again. */
+/* All that was asked for comes, all that leaves has left. */
+static inline void everything_comes(struct world *world)
+{
+    for (uint32_t at = 0; at < CLASSES * PODS; at++) {
+        uint32_t class_id = at % CLASSES, pod = at / CLASSES;
+        int64_t used, leaving;
+        drain(world, class_id, pod);
+        struct place_pod fact =
+            placement_pod_look(world->placement, class_id, pod, &used, &leaving);
+        if (fact.state != POD_ABSENT) /* a pod that is here stays as large as it is */
+            pod_is(world, class_id, pod, POD_READY, (uint32_t)(CAPACITY_MAX - fact.capacity));
+    }
+}
+
+/* Who waits is tried again until nobody is tried; then what was asked for last comes. */
 static inline void op_calm(struct world *world, const struct op *op)
 {
     (void)op;
     for (int round = 0; round < 12; round++) {
-        for (uint32_t at = 0; at < CLASSES * PODS; at++) {
-            int64_t used, leaving;
-            drain(world, at % CLASSES, at / CLASSES);
-            if (placement_pod_look(world->placement, at % CLASSES, at / CLASSES, &used, &leaving)
-                    .state != POD_ABSENT)
-                pod_is(world, at % CLASSES, at / CLASSES, POD_READY);
-        }
+        everything_comes(world);
         if (round < 11)
             world->seen.now_s += PLACE_BACKOFF_S_MAX;
         if (placement_tick(world->placement, world->seen.now_s) == 0)
             break;
     }
+    everything_comes(world);
 }
 
 static inline void world_do(struct world *world, const struct op *op)
 {
     static void (*const does[])(struct world *, const struct op *) = {
-        [OP_ADMIT] = op_admit,  [OP_ADMIT_MORE] = op_admit, [OP_REMOVE] = op_remove,
-        [OP_RATE] = op_rate,    [OP_POD] = op_pod,          [OP_DRAIN] = op_drain,
-        [OP_TICK] = op_tick,    [OP_COMPACT] = op_compact,  [OP_CALM] = op_calm,
-        [OP_REDRAW] = op_redraw};
+        [OP_ADMIT] = op_admit,   [OP_ADMIT_MORE] = op_admit, [OP_REMOVE] = op_remove,
+        [OP_RATE] = op_rate,     [OP_POD] = op_pod,          [OP_DRAIN] = op_drain,
+        [OP_TICK] = op_tick,     [OP_COMPACT] = op_compact,  [OP_CALM] = op_calm,
+        [OP_REDRAW] = op_redraw, [OP_QUOTA] = op_quota};
     does[op->kind % OPS](world, op);
+    if (world->spoil)
+        world->spoil(world, op);
     world_see(world);
 }

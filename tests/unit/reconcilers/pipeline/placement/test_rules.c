@@ -179,7 +179,7 @@ static void test_rules__compaction_keeps_its_budget(void **state)
     placement_free(placement);
 }
 
-static void test_rules__quota_and_fair_order(void **state)
+static void test_rules__quotas(void **state)
 {
     struct placement *placement = with(*state, plain, PODS);
     assert_int_equal(placement_quota_set(*state, placement, 1, CLASS, 20), 0);
@@ -188,15 +188,53 @@ static void test_rules__quota_and_fair_order(void **state)
     admit(*state, placement, 2, 21, 0, 1, 0);
     assert_int_equal(placement_look(placement, 1).reason, PLACE_OVER_QUOTA);
     assert_int_equal(placement_look(placement, 2).phase, PLACE_REJECTED);
-    admit(*state, placement, 3, 45, 0, 2, 0);
-    admit(*state, placement, 4, 15, 0, 2,
-          0); /* waits; tenant 2 has three times what tenant 1 has */
-    assert_int_equal(placement_quota_set(*state, placement, 1, CLASS, 100), 0);
-    assert_int_equal(placement_remove(*state, placement, 0), 0);
-    assert_int_equal(placement_drained(*state, placement, CLASS, 0, 15, 0), 0);
+    assert_int_equal(placement_quota_set(*state, placement, 1, CLASS, 21), 0);
     placement_tick(placement, 0);
     assert_int_equal(placement_look(placement, 1).phase, PLACE_PLACED);
-    assert_int_equal(placement_look(placement, 4).phase, PLACE_WAITING);
+    placement_free(placement);
+}
+
+/* Who has less comes first, though it is younger; of two tenants that have as much the older. */
+static void test_rules__fair_order(void **state)
+{
+    static const struct {
+        int64_t of_one, of_two;
+        uint32_t first;
+    } rows[] = {{15, 30, 4}, {30, 15, 3}, {20, 20, 3}};
+    for (size_t row = 0; row < ARRAY_SIZE(rows); row++) {
+        struct placement *placement = with(*state, plain, PODS);
+        admit(*state, placement, 0, 60 - rows[row].of_one - rows[row].of_two, 0, 3, 0);
+        admit(*state, placement, 1, rows[row].of_one, 0, 1, 0);
+        admit(*state, placement, 2, rows[row].of_two, 0, 2, 0);
+        admit(*state, placement, 3, 15, 0, 2, 0);
+        admit(*state, placement, 4, 15, 0, 1, 0);
+        assert_int_equal(placement_remove(*state, placement, 0), 0);
+        assert_int_equal(placement_drained(*state, placement, CLASS, 0, leaving(placement, 0), 0),
+                         0);
+        if (leaving(placement, 1))
+            assert_int_equal(
+                placement_drained(*state, placement, CLASS, 1, leaving(placement, 1), 0), 0);
+        placement_tick(placement, 0);
+        assert_int_equal(placement_look(placement, rows[row].first).phase, PLACE_PLACED);
+        assert_int_equal(placement_look(placement, 7 - rows[row].first).phase, PLACE_WAITING);
+        placement_free(placement);
+    }
+}
+
+/* Shares of another mode are a milli apart no more. */
+static void test_rules__a_rate_falls_in_a_class_of_another_mode_now(void **state)
+{
+    struct placement *placement = with(*state, plain, PODS);
+    admit(*state, placement, 0, 10, 0, 0, 0);
+    admit(*state, placement, 1, 20, 0, 0, 0);
+    admit(*state, placement, 2, 30, 0, 0, 0);
+    assert_shares(*state, placement, 1, "0:5 1:15");
+    struct place_class equal = plain;
+    equal.mode = PLACE_EQUAL;
+    assert_int_equal(placement_class_set(*state, placement, CLASS, &equal), 0);
+    set_rate(*state, placement, 1, 18, true);
+    assert_shares(*state, placement, 1, "0:5 1:13");
+    assert_int_equal(placement_look(placement, 1).phase, PLACE_PLACED);
     placement_free(placement);
 }
 
@@ -306,7 +344,9 @@ int main(void)
         TEST(test_rules__a_lost_pod_moves_its_own_shares),
         TEST(test_rules__zones),
         TEST(test_rules__compaction_keeps_its_budget),
-        TEST(test_rules__quota_and_fair_order),
+        TEST(test_rules__quotas),
+        TEST(test_rules__fair_order),
+        TEST(test_rules__a_rate_falls_in_a_class_of_another_mode_now),
         TEST(test_rules__preemption_takes_as_little_as_it_can),
         TEST(test_rules__back_off_and_the_first_in_line),
         TEST(test_rules__who_was_placed_is_first_in_line_no_more),

@@ -11,7 +11,23 @@
 
 #include <string.h>
 
-enum { CLASSES = 3, PODS = 6, PIPELINES = 20, STAGES = 2, CAPACITY = 15, SPLIT = 8, WALK = 300 };
+enum {
+    CLASSES = 3,
+    PODS = 6,
+    PIPELINES = 20,
+    STAGES = 2,
+    TENANTS = 3,
+    CAPACITY = 15,
+    CAPACITY_MAX = 20
+};
+
+/* Class 0 is weighted, 1 equal, 2 whole, and in one zone therefore. */
+struct shape {
+    uint32_t zones, split;
+    bool uneven;    /* pods of 10 to CAPACITY_MAX */
+    uint32_t crowd; /* 1 + the class that all ask for, in round numbers: many are equals */
+    enum place_policy policy;
+};
 
 struct op {
     uint32_t kind, a, b, c;
@@ -28,6 +44,7 @@ enum op_kind {
     OP_COMPACT,
     OP_CALM,
     OP_REDRAW,
+    OP_QUOTA,
     OPS
 };
 
@@ -52,16 +69,18 @@ struct seen {
         struct place_pod pod;
         int64_t used, leaving;
     } pods[CLASSES][PODS];
-    int64_t demand[CLASSES];
+    int64_t demand[CLASSES], quotas[TENANTS][CLASSES];
     bool changed[PIPELINES];
 };
 
+struct op;
 struct world {
     struct ctx *ctx;
     struct placement *placement;
-    struct seen seen; /* rates and priorities are kept here, all else is looked up */
-    uint32_t zones;
+    struct seen seen; /* rates, priorities and quotas are kept here, all else is looked up */
+    struct shape shape;
     uint64_t age;
+    void (*spoil)(struct world *world, const struct op *op); /* a fault of the engine, planted */
 };
 
 static inline uint64_t next_random(uint64_t *state)
@@ -72,35 +91,45 @@ static inline uint64_t next_random(uint64_t *state)
     return x ^ (x >> 31);
 }
 
+/* `size`: any number; of pods that are all alike it says nothing. */
 static inline void pod_is(struct world *world, uint32_t class_id, uint32_t ordinal,
-                          enum pod_state state)
+                          enum pod_state state, uint32_t size)
 {
-    uint32_t zone = ordinal % world->zones;
-    struct place_pod pod = {class_id, ordinal, state, zone, CAPACITY};
+    uint32_t zone = ordinal % world->shape.zones;
+    int64_t capacity = world->shape.uneven ? CAPACITY_MAX - size % 11 : CAPACITY;
+    struct place_pod pod = {class_id, ordinal, state, zone, capacity};
     assert_int_equal(placement_pod_set(world->ctx, world->placement, &pod, world->seen.now_s), 0);
 }
 
-/* Class 0 weighted, 1 equal, 2 whole. */
-static inline struct placement *placement_with_classes(struct ctx *ctx, uint32_t zones)
+static inline struct placement *placement_with_classes(struct ctx *ctx, const struct shape *shape)
 {
     struct placement *placement = placement_new();
     for (uint32_t id = 0; id < CLASSES; id++) {
         struct place_class spec = {
-            CAPACITY, PODS, SPLIT, id == 2 ? 1 : zones, 100, (enum place_mode)id, PLACE_PACK};
+            CAPACITY,     PODS, shape->split, id == 2 ? 1 : shape->zones, 100, (enum place_mode)id,
+            shape->policy};
         assert_int_equal(placement_class_set(ctx, placement, id, &spec), 0);
     }
-    assert_int_equal(placement_quota_set(ctx, placement, 1, 0, 40), 0);
     return placement;
 }
 
+static inline void quota_is(struct world *world, uint32_t tenant, uint32_t class_id, int64_t limit)
+{
+    world->seen.quotas[tenant][class_id] = limit;
+    assert_int_equal(placement_quota_set(world->ctx, world->placement, tenant, class_id, limit), 0);
+}
+
 /* Half of the pods run. */
-static inline struct world world_new(struct ctx *ctx, uint32_t zones)
+static inline struct world world_new(struct ctx *ctx, struct shape shape)
 {
     struct world world = {
-        .ctx = ctx, .placement = placement_with_classes(ctx, zones), .zones = zones};
+        .ctx = ctx, .placement = placement_with_classes(ctx, &shape), .shape = shape};
+    for (uint32_t at = 0; at < TENANTS * CLASSES; at++)
+        quota_is(&world, at / CLASSES, at % CLASSES, INT64_MAX);
+    quota_is(&world, 1, 0, 40);
     for (uint32_t id = 0; id < CLASSES; id++)
         for (uint32_t pod = 0; pod < PODS / 2; pod++)
-            pod_is(&world, id, pod, POD_READY);
+            pod_is(&world, id, pod, POD_READY, 3 * pod);
     return world;
 }
 
@@ -135,47 +164,4 @@ static inline void world_see(struct world *world)
                 placement_pod_look(world->placement, class_id, pod, &seen->pods[class_id][pod].used,
                                    &seen->pods[class_id][pod].leaving);
     }
-}
-
-static inline void restore_pods(const struct world *world, struct placement *placement)
-{
-    for (uint32_t at = 0; at < CLASSES * PODS; at++) {
-        const struct place_pod *pod = &world->seen.pods[at / PODS][at % PODS].pod;
-        if (pod->state >= POD_STARTING)
-            assert_int_equal(placement_pod_restore(world->ctx, placement, pod,
-                                                   world->seen.pods[at / PODS][at % PODS].leaving),
-                             0);
-    }
-}
-
-static inline void restore_pipeline(const struct world *world, struct placement *placement,
-                                    uint32_t id)
-{
-    const struct seen_pipeline *seen = &world->seen.pipelines[id];
-    struct place_stage stages[STAGES];
-    struct place_kept_share shares[STAGES * PODS];
-    struct place_kept kept = {.view = seen->view, .shares = shares};
-    for (uint32_t stage = 0; stage < seen->stage_count; stage++) {
-        const struct seen_stage *from = &seen->stages[stage];
-        stages[stage] = (struct place_stage){from->class_id, from->rate};
-        for (uint32_t pod = PODS; pod-- > 0;) /* in whichever order */
-            if (from->on[pod])
-                shares[kept.share_count++] =
-                    (struct place_kept_share){stage, {pod, from->on[pod], from->held[pod]}};
-    }
-    struct place_pipeline spec = {id,        seen->tenant,      seen->priority,
-                                  seen->age, seen->stage_count, stages};
-    assert_int_equal(placement_restore(world->ctx, placement, &spec, &kept), 0);
-}
-
-/* Another placement made of nothing but what is seen of this one: what a ledger keeps. */
-static inline struct world world_restored(const struct world *world)
-{
-    struct world made = *world;
-    made.placement = placement_with_classes(world->ctx, world->zones);
-    restore_pods(world, made.placement);
-    for (uint32_t id = 0; id < PIPELINES; id++)
-        if (world->seen.pipelines[id].view.phase != PLACE_UNKNOWN)
-            restore_pipeline(world, made.placement, id);
-    return made;
 }

@@ -1,0 +1,171 @@
+/* A stage in even parts in several zones; in equal parts on as many pods in each, for a Service
+ * knows of no zones. */
+#include "reconcilers/pipeline/placement/fit.h"
+
+struct zones {
+    uint32_t used, pods[PLACE_ZONES_MAX];
+    int64_t has[PLACE_ZONES_MAX], part[PLACE_ZONES_MAX]; /* part: of the rate */
+};
+
+/* An odd milli for each zone of which `wants` is true, as long as there are some. */
+static void hand_out(struct zones *zones, int64_t *odd, bool (*wants)(int64_t has, int64_t even),
+                     int64_t even)
+{
+    for (uint32_t zone = 0; zone<PLACE_ZONES_MAX && * odd> 0; zone++)
+        if (zones->part[zone] == even && zones->pods[zone] > 0 && wants(zones->has[zone], even)) {
+            zones->part[zone]++;
+            (*odd)--;
+        }
+}
+
+static bool is_more(int64_t has, int64_t even)
+{
+    return has > even;
+}
+static bool is_less(int64_t has, int64_t even)
+{
+    return has < even;
+}
+static bool is_any(int64_t has, int64_t even)
+{
+    (void)has;
+    (void)even;
+    return true;
+}
+
+/* What the stage has in each zone and is to have. Odd millis are to be where they are, or where
+ * something lacks, or where it is not yet. */
+static struct zones zones_of(const struct placement *placement, const struct stage *stage)
+{
+    const struct class *class = placement->classes[stage->class_id];
+    struct zones zones = {0};
+    for (uint32_t at = stage->shares; at != PLACE_NONE; at = placement->shares[at].stage_next) {
+        uint32_t zone = class->pods[placement->shares[at].pod].zone;
+        zones.used += zones.pods[zone] == 0;
+        zones.pods[zone]++;
+        zones.has[zone] += placement->shares[at].milli;
+    }
+    uint32_t parts = zones.used > class->spec.zones_min ? zones.used : class->spec.zones_min;
+    int64_t even = stage->rate / parts, odd = stage->rate % parts;
+    for (uint32_t zone = 0; zone < PLACE_ZONES_MAX; zone++)
+        zones.part[zone] = zones.pods[zone] > 0 ? even : 0;
+    hand_out(&zones, &odd, is_more, even);
+    hand_out(&zones, &odd, is_less, even);
+    odd -= parts - zones.used;
+    hand_out(&zones, &odd, is_any, even);
+    return zones;
+}
+
+/* A part in each of `parts` zones, lower ones first; the larger parts come first. */
+static bool lay(struct placement *placement, uint32_t id, uint32_t stage_at, struct want want,
+                enum reach reach)
+{
+    const struct stage *stage = &placement->pipelines[id].stages[stage_at];
+    uint32_t parts = placement->classes[stage->class_id]->spec.zones_min, done = 0;
+    uint32_t mark = placement->journal_count;
+    for (uint32_t zone = 0; zone < PLACE_ZONES_MAX && done < parts; zone++) {
+        want.milli = stage->rate / parts + (done < stage->rate % parts);
+        done += want.milli == 0 || fit_place(placement, id, stage_at, zone, &want, reach);
+    }
+    if (done == parts)
+        return true;
+    state_undo(placement, mark);
+    return false;
+}
+
+/* Equal parts: the fewest pods per zone, or, to spread, the most. */
+bool zones_place(struct placement *placement, uint32_t id, uint32_t stage_at)
+{
+    const struct stage *stage = &placement->pipelines[id].stages[stage_at];
+    const struct place_class *spec = &placement->classes[stage->class_id]->spec;
+    uint32_t split = spec->split_max / spec->zones_min;
+    for (enum reach reach = REACH_READY; reach <= REACH_PLANNED; reach++) {
+        if (spec->mode != PLACE_EQUAL &&
+            lay(placement, id, stage_at, (struct want){.split = split}, reach))
+            return true;
+        for (uint32_t nth = 1; spec->mode == PLACE_EQUAL && nth <= split; nth++) {
+            uint32_t k = spec->policy == PLACE_SPREAD ? split + 1 - nth : nth;
+            if (lay(placement, id, stage_at, (struct want){.split = k, .least = k}, reach))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* As many pods in each zone, and in as many zones as there are to be. */
+bool zones_are_even(const struct placement *placement, const struct stage *stage)
+{
+    struct zones zones = zones_of(placement, stage);
+    uint32_t most = 0, pods = fit_share_count(placement, stage);
+    for (uint32_t zone = 0; zone < PLACE_ZONES_MAX; zone++)
+        most = zones.pods[zone] > most ? zones.pods[zone] : most;
+    return zones.used >= placement->classes[stage->class_id]->spec.zones_min &&
+           most * zones.used == pods;
+}
+
+/* Equal parts: where a lost pod leaves fewer than the others have. */
+bool zones_one_more(struct placement *placement, uint32_t id, uint32_t stage_at)
+{
+    const struct stage *stage = &placement->pipelines[id].stages[stage_at];
+    struct zones zones = zones_of(placement, stage);
+    uint32_t most = 0, mark = placement->journal_count;
+    uint32_t zones_min = placement->classes[stage->class_id]->spec.zones_min;
+    for (uint32_t zone = 0; zone < PLACE_ZONES_MAX; zone++)
+        most = zones.pods[zone] > most ? zones.pods[zone] : most;
+    for (uint32_t zone = 0; zone < PLACE_ZONES_MAX; zone++) {
+        bool wanted = zones.pods[zone] > 0 ? zones.pods[zone] < most : zones.used + 1 == zones_min;
+        if (wanted && fit_one_more(placement, id, stage_at, zone) &&
+            zones_are_even(placement, stage))
+            return true;
+        state_undo(placement, mark);
+    }
+    return false;
+}
+
+static int64_t lesser(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* What a zone lacks of its part, in place and beside; then parts in zones that it is not in. */
+bool zones_more(struct placement *placement, uint32_t id, uint32_t stage_at)
+{
+    const struct stage *stage = &placement->pipelines[id].stages[stage_at];
+    const struct place_class *spec = &placement->classes[stage->class_id]->spec;
+    struct zones zones = zones_of(placement, stage);
+    uint32_t mark = placement->journal_count, used = zones.used;
+    int64_t given = 0;
+    bool fits = true;
+    for (uint32_t zone = 0; zone < PLACE_ZONES_MAX && fits; zone++) {
+        int64_t lacks = lesser(zones.part[zone] - zones.has[zone], stage->rate - stage->placed);
+        given += zones.part[zone];
+        fits = lacks <= 0 || fit_beside(placement, id, stage_at, zone, lacks);
+    }
+    for (uint32_t zone = 0; zone < PLACE_ZONES_MAX && fits && used < spec->zones_min; zone++) {
+        int64_t rest = spec->zones_min - used, part = (stage->rate - given + rest - 1) / rest;
+        part = lesser(part, stage->rate - stage->placed);
+        if (zones.pods[zone] > 0 || !fit_beside(placement, id, stage_at, zone, part))
+            continue;
+        given += part;
+        used++;
+    }
+    if (fits && stage->placed == stage->rate)
+        return true;
+    state_undo(placement, mark);
+    return false;
+}
+
+/* The zone that has most beyond its part; *ret_over: how much. */
+uint32_t zones_fullest(const struct placement *placement, const struct stage *stage,
+                       int64_t *ret_over)
+{
+    struct zones zones = zones_of(placement, stage);
+    uint32_t fullest = PLACE_NONE;
+    *ret_over = 0;
+    for (uint32_t zone = 0; zone < PLACE_ZONES_MAX; zone++)
+        if (zones.has[zone] - zones.part[zone] > *ret_over) {
+            fullest = zone;
+            *ret_over = zones.has[zone] - zones.part[zone];
+        }
+    return fullest;
+}

@@ -1,0 +1,196 @@
+/* Properties of who is served, and what is told of those who are not: P7, P10 to P12, quotas, fair
+ * order. */
+#pragma once
+
+#include "tests/unit/reconcilers/pipeline/placement/property.h"
+
+/* P7: all stages or none. */
+static inline bool is_gang(const struct step *step)
+{
+    EACH_STAGE(step->now, id, at)
+    {
+        if (holds_room(&step->now->pipelines[id]))
+            continue;
+        if (sum_of(&step->now->pipelines[id].stages[at]) != 0)
+            return false;
+        ++*step->checks;
+    }
+    return true;
+}
+
+/* P10: nothing waits without a reason, numbers, and a time that is still to come. */
+static inline bool has_reason(const struct step *step)
+{
+    for (uint32_t id = 0; id < PIPELINES; id++) {
+        const struct place_view *view = &step->now->pipelines[id].view;
+        bool waits = view->phase == PLACE_WAITING || view->phase == PLACE_DEGRADED ||
+                     view->phase == PLACE_BROKEN;
+        bool comes = view->phase == PLACE_SCALING;
+        if ((waits || comes || view->phase == PLACE_REJECTED) &&
+            (view->reason == PLACE_FITS || view->stage >= STAGES))
+            return false;
+        if ((waits && view->retry_s <= step->now->now_s) ||
+            (comes && (view->deadline_s <= step->now->now_s || view->need <= 0)))
+            return false;
+        *step->checks += waits || comes;
+    }
+    return true;
+}
+
+/* With what `low` has there, is there room in each zone for a stage of the same class that asks for
+ * no more? Equal parts ask for the larger part on each pod (P5); who has one milli less on one may
+ * sit where another cannot come. */
+static inline bool leaves_enough(const struct step *step, const struct seen_stage *low,
+                                 const struct seen_stage *high)
+{
+    uint32_t zones = low->class_id == 2 ? 1 : step->world->shape.zones;
+    int64_t has[PLACE_ZONES_MAX] = {0};
+    for (uint32_t pod = 0; pod < PODS; pod++) {
+        int64_t room = step->now->pods[low->class_id][pod].pod.capacity -
+                       step->now->pods[low->class_id][pod].used -
+                       step->now->pods[low->class_id][pod].leaving + low->on[pod];
+        if (low->on[pod])
+            has[pod % zones] += room;
+        if (low->class_id == 1 && low->on[pod] && room * low->count < high->rate + low->count - 1)
+            return false;
+    }
+    for (uint32_t zone = 0; zone < zones; zone++)
+        if (has[zone] < (high->rate + zones - 1) / zones)
+            return false;
+    return low->count <= step->world->shape.split / zones * zones;
+}
+
+/* Could the one have what the other one has? Stage by stage, each in a class of its own. */
+static inline bool could_replace(const struct step *step, const struct seen_pipeline *high,
+                                 const struct seen_pipeline *low)
+{
+    for (uint32_t at = 0; at < high->stage_count; at++) {
+        bool found = false;
+        for (uint32_t other = 0; other < low->stage_count && !found; other++)
+            found = high->stages[at].class_id == low->stages[other].class_id &&
+                    high->stages[at].rate <= low->stages[other].rate &&
+                    leaves_enough(step, &low->stages[other], &high->stages[at]);
+        if (!found || (at > 0 && high->stages[at].class_id == high->stages[0].class_id))
+            return false;
+    }
+    return true;
+}
+
+/* P11: in the calm no lower one runs while one of higher priority, that asks for no more, lacks
+ * room. */
+static inline bool by_priority(const struct step *step)
+{
+    for (uint32_t at = 0; is_a(step, OP_CALM) && at < PIPELINES * PIPELINES; at++) {
+        const struct seen_pipeline *high = &step->now->pipelines[at / PIPELINES],
+                                   *low = &step->now->pipelines[at % PIPELINES];
+        if (high->view.phase != PLACE_WAITING || high->view.reason != PLACE_NO_CAPACITY ||
+            low->view.phase != PLACE_PLACED || high->priority <= low->priority)
+            continue;
+        ++*step->checks;
+        if (could_replace(step, high, low))
+            return false;
+    }
+    return true;
+}
+
+/* P12: the metric is the demand; in the calm every pod asked for has come and what must has left,
+ * so that no reservation is left. */
+static inline bool scales(const struct step *step)
+{
+    int64_t demand[CLASSES] = {0};
+    EACH_STAGE(step->now, id, at)
+    {
+        const struct seen_pipeline *pipeline = &step->now->pipelines[id];
+        if (pipeline->view.phase != PLACE_REJECTED)
+            demand[pipeline->stages[at].class_id] += pipeline->stages[at].rate;
+        if (is_a(step, OP_CALM) && pipeline->view.phase == PLACE_SCALING)
+            return false;
+    }
+    for (uint32_t at = 0; is_a(step, OP_CALM) && at < CLASSES * PODS; at++)
+        if (step->now->pods[at / PODS][at % PODS].pod.state == POD_PLANNED ||
+            step->now->pods[at / PODS][at % PODS].leaving > 0)
+            return false;
+    ++*step->checks;
+    return memcmp(demand, step->now->demand, sizeof demand) == 0;
+}
+
+/* §4.3: nobody gets more than its quota; one that is made smaller takes nothing from who runs. */
+static inline bool within_quota(const struct step *step)
+{
+    for (uint32_t at = 0; at < TENANTS * CLASSES; at++) {
+        uint32_t tenant = at / CLASSES, class_id = at % CLASSES;
+        int64_t now = charged(step->now, tenant, class_id);
+        int64_t limit = step->now->quotas[tenant][class_id];
+        if (now > limit && now > charged(step->before, tenant, class_id))
+            return false;
+        *step->checks += now > 0 && limit < INT64_MAX;
+    }
+    return true;
+}
+
+static inline bool is_tried(const struct step *step, const struct seen_pipeline *was)
+{
+    return was->view.phase == PLACE_WAITING && was->stage_count == 1 &&
+           (was->view.due || was->view.retry_s <= step->now->now_s);
+}
+
+/* The tenant's dominant share at any time within the step: at least (of those who held room all the
+ * while), or at most. All classes are equally large, so that sums themselves can be compared. */
+static inline int64_t dominant(const struct step *step, uint32_t tenant, bool at_least)
+{
+    int64_t most = 0;
+    for (uint32_t class_id = 0; class_id < CLASSES; class_id++) {
+        int64_t sum = 0;
+        for (uint32_t id = 0; id < PIPELINES; id++) {
+            bool was = holds_room(&step->before->pipelines[id]),
+                 is = holds_room(&step->now->pipelines[id]);
+            if (step->now->pipelines[id].tenant == tenant && (at_least ? was && is : was || is))
+                sum += asked(&step->now->pipelines[id], class_id);
+        }
+        most = sum > most ? sum : most;
+    }
+    return most < PODS * CAPACITY ? most : PODS * CAPACITY;
+}
+
+static inline bool somebody_was_displaced(const struct step *step)
+{
+    for (uint32_t id = 0; id < PIPELINES; id++)
+        if (holds_room(&step->before->pipelines[id]) &&
+            step->now->pipelines[id].view.reason == PLACE_PREEMPTED)
+            return true;
+    return false;
+}
+
+/* Both wait, and may be tried; who is left out asks for no more of the class, and lacks room. */
+static inline bool compete(const struct step *step, uint32_t in, uint32_t out)
+{
+    const struct seen_pipeline *one = &step->before->pipelines[in],
+                               *other = &step->before->pipelines[out];
+    return is_tried(step, one) && is_tried(step, other) && one->tenant != other->tenant &&
+           one->priority == other->priority &&
+           one->stages[0].class_id == other->stages[0].class_id &&
+           other->stages[0].rate <= one->stages[0].rate && holds_room(&step->now->pipelines[in]) &&
+           step->now->pipelines[out].view.phase == PLACE_WAITING &&
+           step->now->pipelines[out].view.reason == PLACE_NO_CAPACITY;
+}
+
+/*
+ * Of those who wait at one priority the tenant with the smaller dominant share comes first: the
+ * tenant of one who was let in had no more than that of one who found no room in the same tick.
+ * (Where somebody is displaced room may appear in between.)
+ */
+static inline bool is_fair(const struct step *step)
+{
+    if (!is_a(step, OP_TICK) || somebody_was_displaced(step))
+        return true;
+    for (uint32_t at = 0; at < PIPELINES * PIPELINES; at++) {
+        uint32_t in = at / PIPELINES, out = at % PIPELINES;
+        if (!compete(step, in, out))
+            continue;
+        ++*step->checks;
+        if (dominant(step, step->now->pipelines[in].tenant, true) >
+            dominant(step, step->now->pipelines[out].tenant, false))
+            return false;
+    }
+    return true;
+}
