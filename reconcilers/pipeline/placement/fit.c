@@ -1,8 +1,7 @@
 #include "reconcilers/pipeline/placement/state.h"
 
-/* Pods that serve before pods that are to come, so that nothing waits that could run. */
-static const uint32_t tiers[] = {SHELVES_READY, SHELVES_ALL};
-enum { TIERS = sizeof tiers / sizeof tiers[0] };
+/* Pods that serve before pods that are to come, so that nothing waits that could run: also where
+ * that is another zone, as one may be gone as a whole. */
 
 static uint32_t zone_mask(uint32_t zone)
 {
@@ -41,41 +40,97 @@ static bool choose_planned(struct class *class, uint32_t mask, int64_t milli, ui
     return false;
 }
 
-/* Shares of `milli` on at most `split` pods; the stage's own may be among them. */
+static void put(struct placement *placement, uint32_t id, uint32_t stage,
+                const struct choice *choice)
+{
+    for (uint32_t at = 0; at < choice->count; at++)
+        state_add(placement, id, stage, choice->pods[at], choice->milli[at]);
+}
+
+/* Shares of `milli` on at most `split` pods that serve; the stage's own may be among them. */
+static bool place_serving(struct placement *placement, uint32_t id, uint32_t stage, uint32_t zone,
+                          int64_t milli, uint32_t split)
+{
+    struct class *class = placement->classes[placement->pipelines[id].stages[stage].class_id];
+    struct choice choice = {0};
+    bool found = choose(class, SHELVES_READY & zone_mask(zone), milli, split, &choice);
+    if (found)
+        put(placement, id, stage, &choice);
+    return found;
+}
+
+/* The same, or else on pods that are to come. */
 static bool place(struct placement *placement, uint32_t id, uint32_t stage, uint32_t zone,
                   int64_t milli, uint32_t split)
 {
     struct class *class = placement->classes[placement->pipelines[id].stages[stage].class_id];
     struct choice choice = {0};
     uint32_t planned[PLACE_SPLIT_MAX], count = 0;
-    bool found = false;
-    for (int tier = 0; tier < TIERS && !found; tier++)
-        found = choose(class, tiers[tier] & zone_mask(zone), milli, split, &choice);
-    found = found || choose_planned(class, zone_mask(zone), milli, split, &choice, planned, &count);
-    for (uint32_t at = 0; found && at < choice.count; at++)
-        state_add(placement, id, stage, choice.pods[at], choice.milli[at]);
+    if (place_serving(placement, id, stage, zone, milli, split))
+        return true;
+    bool found = choose(class, zone_mask(zone), milli, split, &choice) ||
+                 choose_planned(class, zone_mask(zone), milli, split, &choice, planned, &count);
+    if (found)
+        put(placement, id, stage, &choice);
     unplan(class, planned, count);
     return found;
 }
 
-/* Even parts in as many zones as the class asks for, lower zones first; the larger parts come
- * first. */
+/* Even parts in as many zones as the class asks for: first those that serve it now, lower ones
+ * before; the larger parts come first. */
 static bool place_zones(struct placement *placement, uint32_t id, uint32_t stage_at)
 {
     const struct stage *stage = &placement->pipelines[id].stages[stage_at];
     const struct place_class *spec = &placement->classes[stage->class_id]->spec;
     uint32_t parts = spec->zones_min, done = 0, mark = placement->journal_count;
+    bool filled[PLACE_ZONES_MAX] = {false};
     int64_t rate = stage->rate;
     if (parts == 1)
         return place(placement, id, stage_at, PLACE_NONE, rate, spec->split_max);
-    for (uint32_t zone = 0; zone < PLACE_ZONES_MAX && done < parts; zone++) {
+    for (uint32_t at = 0; at < 2 * PLACE_ZONES_MAX && done < parts; at++) {
+        uint32_t zone = at % PLACE_ZONES_MAX, split = spec->split_max / parts;
         int64_t part = rate / parts + (done < rate % parts);
-        done += part == 0 || place(placement, id, stage_at, zone, part, spec->split_max / parts);
+        if (filled[zone])
+            continue;
+        filled[zone] = part == 0 || (at < PLACE_ZONES_MAX
+                                         ? place_serving(placement, id, stage_at, zone, part, split)
+                                         : place(placement, id, stage_at, zone, part, split));
+        done += filled[zone];
     }
     if (done == parts)
         return true;
     state_undo(placement, mark);
     return false;
+}
+
+/* The next zone behind *zone in which the stage has nothing; PLACE_NONE before the first. */
+static bool next_zone_without(const struct placement *placement, const struct stage *stage,
+                              uint32_t *zone)
+{
+    const struct class *class = placement->classes[stage->class_id];
+    while (++*zone < PLACE_ZONES_MAX) {
+        uint32_t at = stage->shares;
+        while (at != PLACE_NONE && class->pods[placement->shares[at].pod].zone != *zone)
+            at = placement->shares[at].stage_next;
+        if (at == PLACE_NONE)
+            return true;
+    }
+    return false;
+}
+
+/* A part that was in `zone`: there, or in a zone where the stage has nothing, or on pods that are
+ * to come there. */
+static bool place_part(struct placement *placement, uint32_t id, uint32_t stage, uint32_t zone,
+                       int64_t milli, uint32_t split)
+{
+    uint32_t other = PLACE_NONE;
+    if (place_serving(placement, id, stage, zone, milli, split))
+        return true;
+    while (zone != PLACE_NONE &&
+           next_zone_without(placement, &placement->pipelines[id].stages[stage], &other))
+        if (place_serving(placement, id, stage, other, milli, split))
+            return true;
+    return place(placement, id, stage, zone, milli, split);
 }
 
 /* The whole stage on other room; the old shares leave when the new ones serve. */
@@ -160,18 +215,29 @@ static uint32_t plan_in(struct class *class, uint32_t zone)
     return pod;
 }
 
+/* Another pod that serves, chosen as place_part() chooses. */
+static uint32_t serving_pod(const struct placement *placement, const struct stage *stage,
+                            uint32_t zone, int64_t milli)
+{
+    uint32_t other = PLACE_NONE,
+             pod = fit_other_pod(placement, stage, SHELVES_READY & zone_mask(zone), milli);
+    while (pod == PLACE_NONE && zone != PLACE_NONE && next_zone_without(placement, stage, &other))
+        pod = fit_other_pod(placement, stage, SHELVES_READY & zone_mask(other), milli);
+    return pod;
+}
+
 /* One pod more, if that keeps the parts equal: what a lost one leaves behind. */
 static bool one_more(struct placement *placement, uint32_t id, uint32_t stage_at, uint32_t zone)
 {
     const struct stage *stage = &placement->pipelines[id].stages[stage_at];
     struct class *class = placement->classes[stage->class_id];
     int64_t milli = stage->rate - stage->placed, count = share_count(placement, stage) + 1;
-    uint32_t pod = PLACE_NONE;
     if (count > class->spec.split_max || milli < stage->rate / count ||
         milli > (stage->rate + count - 1) / count)
         return false;
-    for (int tier = 0; tier < TIERS && pod == PLACE_NONE; tier++)
-        pod = fit_other_pod(placement, stage, tiers[tier] & zone_mask(zone), milli);
+    uint32_t pod = serving_pod(placement, stage, zone, milli);
+    if (pod == PLACE_NONE)
+        pod = fit_other_pod(placement, stage, zone_mask(zone), milli);
     if (pod == PLACE_NONE && milli <= class->spec.capacity)
         pod = plan_in(class, zone);
     if (pod != PLACE_NONE)
@@ -200,8 +266,9 @@ static bool more_weighted(struct placement *placement, uint32_t id, uint32_t sta
             state_add(placement, id, stage_at, share->pod, room < lacks ? room : lacks);
     }
     int64_t lacks = stage->rate - stage->placed;
-    if (lacks == 0 || (count < class->spec.split_max &&
-                       place(placement, id, stage_at, zone, lacks, class->spec.split_max - count)))
+    if (lacks == 0 ||
+        (count < class->spec.split_max &&
+         place_part(placement, id, stage_at, zone, lacks, class->spec.split_max - count)))
         return true;
     state_undo(placement, mark);
     return false;
