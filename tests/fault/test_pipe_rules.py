@@ -137,6 +137,30 @@ def test_a_share_leaves_for_a_reason(case):
     assert [row.rule for row in judged.broken] == [2] * (reason is None)
 
 
+# (its shares then, its rate then, the reason that is found)
+RATES = [({0: 5000}, 5000, "lowered"), ({1: 5000}, 5000, None), ({0: 4000, 1: 1000}, 5000, None), ({1: 7000}, 7000, "raised"),
+         ({0: 5000}, 6000, None)]
+
+
+@pytest.mark.parametrize("shares,rate,reason", RATES)
+def test_another_rate_moves_no_more_than_it_must(shares, rate, reason):
+    assert Told().pipeline("first", shares, rate).judge().reasons == {reason: 1}
+
+
+# which stages it has then, after "s" on blue-0; whether it runs; the reason that is found when "s" leaves that pod
+DRAWN = [({"s": "green"}, True, "redrawn"), ({"s": "blue", "t": "green"}, True, None), ({"s": "blue", "t": "green"}, False, "redrawn"),
+         ({"s": "blue"}, False, None)]
+
+
+@pytest.mark.parametrize("stages,ran,reason", DRAWN)
+def test_who_is_drawn_anew_keeps_what_stays(stages, ran, reason):
+    told = Told()
+    told.spec["classes"].append({"name": "green", "pods": "RR", "generation": 1, "capacity": CAPACITY})
+    told.spec["pipelines"][0].update(ran=ran, stages=[
+        {"name": name, "class": kind, "rate": 6000, "shares": [{"pod": 1, "milli": 6000}]} for name, kind in stages.items()])
+    assert told.ledger().judge().reasons == {reason: 1}
+
+
 def test_a_part_counts_as_well_as_a_whole_share():
     told = Told().pipeline("first", {0: 5999, 1: 1})
     assert told.rules() == [2]
@@ -149,7 +173,8 @@ def test_shares_beside_a_lost_one_may_move_with_it():
 
 
 def test_each_reason_is_tried():
-    assert {reason for _, reason in LEAVES.values() if reason} == {row.name for row in MAY_LEAVE}
+    tried = {reason for rows in (LEAVES.values(), RATES, DRAWN) for *_, reason in rows if reason}
+    assert tried == {row.name for row in MAY_LEAVE}
 
 
 def test_who_goes_may_leave_what_it_had():

@@ -1,4 +1,4 @@
-"""Disorder among the pods of pipelines and among their controllers, by a seed; what happened, and when, is kept."""
+"""Disorder among the pods of pipelines, what is asked of these, and their controllers, by a seed; what happened, and when, is kept."""
 
 import collections
 import contextlib
@@ -24,7 +24,7 @@ MODES = {"blue": "Whole", "green": "Equal", "yellow": "Weighted"}
 TAKEN_OVER_S = 60  # at most
 DOWN_AT_MOST = 3  # pods that are not well at a time, in one class: the spare ones have room for them
 
-Harm = collections.namedtuple("Harm", "at until")  # to a controller; until: it was ready, or went on
+Harm = collections.namedtuple("Harm", "at until")  # to a controller; until: all was decided about, and it was ready or went on
 
 
 def leases(duration_ms=LEASE_MS):
@@ -66,57 +66,84 @@ class Scene(Pipes):
 
 
 class PodHarm:
-    """A step harms one pod, or makes one ready again whose time has come."""
+    """A step harms one pod of one of the scenes, or makes one ready again whose time has come."""
 
-    def __init__(self, scene, random):
-        self.scene, self.random, self.cluster, self.counts, self.unready = scene, random, scene.cluster, collections.Counter(), []
+    def __init__(self, scenes, random):
+        self.scenes, self.random, self.counts, self.unready = scenes, random, collections.Counter(), []
 
     def step(self):
         now = time.monotonic()
         for row in [row for row in self.unready if row[0] <= now]:
             self.unready.remove(row)
-            self.scene.set_ready(row[1], True, row[2])
-        class_name = self.random.choice(list(MODES))
+            row[1].set_ready(row[2], True, row[3])
+        scene, class_name = self.random.choice(self.scenes), self.random.choice(list(MODES))
         kind = self.random.choice((self._remove, self._remove, self._leave, self._shake))
-        pods = [f"{class_name}-{ordinal}" for ordinal in range(self.scene.replicas)]
-        well = [name for name in pods if self._is_well(self.scene.get("pods", name))]
+        pods = [f"{class_name}-{ordinal}" for ordinal in range(scene.replicas)]
+        well = [name for name in pods if self._is_well(scene.get("pods", name))]
         if len(pods) - len(well) < DOWN_AT_MOST:
-            kind(self.random.choice(well))
+            kind(scene, self.random.choice(well))
 
     @staticmethod
     def _is_well(pod):
         return pod and "deletionTimestamp" not in pod["metadata"] and any(
             row["type"] == "Ready" and row["status"] == "True" for row in pod.get("status", {}).get("conditions", []))
 
-    def _delete(self, name, seconds):
+    @staticmethod
+    def _delete(scene, name, seconds):
         options = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": seconds}
-        self.cluster.request("DELETE", self.cluster.path("pods", self.scene.namespace, name), options)
+        scene.cluster.request("DELETE", scene.cluster.path("pods", scene.namespace, name), options)
 
-    def _remove(self, name):
+    def _remove(self, scene, name):
         self.counts["removed at once"] += 1
-        self._delete(name, 0)
+        self._delete(scene, name, 0)
 
-    def _leave(self, name):
+    def _leave(self, scene, name):
         self.counts["deleted with a grace period"] += 1
-        self._delete(name, 2)
+        self._delete(scene, name, 2)
 
-    def _shake(self, name):
+    def _shake(self, scene, name):
         seconds = self.random.uniform(1, 9)
-        if uid := self.scene.set_ready(name, False):
+        if uid := scene.set_ready(name, False):
             self.counts[f"not ready for {'less' if seconds < 5 else 'more'} than 5 s"] += 1
-            self.unready.append((time.monotonic() + seconds, name, uid))
+            self.unready.append((time.monotonic() + seconds, scene, name, uid))
 
     def heal(self):
-        for _, name, uid in self.unready:
-            self.scene.set_ready(name, True, uid)
+        for _, scene, name, uid in self.unready:
+            scene.set_ready(name, True, uid)
+
+
+class WishHarm:
+    """A step asks something else of one pipeline: another rate, or other stages (fewer, or in another order)."""
+
+    def __init__(self, scenes, random):
+        self.scenes, self.random, self.counts, self.changed = scenes, random, collections.Counter(), {}
+
+    def step(self):
+        scene = self.random.choice(self.scenes)
+        name = self.random.choice(list(scene.rates))
+        rate, stages = self.changed.get((scene, name), (scene.rates[name], list(MODES)))
+        if self.random.random() < 0.7:
+            self.counts["another rate"] += 1
+            rate = self.random.randint(*RATES)
+        else:
+            self.counts["drawn anew"] += 1
+            stages = self.random.sample(list(MODES), self.random.randint(2, 3))
+        self.changed[scene, name] = rate, stages
+        scene.pipeline(name, rate, stages)
+
+    def heal(self):
+        """As it was in the beginning: then there is room for all."""
+        for scene, name in self.changed:
+            scene.pipeline(name, scene.rates[name], MODES)
 
 
 class Controllers:
     """Two of `flotillad operate`; one at a time is killed, or stopped for a while, and is there again before the next."""
 
-    def __init__(self, scene, random, env):
-        self.scene, self.random, self.harms, self.failovers, self.counts = scene, random, [], [], collections.Counter()
-        self.env = {"FLOTILLA_KUBECONFIG": scene.stack.env["KUBECONFIG_OPERATE"], **leases(), **env}
+    def __init__(self, scenes, random, env):
+        self.random, self.harms, self.failovers, self.counts = random, [], [], collections.Counter()
+        self.namespaces = {scene.namespace for scene in scenes}
+        self.env = {"FLOTILLA_KUBECONFIG": scenes[0].stack.env["KUBECONFIG_OPERATE"], **leases(), **env}
         self.directories = []
         self.running = [self._start(), self._start()]
 
@@ -127,46 +154,51 @@ class Controllers:
         process.wait_log(lambda line: line.get("msg", "").startswith("ready"), timeout=60)
         return process
 
-    def owner(self):
-        """Who decides about the namespace shows what its classes are asked for; None while nobody does."""
-        return next((process for process in self.running if self._decides(process)), None)
-
-    def _decides(self, process):
+    def decides(self, process):
+        """About which namespaces: who does shows what their classes are asked for."""
         try:
             rows = metrics.read(process, "workerclass_request")
         except OSError:  # it has just ended by itself
-            return False
-        return any(labels["workerclass_namespace"] == self.scene.namespace for labels, _ in rows)
+            return set()
+        return {labels["workerclass_namespace"] for labels, _ in rows} & self.namespaces
 
     def step(self, lose_a_pod):
         self.tend()
-        owner = self.owner()
-        victim = owner if owner and self.random.random() < 0.7 else self.random.choice(self.running)
+        owner = max(self.running, key=lambda process: len(self.decides(process)))
+        victim = owner if self.random.random() < 0.7 else self.random.choice(self.running)
         other = next(process for process in self.running if process is not victim)
-        takes_over = victim is owner and not self._decides(other)
+        orphans = self.decides(victim) - self.decides(other)
         kind, at = self.random.choice(("kill", "stop")), time.monotonic()
         if kind == "kill":
             victim.kill()
             lose_a_pod()
-            self._wait_until_decided(other, at, TAKEN_OVER_S if takes_over else 0)
+            self._wait_until_decided(other, orphans, at, TAKEN_OVER_S)
             time.sleep(self.random.uniform(0.1, 3))
         else:
             victim.process.send_signal(signal.SIGSTOP)
             lose_a_pod()
             wakes = at + self.random.uniform(0.5, 2 * int(self.env["FLOTILLA_LEASE_DURATION_MS"]) / 1000)
-            self._wait_until_decided(other, at, wakes - at if takes_over else 0)
+            self._wait_until_decided(other, orphans, at, wakes - at)
             time.sleep(max(0, wakes - time.monotonic()))
             victim.process.send_signal(signal.SIGCONT)
-        went_on = time.monotonic()
-        self.counts[f"{kind} of {'the one that decides' if victim is owner else 'the other one'}"] += 1
-        self.tend()
-        self.harms.append(Harm(at, went_on if kind == "stop" else time.monotonic()))
+        self.counts[f"{kind} of one that decides about {'some' if orphans else 'nothing'}"] += 1
+        self._wait_until_all_are_decided(TAKEN_OVER_S)
+        self.harms.append(Harm(at, time.monotonic()))
 
-    def _wait_until_decided(self, other, at, seconds):
-        """The other one shows that it decides: since when nobody did is a failover."""
-        while time.monotonic() < at + seconds and other.process.poll() is None:
-            if self._decides(other):
+    def _wait_until_decided(self, other, orphans, at, seconds):
+        """The other one shows that it decides about them: since when nobody did is a failover."""
+        while orphans and time.monotonic() < at + seconds and other.process.poll() is None:
+            if self.decides(other) >= orphans:
                 self.failovers.append(time.monotonic() - at)
+                return
+            time.sleep(0.02)
+
+    def _wait_until_all_are_decided(self, seconds):
+        """Who was stopped past its Lease may end when it goes on: what it had is nobody's for a while."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.tend()
+            if set().union(*map(self.decides, self.running)) == self.namespaces:
                 return
             time.sleep(0.02)
 
@@ -191,8 +223,8 @@ class Controllers:
 
 
 @contextlib.contextmanager
-def controllers(scene, random, env):
-    made = Controllers(scene, random, env)
+def controllers(scenes, random, env):
+    made = Controllers(scenes, random, env)
     try:
         yield made
     except BaseException:
@@ -202,33 +234,38 @@ def controllers(scene, random, env):
 
 
 class Chaos:
-    """Both kinds of harm at once, for so many seconds."""
+    """All kinds of harm at once, for so many seconds."""
 
-    def __init__(self, pods, controllers, random):
-        self.pods, self.controllers, self.random, self.lock, self.error = pods, controllers, random, threading.Lock(), None
+    def __init__(self, pods, wishes, controllers, random):
+        self.pods, self.wishes, self.controllers, self.random = pods, wishes, controllers, random
+        self.lock, self.error = threading.Lock(), None
 
     def run(self, seconds):
         end = threading.Event()
-        thread = threading.Thread(target=self._harm_pods, args=(end,), daemon=True)
-        thread.start()
+        threads = [threading.Thread(target=self._harm, args=(end, harm), daemon=True) for harm in (self.pods, self.wishes)]
+        for thread in threads:
+            thread.start()
         until = time.monotonic() + seconds
         while time.monotonic() < until and not self.error:
             time.sleep(min(self.random.uniform(3, 9), max(0, until - time.monotonic())))
             self.controllers.step(self._one)
         end.set()
-        thread.join()
+        for thread in threads:
+            thread.join()
         if self.error:
             raise self.error
         self.pods.heal()
+        self.wishes.heal()
         self.controllers.tend()
 
     def _one(self):
         with self.lock:
             self.pods.step()
 
-    def _harm_pods(self, end):
+    def _harm(self, end, harm):
         try:
-            while not end.wait(self.pods.random.uniform(0.2, 1.5)):
-                self._one()
+            while not end.wait(harm.random.uniform(0.2, 1.5)):
+                with self.lock:
+                    harm.step()
         except Exception as error:  # pylint: disable=broad-except
             self.error = error

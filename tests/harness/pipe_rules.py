@@ -3,7 +3,7 @@
 1. No pod carries more than it can: in no version of the ledger, and at no moment by what bindings and slices route.
 2. From one version of the ledger to the next a share leaves a pod only for a reason of MAY_LEAVE.
 
-All is reckoned in milli-documents per second. For histories without changes of classes, graphs, rates and priorities.
+All is reckoned in milli-documents per second. For histories without changes of classes and priorities.
 """
 
 import calendar
@@ -29,10 +29,11 @@ class Ledger:
         for row in spec.get("classes", []):
             self.capacity[row["name"]], self.letters[row["name"]] = row["capacity"], row["pods"]
             self.leaving.update({(row["name"], left["pod"]): left["milli"] for left in row.get("leaving", [])})
-        self.shares, self.class_of, self.rate, self.ran = {}, {}, {}, set()
+        self.shares, self.class_of, self.rate, self.ran, self.drawn = {}, {}, {}, set(), {}
         for row in spec.get("pipelines", []):
             if row.get("ran"):
                 self.ran.add(row["uid"])
+            self.drawn[row["uid"]] = [(stage["name"], stage["class"]) for stage in row["stages"]]
             for stage in row["stages"]:
                 key = row["uid"], stage["name"]
                 self.class_of[key], self.rate[key] = stage["class"], stage["rate"]
@@ -73,6 +74,8 @@ class Move:
 
     def __init__(self, before, after, key, ordinal, moments):
         self.before, self.after, self.key, self.ordinal, self.moments = before, after, key, ordinal, moments
+        self.milli = before.shares[key][ordinal].milli - after.shares[key].get(ordinal, Share(0, 0)).milli
+        self.siblings = [self]
 
     @property
     def class_name(self):
@@ -83,6 +86,20 @@ class Move:
 
     def lacked(self):
         return sum(share.milli for share in self.before.shares[self.key].values()) < self.before.rate[self.key]
+
+    def raised_by(self):
+        return self.after.rate[self.key] - self.before.rate[self.key]
+
+    def shrinks(self):
+        """No more left the pods of the stage that are well than its rate went down."""
+        left = sum(move.milli for move in self.siblings if not move.lost())
+        return left <= -self.raised_by()
+
+    def redrawn(self):
+        """Its pipeline was drawn anew: this stage with another class, or so that all of it waits."""
+        uid = self.key[0]
+        return self.before.drawn[uid] != self.after.drawn[uid] and (
+            self.before.class_of[self.key] != self.after.class_of[self.key] or uid not in self.after.ran)
 
 
 Reason = collections.namedtuple("Reason", "name of_pod holds why")
@@ -98,6 +115,10 @@ MAY_LEAVE = (
            "the pod did not serve yet when this was reserved: nobody's documents went there"),
     Reason("not run", False, lambda move: move.key[0] not in move.before.ran,
            "the pipeline never ran: nothing of it is routed, and it may be placed where room appeared"),
+    Reason("lowered", False, lambda move: move.shrinks(), "less is asked of its stage, which shrinks where it is"),
+    Reason("raised", False, lambda move: move.raised_by() > 0,
+           "more is asked of its stage, which had no room for that beside what it has"),
+    Reason("redrawn", False, lambda move: move.redrawn(), "its pipeline was drawn anew, this stage with it"),
     Reason("beside", False, lambda move: move.lacked() or any(other.lost() for other in move.siblings),
            "its stage lost another share, or lacked one, and is whole again only in other parts"),
 )
@@ -108,6 +129,7 @@ class Judge:
 
     def __init__(self, began):
         self.began, self.broken, self.reasons = began, [], collections.Counter()
+        self.reasons_of = collections.defaultdict(collections.Counter)  # by class
         self.ledger, self.ledgers = None, 0
         self.pods, self.moments = {}, {}  # by (class, ordinal); moments: since the last ledger
         self.routes, self.loads = collections.defaultdict(Route), collections.Counter()  # by binding; by (pod, address)
@@ -156,13 +178,16 @@ class Judge:
     def _moves(self, change, before, after):
         for key in before.shares.keys() & after.shares.keys():
             new = after.shares[key]
+            same = before.class_of[key] == after.class_of[key]  # else no pod of it is one of before
             moves = [Move(before, after, key, ordinal, self._moments((before.class_of[key], ordinal)))
-                     for ordinal, share in before.shares[key].items() if new.get(ordinal, Share(0, 0)).milli < share.milli]
+                     for ordinal, share in before.shares[key].items()
+                     if not same or new.get(ordinal, Share(0, 0)).milli < share.milli]
             for move in moves:
                 move.siblings = moves
                 self.checked["moves"] += 1
                 reason = next((row.name for row in MAY_LEAVE if row.holds(move)), None)
                 self.reasons[reason] += 1
+                self.reasons_of[move.class_name][reason] += 1
                 if not reason:
                     self._break(change, 2, f"a share of stage {key[1]} of {key[0]} left {move.class_name}-{move.ordinal}, which was well")
 

@@ -4,12 +4,22 @@ import collections
 
 from .pipe_rules import CLASS_LABEL, FLAP_S, SERVICE_LABEL, Pod
 
-Repair = collections.namedtuple("Repair", "lost repaired binding moved")  # by the clock of Change.at
+# By the clock of Change.at. decided: the ledger has nothing of the stage on that pod; free: nor anything that must wait for
+# what leaves another pod; bound: the binding gives the whole rate to others.
+Repair = collections.namedtuple("Repair", "lost decided free bound repaired binding moved")
+PHASES = ("decided", "free", "bound", "repaired")
+
+
+class _Lost:
+    """What a pod that was lost is to one binding."""
+
+    def __init__(self, at):
+        self.at, self.decided, self.free, self.bound = at, None, None, None
 
 
 class _Route:
     def __init__(self):
-        self.rate, self.milli, self.led = 0, {}, set()
+        self.rate, self.milli, self.led, self.of = 0, {}, set(), None  # of: (pipeline, stage)
 
     def whole(self):
         return sum(self.milli.get(key, 0) for key in self.led) >= self.rate
@@ -23,14 +33,29 @@ class Repairs:
 
     def __init__(self):
         self.done, self.came_back = [], 0
-        self.pods, self.unready, self.waiting = {}, {}, {}  # waiting: {(binding, (pod, address)): lost at}
+        self.pods, self.unready, self.waiting = {}, {}, {}  # waiting: {(binding, (pod, address)): _Lost}
         self.routes = collections.defaultdict(_Route)
+        self.stages = {}  # of the last ledger: {(pipeline, stage): {ordinal: what it holds for it}}
 
     def see(self, change):
         for name in [name for name, since in self.unready.items() if since + FLAP_S <= change.at]:
             self._lost(name, self.pods[name].address, self.unready.pop(name) + FLAP_S)
-        {"pods": self._pod, "pipelinebindings": self._binding, "endpointslices": self._slice}.get(
-            change.resource, lambda change: None)(change)
+        {"pods": self._pod, "pipelinebindings": self._binding, "endpointslices": self._slice,
+         "placementledgers": self._ledger}.get(change.resource, lambda change: None)(change)
+
+    def _ledger(self, change):
+        self.stages = {(row["name"], stage["name"]): {share["pod"]: share.get("held", 0) for share in stage["shares"]}
+                       for row in change.item.get("spec", {}).get("pipelines", []) for stage in row["stages"]}
+        for key, lost in self.waiting.items():
+            self._look(key, lost, change.at)
+
+    def _look(self, key, lost, at):
+        (binding, (pod, _)) = key
+        held = self.stages.get(self.routes[binding].of, {})
+        if lost.decided is None and int(pod.rpartition("-")[2]) not in held:
+            lost.decided = at
+        if lost.decided is not None and lost.free is None and not any(held.values()):
+            lost.free = at
 
     def _pod(self, change):
         if CLASS_LABEL not in change.item["metadata"].get("labels", {}):
@@ -49,8 +74,10 @@ class Repairs:
 
     def _lost(self, name, address, at):
         for binding, route in self.routes.items():
-            if (name, address) in route.milli:
-                self.waiting.setdefault((binding, (name, address)), at)
+            key = binding, (name, address)
+            if key[1] in route.milli and key not in self.waiting:
+                self.waiting[key] = _Lost(at)
+                self._look(key, self.waiting[key], at)
 
     def _back(self, name, address):
         for key in [key for key in self.waiting if key[1] == (name, address)]:
@@ -60,7 +87,12 @@ class Repairs:
     def _binding(self, change):
         route = self.routes[change.name]
         route.rate = 0 if change.gone else change.item["spec"]["milliDocumentsPerSecond"]
+        route.of = change.item["spec"]["pipeline"], change.item["spec"]["stage"]
         route.milli = {(row["pod"], row["address"]): row["milliDocumentsPerSecond"] for row in change.item["spec"]["shares"]}
+        for key, lost in self.waiting.items():
+            others = sum(milli for pod, milli in route.milli.items() if pod != key[1])
+            if key[0] == change.name and lost.bound is None and others >= route.rate:
+                lost.bound = change.at
         self._settle(change, change.name)
 
     def _slice(self, change):
@@ -75,7 +107,21 @@ class Repairs:
             return
         for key in [key for key in self.waiting if key[0] == name and key[1] not in route.led]:
             moved = key[1][0] not in {pod for pod, _ in route.led}
-            self.done.append(Repair(self.waiting.pop(key), change.at, name, moved))
+            lost = self.waiting.pop(key)
+            times = [max(lost.at, change.at if at is None else at) for at in (lost.decided, lost.free, lost.bound)]
+            self.done.append(Repair(lost.at, *times, change.at, name, moved))
+
+
+def phases(found):
+    """{phase: [seconds it took]}: from the one before, from the loss for the first."""
+    told = {phase: [] for phase in PHASES}
+    for repair in found:
+        at = repair.lost
+        for phase in PHASES:
+            until = max(at, getattr(repair, phase))
+            told[phase].append(until - at)
+            at = until
+    return told
 
 
 def repairs(changes):

@@ -28,13 +28,13 @@ class Pipes:
         self.cluster.apply(resource, {"apiVersion": version, "kind": kind, "spec": spec,
                                       "metadata": {"name": name, "namespace": self.namespace}})
 
-    def worker_class(self, name, replicas, **spec):
+    def worker_class(self, name, replicas, ordered=False, **spec):
         self._apply("workerclasses", name, API, "WorkerClass", {"drainSeconds": 0, **spec})
         labels = {CLASS_LABEL: name}
         pod = {"terminationGracePeriodSeconds": 0, "containers": [{"name": "worker", "image": "registry.k8s.io/pause:3.10"}]}
         self._apply("statefulsets", name, "apps/v1", "StatefulSet", {
-            "serviceName": name, "replicas": replicas, "podManagementPolicy": "Parallel", "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": pod}})
+            "serviceName": name, "replicas": replicas, "podManagementPolicy": "OrderedReady" if ordered else "Parallel",
+            "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}})
 
     def scale(self, name, replicas):
         self.cluster.merge("statefulsets", name, {"spec": {"replicas": replicas}}, self.namespace)

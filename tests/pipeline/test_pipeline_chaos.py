@@ -11,7 +11,7 @@ from harness.proof import CALM
 from harness.wait import eventually
 
 GATES = {"on": {}, "off": pipe_chaos.GATE_OFF}
-PIPELINES, SECONDS = 12, 8
+NAMESPACES, PIPELINES, SECONDS = 2, 6, 8
 
 
 def lose_for_long(scene):
@@ -27,18 +27,26 @@ def lose_for_long(scene):
 @pytest.mark.parametrize("gate", GATES)
 def test_disorder_breaks_no_rule(stack, gate):
     dice = random.Random(gate)
-    scene = pipe_chaos.Scene(stack, f"chaos-{gate}", PIPELINES, dice)
-    with pipe_chaos.controllers(scene, random.Random(gate), GATES[gate]) as controllers:
-        scene.build()
-        scene.wait_settled(90, controllers)
-        pipe_chaos.Chaos(pipe_chaos.PodHarm(scene, dice), controllers, random.Random(gate)).run(SECONDS)
-        scene.wait_settled(90, controllers)
-        lose_for_long(scene)
-    judged = pipe_rules.judge(scene.history.changes(), scene.history.began)
-    scene.history.stop()
-    scene.cluster.delete("namespaces", scene.namespace)
-    assert not judged.broken, judged.broken[:5]
-    assert judged.ledgers and judged.checked["routes"] and judged.checked["moves"], "nothing happened"
+    scenes = [pipe_chaos.Scene(stack, f"chaos-{gate}-{number}", PIPELINES, dice) for number in range(NAMESPACES)]
+    with pipe_chaos.controllers(scenes, random.Random(gate), GATES[gate]) as controllers:
+        for scene in scenes:
+            scene.build()
+        for scene in scenes:
+            scene.wait_settled(90, controllers)
+        pods, wishes = pipe_chaos.PodHarm(scenes, dice), pipe_chaos.WishHarm(scenes, random.Random(gate))
+        pipe_chaos.Chaos(pods, wishes, controllers, random.Random(gate)).run(SECONDS)
+        for scene in scenes:
+            scene.wait_settled(90, controllers)
+        lose_for_long(scenes[0])
+    judged = [pipe_rules.judge(scene.history.changes(), scene.history.began) for scene in scenes]
+    for scene in scenes:
+        scene.history.stop()
+        scene.cluster.delete("namespaces", scene.namespace)
+    for one in judged:
+        assert not one.broken, one.broken[:5]
+        assert one.ledgers and one.checked["routes"], "nothing happened"
+        assert not [name for name, mode in pipe_chaos.MODES.items() if mode != "Equal" and one.reasons_of[name]["beside"]]
+    assert wishes.counts and judged[0].checked["moves"], "nothing happened"
 
 
 def test_who_sees_old_pods_asks_before_it_takes_anything(stack, flotillad, tmp_path):

@@ -139,7 +139,8 @@ uint32_t fit_other_pod(const struct placement *placement, const struct stage *st
     return at;
 }
 
-bool fit_one_more(struct placement *placement, uint32_t id, uint32_t stage_at, uint32_t zone)
+bool fit_one_more(struct placement *placement, uint32_t id, uint32_t stage_at, uint32_t zone,
+                  enum reach reach)
 {
     const struct stage *stage = &placement->pipelines[id].stages[stage_at];
     struct class *class = placement->classes[stage->class_id];
@@ -148,9 +149,9 @@ bool fit_one_more(struct placement *placement, uint32_t id, uint32_t stage_at, u
     if (count > class->spec.split_max || milli < stage->rate / count ||
         milli > (stage->rate + count - 1) / count)
         return false;
-    for (int tier = 0; tier < TIERS && pod == PLACE_NONE; tier++)
+    for (int tier = 0; tier < TIERS && tier <= (int)reach && pod == PLACE_NONE; tier++)
         pod = fit_other_pod(placement, stage, tiers[tier] & zone_mask(zone), milli);
-    if (pod == PLACE_NONE && milli <= class->spec.capacity)
+    if (pod == PLACE_NONE && reach == REACH_PLANNED && milli <= class->spec.capacity)
         pod = state_plan(class, zone);
     if (pod != PLACE_NONE)
         state_add(placement, id, stage_at, pod, milli);
@@ -163,12 +164,12 @@ static bool more_equal(struct placement *placement, uint32_t id, uint32_t stage)
     if (placement->classes[own->class_id]->spec.zones_min > 1)
         return (zones_are_even(placement, own) && level(placement, own)) ||
                zones_one_more(placement, id, stage);
-    return level(placement, own) || fit_one_more(placement, id, stage, PLACE_NONE);
+    return level(placement, own) || fit_one_more(placement, id, stage, PLACE_NONE, REACH_PLANNED);
 }
 
 /* First all room on its own pods, lest it be found again, then other pods. */
 bool fit_beside(struct placement *placement, uint32_t id, uint32_t stage_at, uint32_t zone,
-                int64_t lacks)
+                int64_t lacks, enum reach reach)
 {
     const struct stage *stage = &placement->pipelines[id].stages[stage_at];
     const struct class *class = placement->classes[stage->class_id];
@@ -182,8 +183,8 @@ bool fit_beside(struct placement *placement, uint32_t id, uint32_t stage_at, uin
         lacks -= more;
     }
     const struct want want = {.milli = lacks, .split = class->spec.split_max - count};
-    if (lacks == 0 || (count < class->spec.split_max &&
-                       fit_place(placement, id, stage_at, zone, &want, REACH_PLANNED)))
+    if (lacks == 0 ||
+        (count < class->spec.split_max && fit_place(placement, id, stage_at, zone, &want, reach)))
         return true;
     state_undo(placement, mark);
     return false;
@@ -194,7 +195,8 @@ static bool more_weighted(struct placement *placement, uint32_t id, uint32_t sta
     const struct stage *stage = &placement->pipelines[id].stages[stage_at];
     if (placement->classes[stage->class_id]->spec.zones_min > 1)
         return zones_more(placement, id, stage_at);
-    return fit_beside(placement, id, stage_at, PLACE_NONE, stage->rate - stage->placed);
+    return fit_beside(placement, id, stage_at, PLACE_NONE, stage->rate - stage->placed,
+                      REACH_PLANNED);
 }
 
 static bool more_whole(struct placement *placement, uint32_t id, uint32_t stage)

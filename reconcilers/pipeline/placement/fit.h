@@ -29,9 +29,10 @@ bool fit_place(struct placement *placement, uint32_t id, uint32_t stage, uint32_
                const struct want *want, enum reach reach);
 /* `lacks` more on its own pods (in `zone`) and beside them. */
 bool fit_beside(struct placement *placement, uint32_t id, uint32_t stage, uint32_t zone,
-                int64_t lacks);
+                int64_t lacks, enum reach reach);
 /* One pod more, if that keeps the parts equal: what a lost one leaves behind. */
-bool fit_one_more(struct placement *placement, uint32_t id, uint32_t stage, uint32_t zone);
+bool fit_one_more(struct placement *placement, uint32_t id, uint32_t stage, uint32_t zone,
+                  enum reach reach);
 uint32_t fit_share_count(const struct placement *placement, const struct stage *stage);
 bool zones_place(struct placement *placement, uint32_t id, uint32_t stage);
 bool zones_more(struct placement *placement, uint32_t id, uint32_t stage);

@@ -112,13 +112,15 @@ bool zones_one_more(struct placement *placement, uint32_t id, uint32_t stage_at)
     uint32_t zones_min = placement->classes[stage->class_id]->spec.zones_min;
     for (uint32_t zone = 0; zone < PLACE_ZONES_MAX; zone++)
         most = zones.pods[zone] > most ? zones.pods[zone] : most;
-    for (uint32_t zone = 0; zone < PLACE_ZONES_MAX; zone++) {
-        bool wanted = zones.pods[zone] > 0 ? zones.pods[zone] < most : zones.used + 1 == zones_min;
-        if (wanted && fit_one_more(placement, id, stage_at, zone) &&
-            zones_are_even(placement, stage))
-            return true;
-        state_undo(placement, mark);
-    }
+    for (enum reach reach = REACH_READY; reach <= REACH_PLANNED; reach++)
+        for (uint32_t zone = 0; zone < PLACE_ZONES_MAX; zone++) {
+            bool wanted =
+                zones.pods[zone] > 0 ? zones.pods[zone] < most : zones.used + 1 == zones_min;
+            if (wanted && fit_one_more(placement, id, stage_at, zone, reach) &&
+                zones_are_even(placement, stage))
+                return true;
+            state_undo(placement, mark);
+        }
     return false;
 }
 
@@ -127,29 +129,43 @@ static int64_t lesser(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* Parts in zones that the stage is not in: those that serve it now come first, as one that it lost
+ * may be gone as a whole. `given`: the parts of the others. */
+static bool zones_new(struct placement *placement, uint32_t id, uint32_t stage_at,
+                      const struct zones *zones, int64_t given)
+{
+    const struct stage *stage = &placement->pipelines[id].stages[stage_at];
+    uint32_t zones_min = placement->classes[stage->class_id]->spec.zones_min, used = zones->used;
+    bool taken[PLACE_ZONES_MAX] = {false};
+    for (uint32_t at = 0; at < (REACH_PLANNED + 1) * PLACE_ZONES_MAX && used < zones_min; at++) {
+        uint32_t zone = at % PLACE_ZONES_MAX;
+        int64_t rest = zones_min - used, part = (stage->rate - given + rest - 1) / rest;
+        part = lesser(part, stage->rate - stage->placed);
+        taken[zone] = taken[zone] || zones->pods[zone] > 0;
+        if (taken[zone] ||
+            !fit_beside(placement, id, stage_at, zone, part, (enum reach)(at / PLACE_ZONES_MAX)))
+            continue;
+        taken[zone] = true;
+        given += part;
+        used++;
+    }
+    return stage->placed == stage->rate;
+}
+
 /* What a zone lacks of its part, in place and beside; then parts in zones that it is not in. */
 bool zones_more(struct placement *placement, uint32_t id, uint32_t stage_at)
 {
     const struct stage *stage = &placement->pipelines[id].stages[stage_at];
-    const struct place_class *spec = &placement->classes[stage->class_id]->spec;
     struct zones zones = zones_of(placement, stage);
-    uint32_t mark = placement->journal_count, used = zones.used;
+    uint32_t mark = placement->journal_count;
     int64_t given = 0;
     bool fits = true;
     for (uint32_t zone = 0; zone < PLACE_ZONES_MAX && fits; zone++) {
         int64_t lacks = lesser(zones.part[zone] - zones.has[zone], stage->rate - stage->placed);
         given += zones.part[zone];
-        fits = lacks <= 0 || fit_beside(placement, id, stage_at, zone, lacks);
+        fits = lacks <= 0 || fit_beside(placement, id, stage_at, zone, lacks, REACH_PLANNED);
     }
-    for (uint32_t zone = 0; zone < PLACE_ZONES_MAX && fits && used < spec->zones_min; zone++) {
-        int64_t rest = spec->zones_min - used, part = (stage->rate - given + rest - 1) / rest;
-        part = lesser(part, stage->rate - stage->placed);
-        if (zones.pods[zone] > 0 || !fit_beside(placement, id, stage_at, zone, part))
-            continue;
-        given += part;
-        used++;
-    }
-    if (fits && stage->placed == stage->rate)
+    if (fits && zones_new(placement, id, stage_at, &zones, given))
         return true;
     state_undo(placement, mark);
     return false;

@@ -1,5 +1,6 @@
 /* Zones: each stage of a class that minds is laid on pods of several zones, and the ledger keeps
  * which pod is where. */
+#include "server/base/cleanup.h"
 #include "tests/unit/reconcilers/pipeline/talk.h"
 
 static void put_zone(struct fixture *fixture, const char *pod, const char *zone)
@@ -65,6 +66,28 @@ static void test_a_lost_part_comes_back_in_its_zone_only(void **state)
     assert_string_equal(shares_of(&fixture, "first", "blue"), "0:5000 3:5000");
 }
 
+/* A zone where it has nothing, and pods that serve, comes before pods that are to come: a whole
+ * zone may be gone. So it is in each mode, and for who is new. */
+static void test_the_part_of_a_lost_zone_goes_where_pods_serve(void **state)
+{
+    static const char *const modes[] = {"Equal", "Weighted"};
+    for (size_t at = 0; at < ARRAY_SIZE(modes); at++) {
+        struct fixture fixture = zoned(*state, 2);
+        json_put(json_array_get(fixture.classes, 0), "spec.mode", json_string(modes[at]));
+        put_pod(&fixture, "blue", 3, true);
+        put_zone(&fixture, "blue-workers-3", "north");
+        decided(&fixture);
+        lose_pod(&fixture, "blue-workers-0");
+        lose_pod(&fixture, "blue-workers-1");
+        decided(&fixture);
+        assert_string_equal(shares_of(&fixture, "first", "blue"), "2:5000 3:5000");
+        put_pipeline(&fixture, "second", 4);
+        decided(&fixture);
+        assert_string_equal(shares_of(&fixture, "second", "blue"), "2:2000 3:2000");
+        assert_int_equal(verdict_of(&fixture, "second")->view.phase, PLACE_PLACED);
+    }
+}
+
 static void test_who_minds_from_now_on_moves_nothing_that_runs(void **state)
 {
     struct fixture fixture = zoned(*state, 1);
@@ -118,6 +141,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_stage_is_in_as_many_zones_as_asked),
         TEST(test_a_lost_part_comes_back_in_its_zone_only),
+        TEST(test_the_part_of_a_lost_zone_goes_where_pods_serve),
         TEST(test_who_minds_from_now_on_moves_nothing_that_runs),
         TEST(test_a_pod_without_a_zone_is_named),
         TEST(test_what_cannot_be_in_so_many_zones_is_in_fewer),
