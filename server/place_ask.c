@@ -34,6 +34,5 @@ int place_ask(struct ctx *ctx, struct kube *kube, const json_t *object, json_t *
     TRY(preview_make(ctx, &preview, ret));
     TRY(preview_narrow(ctx, *ret, name));
     cut(*ret);
-    json_object_set_new(*ret, "placed", json_boolean(preview_placed(*ret)));
     return 0;
 }

@@ -57,7 +57,6 @@ static int ask_cell(struct ctx *ctx, const struct ask *ask, const json_t *row, s
         return err_set(ctx, ERR_TOO_LARGE, "PreviewTooLarge",
                        "what the cell would do takes %zu bytes, and %d are kept", bytes,
                        ASK_RESULT_BYTES);
-    json_object_set(ret->result, "placement", ret->placement);
     return 0;
 }
 
@@ -110,14 +109,15 @@ static int settle(struct ctx *ctx, const struct ask *ask, const struct store_pre
 {
     bool is_ours;
     struct err failure = ctx->err;
+    const struct store_preview_answer end = {.result = rc < 0 ? NULL : answer->result,
+                                             .placement = answer->placement,
+                                             .reason = failure.reason,
+                                             .message = failure.message};
     ctx->deadline_ms = clock_boottime_ms() + SETTLE_MS;
     if (answer->gone)
         return 0;
-    if (rc == 0)
-        return store_fleet_preview_end(ctx, ask->pool, item, answer->result, NULL, NULL, &is_ours);
-    if (!may_ask_again(rc))
-        return store_fleet_preview_end(ctx, ask->pool, item, NULL, failure.reason, failure.message,
-                                       &is_ours);
+    if (rc == 0 || !may_ask_again(rc))
+        return store_fleet_preview_end(ctx, ask->pool, item, &end, &is_ours);
     int at_least_ms = failure.retry_after_ms > WAIT_MS ? failure.retry_after_ms : WAIT_MS;
     return store_fleet_preview_retry(ctx, ask->pool, item, at_least_ms, failure.reason,
                                      failure.message, &is_ours);

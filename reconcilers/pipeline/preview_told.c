@@ -30,6 +30,17 @@ int preview_told(struct ctx *ctx, const json_t *told, const char *name, const js
                    name ? name : "", names_of(ctx, list));
 }
 
+static bool is_placed(const json_t *pipeline)
+{
+    const json_t *stages = json_at(pipeline, "status.stages");
+    size_t at;
+    json_t *row;
+    json_array_foreach(stages, at, row)
+        if (json_int_or(row, "missing", 1))
+            return false;
+    return stages;
+}
+
 int preview_narrow(struct ctx *ctx, json_t *told, const char *name)
 {
     const json_t *pipeline;
@@ -39,22 +50,17 @@ int preview_narrow(struct ctx *ctx, json_t *told, const char *name)
     json_array_foreach(json_at(told, "classes"), at, class)
         if (json_find(pipeline, "status.stages", "class", json_str_or(class, "name", "")))
             json_array_append(kept, class);
-    json_object_set_new(told, "classes", kept);
-    json_object_set_new(told, "pipelines", json_pack("[O]", pipeline));
+    json_object_update_new(told, json_pack("{s:o, s:[O], s:b}", "classes", kept, "pipelines",
+                                           pipeline, "placed", is_placed(pipeline)));
     return 0;
 }
 
 bool preview_placed(const json_t *told)
 {
-    size_t at, stage;
-    json_t *pipeline, *row;
-    json_array_foreach(json_at(told, "pipelines"), at, pipeline) {
-        const json_t *stages = json_at(pipeline, "status.stages");
-        if (!stages)
+    size_t at;
+    json_t *pipeline;
+    json_array_foreach(json_at(told, "pipelines"), at, pipeline)
+        if (!is_placed(pipeline))
             return false;
-        json_array_foreach(stages, stage, row)
-            if (json_int_or(row, "missing", 1))
-                return false;
-    }
     return true;
 }

@@ -60,14 +60,15 @@ int store_fleet_preview_read(struct ctx *ctx, struct pg_pool *pool,
 }
 
 int store_fleet_preview_end(struct ctx *ctx, struct pg_pool *pool,
-                            const struct store_preview_item *item, const json_t *result,
-                            const char *reason, const char *message, bool *ret_changed)
+                            const struct store_preview_item *item,
+                            const struct store_preview_answer *answer, bool *ret_changed)
 {
     const struct statement statement = {
         "fleet_preview_end",
         CALL_FLEET_PREVIEW_END,
-        {item->id, item->owner, result ? json_text(ctx->arena, result) : NULL, reason, message},
-        5,
+        {item->id, item->owner, answer->result ? json_text(ctx->arena, answer->result) : NULL,
+         statement_json(ctx, answer->placement), answer->reason, answer->message},
+        6,
     };
     return statement_guarded(ctx, pool, &statement, ret_changed);
 }

@@ -38,10 +38,16 @@ struct store_preview_item {
 /* {id, fence, object} as store_fleet_row() has them; NULL = it is not ours any more. */
 int store_fleet_preview_read(struct ctx *ctx, struct pg_pool *pool,
                              const struct store_preview_item *item, json_t **ret);
-/* `result` NULL: it failed, because of reason and message. *ret_changed false: it is not ours. */
+/* What a cell would do, and why this cell; result NULL: it cannot be told, because of reason and
+ * message. */
+struct store_preview_answer {
+    const json_t *result, *placement;
+    const char *reason, *message;
+};
+/* *ret_changed false: it is not ours any more. */
 int store_fleet_preview_end(struct ctx *ctx, struct pg_pool *pool,
-                            const struct store_preview_item *item, const json_t *result,
-                            const char *reason, const char *message, bool *ret_changed);
+                            const struct store_preview_item *item,
+                            const struct store_preview_answer *answer, bool *ret_changed);
 /* Not now: once more after a back-off with full jitter, unless its time is over by then. */
 int store_fleet_preview_retry(struct ctx *ctx, struct pg_pool *pool,
                               const struct store_preview_item *item, int at_least_ms,
