@@ -17,5 +17,8 @@ def operate(flotillad, stack):
 def world(stack, tmp_path):
     made = World(stack, tmp_path, {**proof.CALM, "FLOTILLA_POLL_INTERVAL_MS": 50}).up()
     yield made
+    if "fleet" in made.running:
+        made.stop("fleet")  # else it would make them again
+    stack.kubectl("delete", "pipelines.scheduling.k8s.xxii.io", "-A", "-l", "flotilla.dev/fleet=true")
     made.down()
     stack.kubectl("delete", "backendpool", *POOLS.values())

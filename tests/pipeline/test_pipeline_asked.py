@@ -2,12 +2,15 @@
 
 import json
 import os
-import re
+import signal
+import time
 
 import pytest
+from harness import metrics
+from harness.devcluster import Devclusters
 from harness.line import Line
 from harness.wait import eventually
-from harness.world import CELL, free_port
+from harness.world import CELL
 
 KINDS = ("pipelines", "pipelinebindings", "placementledgers", "workerclasses")
 
@@ -62,7 +65,12 @@ def test_what_fits_is_told_where_it_would_run(world, line):
         {"blue": (30, 20, 10), "green": (15, 10, 5)}
     assert "conditions" not in classes["blue"]["status"] and "namespace" not in told and "placement" not in told
     path = answer.headers["operation-location"]
-    assert world.api.get(path)["result"]["placement"]["cell"] == CELL, "the provider is told where"
+    whole = world.api.get(path)["result"]
+    assert whole["placement"]["cell"] == CELL, "the provider is told where"
+    documented = world.api.get("/openapi.json")["components"]["schemas"]["Preview"]["properties"]
+    assert set(whole) == set(documented) - {"refused"}
+    counted = metrics.read(world.running["fleet"], "flotilla_fleet_previews_total")
+    assert counted == [({"cell": CELL, "result": "Answered"}, 1)]
     assert of_cell(line) == before and line.live("stream") is None, "nothing was written"
     assert [row["name"] for row in line.api.get(line.base)["items"]] == ["first"]
 
@@ -113,20 +121,29 @@ def test_a_name_that_the_cell_has_is_not_told_about(world, line):
     assert "theirs" not in json.dumps(told)
 
 
-def test_no_cell_has_room_and_a_cell_is_away(world):
+@pytest.fixture
+def bare(tmp_path):
+    """A cluster that has none of our kinds."""
+    home = tmp_path / "bare"
+    home.mkdir()
+    running = Devclusters(str(home))
+    yield running
+    running.kill()
+
+
+def test_a_cell_that_cannot_tell_ends_the_question(world, bare):
     line = Line(world)
     world.db.query("UPDATE cell SET state = 'cordoned'")
     assert failed(line, "stream") == {"code": "NoCell"}
-    with open(world.stack.env["KUBECONFIG_FLEET"], encoding="utf-8") as file:
-        text, places = re.subn(r"(https://[^:/\s\"]+):\d+", rf"\g<1>:{free_port()}", file.read())
-    assert places == 1, text
-    with open(f"{world.directory}/cells/away.kubeconfig", "w", encoding="utf-8") as file:
-        file.write(text)
+    os.symlink(bare.clusters[0].kubeconfig, f"{world.directory}/cells/away.kubeconfig")
     world.api.ok("POST", "/v1/cells", {"name": "away", "kubeconfig": "away.kubeconfig"})
+    assert failed(line, "stream") == {"code": "CellWithoutPipelines"}
+    bare.process.send_signal(signal.SIGSTOP)
     asked = line.ask("stream")
-    assert line.api.get(asked.headers["operation-location"])["status"] in ("pending", "running")
-    operation = line.ended(asked)  # at the end of its 30 s
+    began = time.monotonic()
+    operation = line.ended(asked)
     assert (operation["status"], operation["error"]) == ("failed", {"code": "CellUnreachable"})
+    assert 25 < time.monotonic() - began < 40, "it was asked again, until its time was over"
     assert "cell away" in world.api.get(asked.headers["operation-location"])["error"]["detail"]
     assert not world.db.query("SELECT 1 FROM preview")
     world.db.query("UPDATE cell SET state = CASE name WHEN 'away' THEN 'cordoned' ELSE 'open' END")
@@ -145,7 +162,8 @@ def test_without_a_fleet_it_ends_when_one_comes(world):
     eventually(lambda: line.api.request("GET", asked.headers["operation-location"]).status == 404, 20)  # and forgotten
 
 
-POINTS = [f"fleet.preview.{call}.{side}" for call in ("take", "read", "list", "end") for side in ("before", "after")]
+SHORT_LEASES = {"FLOTILLA_LEASE_DURATION_MS": 2000, "FLOTILLA_LEASE_RENEW_MS": 500}
+POINTS = [f"fleet.preview.{call}.{side}" for call in ("take", "read", "list", "end", "retry") for side in ("before", "after")]
 
 
 def test_a_fleet_that_dies_anywhere_leaves_the_question(world, tmp_path):
@@ -155,7 +173,9 @@ def test_a_fleet_that_dies_anywhere_leaves_the_question(world, tmp_path):
         marks = tmp_path / point
         marks.mkdir()
         asked = line.ask("stream")
-        dying = world.start("fleet", env={"FLOTILLA_FAILPOINTS": f"{point}=kill", "FLOTILLA_FAILPOINT_DIR": marks}, wait=False)
+        fails = "fleet.preview.list.before=error;" if "retry" in point else ""
+        points = {"FLOTILLA_FAILPOINTS": f"{fails}{point}=kill", "FLOTILLA_FAILPOINT_DIR": marks}
+        dying = world.start("fleet", env={**SHORT_LEASES, **points}, wait=False)
         eventually(lambda: dying.process.poll() is not None, 20)  # noqa: B023
         world.kill("fleet")
         world.start("fleet")
@@ -163,7 +183,6 @@ def test_a_fleet_that_dies_anywhere_leaves_the_question(world, tmp_path):
         assert operation["status"] == "succeeded" and ready(operation["result"])["reason"] == "UnknownClass", point
         assert not world.db.query("SELECT 1 FROM preview"), point
         world.stop("fleet")
-    world.start("fleet")
 
 
 def test_two_that_take_from_each_other_answer_once(world):
