@@ -3,6 +3,7 @@
 #include "server/base/signals.h"
 #include "server/commands.h"
 #include "server/config.h"
+#include "server/place.h"
 #include "server/process.h"
 
 #include <stddef.h>
@@ -24,6 +25,7 @@ static int run(struct ctx *ctx, const struct config *config)
         .lease_duration_ms = (int)config->lease_duration_ms,
         .lease_renew_ms = (int)config->lease_renew_ms,
         .lease_gate = config->lease_gate,
+        .preview = place_ask,
     };
     struct fleet *fleet = NULL;
     TRY(fleet_start(ctx, &options, &fleet));

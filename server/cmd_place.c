@@ -19,7 +19,6 @@
 #include <string.h>
 
 enum { EXIT_PLACED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_LACKS = 3 };
-enum { NAMES_TOLD_MAX = 10 };
 
 static const struct word {
     const char *name;
@@ -137,65 +136,12 @@ static int name_pipeline(struct ctx *ctx, struct place_words *given)
 
 /* ---- what is shown ---- */
 
-/* "a, b, c and 7 more" */
-static const char *names_of(struct ctx *ctx, const json_t *pipelines)
-{
-    const char *text = "";
-    size_t at, count = json_array_size(pipelines);
-    for (at = 0; at < count && at < NAMES_TOLD_MAX; at++)
-        text = arena_printf(ctx->arena, "%s%s%s", text, at ? ", " : "",
-                            json_str_or(json_array_get(pipelines, at), "name", ""));
-    return at < count ? arena_printf(ctx->arena, "%s and %zu more", text, count - at) : text;
-}
-
-static int find_told(struct ctx *ctx, const json_t *told, const char *name, const json_t **ret)
-{
-    const json_t *list = json_at(told, "pipelines");
-    *ret = name ? json_find(told, "pipelines", "name", name) : json_array_get(list, 0);
-    if (*ret && (name || json_array_size(list) == 1))
-        return 0;
-    return err_set(ctx, ERR_NOT_FOUND, NULL, "Namespace %s has %s%s; there are: %s",
-                   json_str_or(told, "namespace", ""),
-                   name ? "no pipeline named " : "several pipelines, and one has to be named",
-                   name ? name : "", names_of(ctx, list));
-}
-
-/* One pipeline alone, and the classes that it needs. */
-static int narrow(struct ctx *ctx, json_t *told, const char *name)
-{
-    const json_t *pipeline;
-    TRY(find_told(ctx, told, name, &pipeline));
-    json_t *kept = json_array(), *class;
-    size_t at;
-    json_array_foreach(json_at(told, "classes"), at, class)
-        if (json_find(pipeline, "status.stages", "class", json_str_or(class, "name", "")))
-            json_array_append(kept, class);
-    json_object_set_new(told, "classes", kept);
-    json_object_set_new(told, "pipelines", json_pack("[O]", pipeline));
-    return 0;
-}
-
-static bool all_placed(const json_t *told)
-{
-    size_t at, stage;
-    json_t *pipeline, *row;
-    json_array_foreach(json_at(told, "pipelines"), at, pipeline) {
-        const json_t *stages = json_at(pipeline, "status.stages");
-        if (!stages)
-            return false;
-        json_array_foreach(stages, stage, row)
-            if (json_int_or(row, "missing", 1))
-                return false;
-    }
-    return true;
-}
-
 static int draw(struct ctx *ctx, const struct place_words *given, const struct preview *preview,
                 const json_t *told)
 {
     const json_t *pipeline;
     const char *text;
-    TRY(find_told(ctx, told, given->name, &pipeline));
+    TRY(preview_told(ctx, told, given->name, &pipeline));
     const char *name = json_str_or(pipeline, "name", "");
     TRY(drawing_of(ctx, drawing_form_of(given->graph), name,
                    json_at(preview_pipeline(preview, name), "spec"), json_at(pipeline, "status"),
@@ -215,12 +161,12 @@ static int show(struct ctx *ctx, const struct place_words *given)
     if (given->graph)
         return draw(ctx, given, &preview, told);
     if (given->explain)
-        TRY(narrow(ctx, told, given->name));
+        TRY(preview_narrow(ctx, told, given->name));
     if (str_equal(given->output, "json"))
         printf("%s\n", json_text(ctx->arena, told));
     else
         place_print(ctx, told);
-    return all_placed(told) ? EXIT_PLACED : EXIT_LACKS;
+    return preview_placed(told) ? EXIT_PLACED : EXIT_LACKS;
 }
 
 int cmd_place(const struct config *config, int argc, char **argv)

@@ -1,4 +1,4 @@
-/* What `flotillad do place` consists of: words, objects, text. */
+/* What `flotillad do place` consists of: words, objects, text; and the same asked by the fleet. */
 #pragma once
 
 #include "reconcilers/pipeline/preview.h"
@@ -15,7 +15,16 @@ struct place_words {
 /* A preview of the cell's objects and the files', Lists taken apart; standard error is told what is
  * left out. */
 int place_gather(struct ctx *ctx, const struct place_words *given, struct preview *ret);
+/* What there is in the preview's namespace of the cell. */
+int place_list(struct ctx *ctx, enum call call, struct kube *kube, struct preview *preview);
 /* Without control characters, which a terminal obeys. */
 const char *place_plain(struct ctx *ctx, const char *text);
 /* For people: the pipelines of a preview stage by stage, and the classes that they need. */
 void place_print(struct ctx *ctx, const json_t *told);
+
+/*
+ * A fleet_preview (reconcilers/fleet/fleet.h): of one Pipeline that is not there yet what
+ * preview_make() tells, {"placed": wholly, "changes", "refused", "pipelines": [the one], "classes":
+ * [those of its stages, in numbers only]}. -ERR_TAKEN NameTaken when the cell has one of that name.
+ */
+int place_ask(struct ctx *ctx, struct kube *kube, const json_t *object, json_t **ret);

@@ -92,11 +92,11 @@ static int read_file(struct ctx *ctx, const char *file, json_t *objects)
 
 /* ---- the cell ---- */
 
-static int list_all(struct ctx *ctx, struct kube *kube, struct preview *preview)
+int place_list(struct ctx *ctx, enum call call, struct kube *kube, struct preview *preview)
 {
     for (int at = 0; at < PREVIEW_KINDS; at++)
-        TRY(kube_list(ctx, CALL_KUBE_PIPELINE_LIST, kube, preview_kinds[at].kind,
-                      preview->namespace, preview_kinds[at].label, &preview->lists[at]));
+        TRY(kube_list(ctx, call, kube, preview_kinds[at].kind, preview->namespace,
+                      preview_kinds[at].label, &preview->lists[at]));
     return 0;
 }
 
@@ -104,7 +104,7 @@ static int read_cell(struct ctx *ctx, const char *kubeconfig, struct preview *pr
 {
     struct kube *kube = NULL;
     TRY(kube_open(ctx, kubeconfig, "flotillad-do/" FLOTILLA_VERSION, &kube));
-    int rc = list_all(ctx, kube, preview);
+    int rc = place_list(ctx, CALL_KUBE_PIPELINE_LIST, kube, preview);
     kube_close(kube);
     return rc;
 }

@@ -1,14 +1,18 @@
 #include "reconcilers/fleet/dispatch.h"
 
+#include "reconcilers/fleet/ask.h"
 #include "reconcilers/fleet/publish.h"
 #include "server/base/clock.h"
 #include "server/base/json.h"
+#include "server/base/str.h"
 #include "server/net/metrics.h"
 #include "server/store/fleet.h"
+#include "server/store/preview.h"
 
 #include <stdio.h>
 
 enum { CELLS_EVERY_MS = 1000, SWEEP_EVERY_MS = 1000, WORK_DEADLINE_MS = 20000 };
+enum { ASKERS = 4 }; /* one worker of so many may be at a dry run; of fewer, one */
 
 /* Sleeps until woken, at most ms; false when the fleet stops. */
 static bool pause_ms(struct fleet *fleet, int64_t ms)
@@ -24,6 +28,24 @@ static bool pause_ms(struct fleet *fleet, int64_t ms)
 
 /* ---- workers ---- */
 
+static bool is_question(const char *id)
+{
+    return str_starts(id, ASK_ID_PREFIX);
+}
+
+static void work_on(struct fleet *fleet, struct arena *arena, const struct desk *desk)
+{
+    bool asks = is_question(desk->id);
+    struct ctx ctx = fleet_ctx(fleet, arena, asks ? ASK_DEADLINE_MS : WORK_DEADLINE_MS);
+    const struct ask ask = {fleet->pool, fleet->cells, fleet->options.preview, fleet->identity,
+                            desk->id};
+    const struct store_fleet_item item = {desk->id, fleet->identity, desk->generation};
+    if (asks)
+        ask_item(&ctx, &ask);
+    else
+        publish_item(&ctx, fleet->pool, fleet->cells, fleet->keks, &item);
+}
+
 void *dispatch_run_worker(void *arg)
 {
     struct desk *desk = arg;
@@ -36,9 +58,7 @@ void *dispatch_run_worker(void *arg)
             continue;
         }
         pthread_mutex_unlock(&fleet->lock);
-        struct ctx ctx = fleet_ctx(fleet, arena, WORK_DEADLINE_MS);
-        const struct store_fleet_item item = {desk->id, fleet->identity, desk->generation};
-        publish_item(&ctx, fleet->pool, fleet->cells, fleet->keks, &item);
+        work_on(fleet, arena, desk);
         if (desk->cell)
             atomic_fetch_sub(&desk->cell->busy, 1);
         pthread_mutex_lock(&fleet->lock);
@@ -123,6 +143,35 @@ static int take(struct ctx *ctx, struct fleet *fleet)
     return 0;
 }
 
+/* How many more dry runs may be taken: those of many tenants hold up no change. */
+static int room_for_questions(const struct fleet *fleet, int free_desks, const json_t *busy)
+{
+    int room = (fleet->options.workers + ASKERS - 1) / ASKERS;
+    size_t at;
+    json_t *id;
+    json_array_foreach(busy, at, id)
+        room -= is_question(json_string_value(id));
+    return room < free_desks ? room : free_desks;
+}
+
+static int take_questions(struct ctx *ctx, struct fleet *fleet)
+{
+    json_t *busy = arena_json(ctx->arena, json_array()), *taken;
+    int free_desks = look_at_desks(fleet, busy);
+    const struct store_fleet_take wanted = {
+        .owner = fleet->identity,
+        .limit = room_for_questions(fleet, free_desks, busy),
+        .lease_ms = fleet->options.lease_duration_ms,
+        .force = !fleet->options.lease_gate,
+        .busy = busy,
+    };
+    if (!fleet->options.preview || wanted.limit <= 0)
+        return 0;
+    TRY(store_fleet_preview_take(ctx, fleet->pool, &wanted, &taken));
+    hand_out(fleet, taken);
+    return 0;
+}
+
 static int refresh_cells(struct ctx *ctx, struct fleet *fleet)
 {
     json_t *rows;
@@ -151,6 +200,7 @@ static const struct duty duties[] = {
     {"read cells", refresh_cells, CELLS_EVERY_MS},
     {"sweep for purges", sweep, SWEEP_EVERY_MS},
     {"take from the outbox", take, 0},
+    {"take dry runs", take_questions, 0},
 };
 enum { DUTIES = sizeof duties / sizeof duties[0] };
 

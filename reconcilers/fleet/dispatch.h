@@ -1,7 +1,8 @@
 /*
  * dispatch: who does what in `flotillad fleet`. One dispatcher reads the cells' list, sweeps for
- * purges, and takes from the outbox what free workers can carry; each worker has a desk with room
- * for one row. This header is the inside of struct fleet, for fleet.c and dispatch.c alone.
+ * purges, and takes from the outbox, and of dry runs, what free workers can carry; each worker has
+ * a desk with room for one row. This header is the inside of struct fleet, for fleet.c and
+ * dispatch.c alone.
  */
 #pragma once
 
@@ -17,7 +18,7 @@ struct pg_pool;
 
 enum { WORKERS_MAX = 64, DESK_ID_BYTES = 64, STATEMENT_DEADLINE_MS = 10000 };
 
-/* A worker's desk: empty, or with one outbox row on it. */
+/* A worker's desk: empty, or with one outbox row or dry run on it. */
 struct desk {
     struct fleet *fleet;
     pthread_t thread;

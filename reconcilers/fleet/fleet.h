@@ -10,6 +10,16 @@
 
 struct ctx;
 struct fleet;
+struct kube;
+
+/*
+ * What a cell, which is only read, would do with `object`, a Pipeline that is not there: told in
+ * *ret, an object in ctx->arena. What decides is the operator's (docs/adr/0021), so whoever starts
+ * the fleet hands it in. -ERR_DENIED, -ERR_NOT_FOUND: the fleet may not list what it looks at, or
+ * the cell has no such kinds.
+ */
+typedef int (*fleet_preview)(struct ctx *ctx, struct kube *kube, const json_t *object,
+                             json_t **ret);
 
 /* Defaults and bounds stand in server/config.def. */
 struct fleet_options {
@@ -21,7 +31,8 @@ struct fleet_options {
     int poll_ms;           /* how often the outbox is asked */
     int lease_duration_ms; /* of the right to collect from a cell, and of taken work */
     int lease_renew_ms;
-    bool lease_gate; /* false: takes what others hold (fault proofs only) */
+    bool lease_gate;       /* false: takes what others hold (fault proofs only) */
+    fleet_preview preview; /* NULL: dry runs are left to other processes */
 };
 
 /* Strings are copied. Returns once the threads run; the database may still be away. -ERR_CONFIG

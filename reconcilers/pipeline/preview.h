@@ -43,3 +43,13 @@ const json_t *preview_pipeline(const struct preview *preview, const char *name);
  *  "classes": [{"name", "mode", "policy", "capacity", "maxReplicas", "status"}]}
  */
 int preview_make(struct ctx *ctx, const struct preview *preview, json_t **ret);
+
+/* ---- of what was told (preview_told.c) ---- */
+
+/* By its name, or with NULL the only one. -ERR_NOT_FOUND names those that there are. */
+int preview_told(struct ctx *ctx, const json_t *told, const char *name, const json_t **ret);
+/* Nothing is left of it but one pipeline, and the classes of its stages; "placed" says of the one
+ * what preview_placed() says of all. */
+int preview_narrow(struct ctx *ctx, json_t *told, const char *name);
+/* Every stage of every pipeline has all that it asks for. */
+bool preview_placed(const json_t *told);

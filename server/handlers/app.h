@@ -33,7 +33,7 @@ int transaction_read(struct ctx *ctx, struct api_call *call, transaction_body bo
 /*
  * The same for a change. With an Idempotency-Key the answer is kept in this transaction, and a
  * repeated request gets it without `body` being run. Deadlocks are tried anew. With ?dryRun=true,
- * on routes that take it, nothing is kept.
+ * on routes that take it, nothing is kept but what the handler says (call->kept).
  */
 int transaction_write(struct ctx *ctx, struct api_call *call, transaction_body body);
 

@@ -1,7 +1,7 @@
 /*
  * Pipelines: a graph and a rate that a customer wants. How it is drawn, and whether the tenant may
  * ask for so much, is answered at once; whether there is room, its cell decides, and the operation
- * tells. It holds no data: a DELETE is for good.
+ * tells, that of a dry run of a POST as well. It holds no data: a DELETE is for good.
  */
 #include "api/pipeline_request.h"
 #include "reconcilers/pipeline/graph/graph.h"
@@ -11,6 +11,8 @@
 #include "server/base/str.h"
 #include "server/handlers/app.h"
 #include "server/handlers/resource.h"
+#include "server/store/operation.h"
+#include "server/store/preview.h"
 
 static const struct taken pipeline_taken[] = {
     {"resource_name_taken", "/name", "NameTaken", "there is a pipeline of this name"},
@@ -56,6 +58,37 @@ static int check_graph(struct ctx *ctx, struct api_call *call,
     return schema_refuse(ctx, &call->errors, pointer, graph.reason, graph.message);
 }
 
+/*
+ * A dry run: the row is made, so that everything that could refuse it had its say, and undone. What
+ * is kept is the question to the cell, an operation of its own.
+ */
+static int ask_cell(struct ctx *ctx, struct api_call *call, struct pg *pg,
+                    struct store_new_resource *row)
+{
+    struct store_actor actor = call_actor(ctx, call);
+    const struct store_new_preview question = {.operation = crypto_id(ctx->arena, "op"),
+                                               .tenant = row->tenant,
+                                               .name = row->name,
+                                               .spec = row->spec};
+    const char *path =
+        arena_printf(ctx->arena, "/v1/tenants/%s/operations/%s", row->tenant, question.operation);
+    const char *body;
+    bool made, open;
+    TRY(store_savepoint(ctx, pg));
+    TRY(resource_insert(ctx, call, pg, &kind, row));
+    TRY(store_undo(ctx, pg));
+    TRY(store_preview_insert(ctx, pg, &question, &actor, &made));
+    if (!made)
+        return call_not_found(ctx);
+    TRY(store_operation_view(ctx, pg, row->tenant, question.operation, &body, &open));
+    response_header(call->response, "Location", path);
+    response_header(call->response, "Operation-Location", path);
+    response_header(call->response, "Retry-After", "1");
+    api_answer_json(call, 202, body);
+    call->kept = true;
+    return 0;
+}
+
 static int create(struct ctx *ctx, struct api_call *call, struct pg *pg)
 {
     json_t *json;
@@ -70,7 +103,8 @@ static int create(struct ctx *ctx, struct api_call *call, struct pg *pg)
         .name = request.name,
         .spec = pipeline_request_spec(ctx, &request),
     };
-    return resource_create(ctx, call, pg, &kind, &row);
+    return call->dry_run ? ask_cell(ctx, call, pg, &row)
+                         : resource_create(ctx, call, pg, &kind, &row);
 }
 
 /*

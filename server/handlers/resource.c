@@ -65,7 +65,7 @@ int resource_accept_again(struct ctx *ctx, struct api_call *call, struct pg *pg,
 
 /* ---- changes ---- */
 
-int resource_create(struct ctx *ctx, struct api_call *call, struct pg *pg,
+int resource_insert(struct ctx *ctx, struct api_call *call, struct pg *pg,
                     const struct resource_kind *kind, struct store_new_resource *row)
 {
     struct store_actor actor = call_actor(ctx, call);
@@ -74,8 +74,13 @@ int resource_create(struct ctx *ctx, struct api_call *call, struct pg *pg,
     row->counted = kind->counted;
     int rc = store_resource_insert(ctx, pg, row, &actor, &made);
     TRY(call_taken(ctx, call, rc, kind->taken));
-    if (!made)
-        return call_not_found(ctx);
+    return made ? 0 : call_not_found(ctx);
+}
+
+int resource_create(struct ctx *ctx, struct api_call *call, struct pg *pg,
+                    const struct resource_kind *kind, struct store_new_resource *row)
+{
+    TRY(resource_insert(ctx, call, pg, kind, row));
     if (!call->dry_run)
         response_header(call->response, "Location",
                         arena_printf(ctx->arena, "%s/%s", call->request->path, row->id));

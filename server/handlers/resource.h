@@ -24,8 +24,11 @@ int resource_answer(struct ctx *ctx, struct api_call *call, struct pg *pg,
 int resource_accept_again(struct ctx *ctx, struct api_call *call, struct pg *pg,
                           const struct resource_kind *kind);
 
-/* `row` without operation and what it is counted as; answers 202 with Location. -ERR_FORBIDDEN
- * QuotaExceeded, -ERR_ALREADY_EXISTS. */
+/* `row` without operation and what it is counted as. -ERR_FORBIDDEN QuotaExceeded,
+ * -ERR_ALREADY_EXISTS, -ERR_NOT_FOUND: no such tenant. */
+int resource_insert(struct ctx *ctx, struct api_call *call, struct pg *pg,
+                    const struct resource_kind *kind, struct store_new_resource *row);
+/* The same, and answers 202 with Location. */
 int resource_create(struct ctx *ctx, struct api_call *call, struct pg *pg,
                     const struct resource_kind *kind, struct store_new_resource *row);
 /* Locks the row until the end of the transaction. -ERR_PRECONDITION when If-Match does not hold,

@@ -142,7 +142,7 @@ static void attempt(struct ctx *ctx, struct api_call *call, transaction_body bod
     ret->rc = store_begin(ctx, pg, &scope);
     if (ret->rc == 0)
         ret->rc = writes ? change(ctx, call, pg, body) : body(ctx, call, pg);
-    if (ret->rc == 0 && !call->dry_run) {
+    if (ret->rc == 0 && (!call->dry_run || call->kept)) {
         ret->committing = writes;
         ret->rc = writes ? store_commit(ctx, pg) : store_end(ctx, pg);
     }

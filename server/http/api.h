@@ -48,7 +48,8 @@ struct api_call {
     const char
         *param[ROUTE_PARAMS_MAX]; /* the {x} of the path, in order; the first is the tenant */
     const char *kept_body; /* what a repeated request gets instead of the body; NULL = the same */
-    bool dry_run;          /* ?dryRun=true: what is done is rolled back */
+    bool dry_run;          /* ?dryRun=true: what is done is rolled back, unless */
+    bool kept;             /* ... the handler undid it, and left what is to be kept */
     struct field_errors errors; /* what validation found; goes into the problem document */
 };
 

@@ -48,6 +48,16 @@ int store_commit(struct ctx *ctx, struct pg *pg)
     return rc;
 }
 
+int store_savepoint(struct ctx *ctx, struct pg *pg)
+{
+    return pg_script(ctx, pg, "SAVEPOINT tried");
+}
+
+int store_undo(struct ctx *ctx, struct pg *pg)
+{
+    return pg_script(ctx, pg, "ROLLBACK TO SAVEPOINT tried");
+}
+
 int store_end(struct ctx *ctx, struct pg *pg)
 {
     return pg_script(ctx, pg, "COMMIT");

@@ -23,6 +23,9 @@ struct store_scope {
 int store_begin(struct ctx *ctx, struct pg *pg, const struct store_scope *scope);
 /* -ERR_UNAVAILABLE or -ERR_TIMEOUT with reason OutcomeUnknown: it may have been carried out. */
 int store_commit(struct ctx *ctx, struct pg *pg);
+/* What is done between the two in a transaction is undone by the second, as are its locks. */
+int store_savepoint(struct ctx *ctx, struct pg *pg);
+int store_undo(struct ctx *ctx, struct pg *pg);
 /* Ends a transaction whose outcome nobody needs to know: a read, housekeeping. */
 int store_end(struct ctx *ctx, struct pg *pg);
 

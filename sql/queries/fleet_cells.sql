@@ -1,12 +1,18 @@
--- The cells, and how full each is of the kind of resource $1 (NULL: of registries). elsewhere: the tenant of a pipeline
--- has others in another cell, and with them the workers that they share.
+-- The cells, and how full each is of the kind of resource $1 (NULL: of registries; an operation: a dry run's pipeline).
+-- elsewhere: the tenant of a pipeline has others in another cell, and with them the workers that they share.
+WITH wanted AS (
+    SELECT tenant_id, kind_of(id) AS kind FROM resource WHERE id = $1
+    UNION ALL
+    SELECT tenant_id, 'pipeline' FROM preview WHERE operation_id = $1
+)
 SELECT jsonb_build_object(
     'name', c.name, 'kubeconfig', c.kubeconfig, 'state', c.state, 'capacity', c.capacity,
     'used', (SELECT count(*) FROM resource r
-             WHERE r.cell = c.name AND kind_of(r.id) = coalesce(kind_of($1), 'registry') AND r.deleted_at IS NULL),
+             WHERE r.cell = c.name AND r.deleted_at IS NULL
+               AND kind_of(r.id) = coalesce((SELECT kind FROM wanted), 'registry')),
     'elsewhere', EXISTS (
-        SELECT FROM resource wanted
+        SELECT FROM wanted
         JOIN resource r ON r.tenant_id = wanted.tenant_id AND kind_of(r.id) = 'pipeline'
-        WHERE wanted.id = $1 AND kind_of($1) = 'pipeline' AND r.cell <> c.name AND r.deleted_at IS NULL))
+        WHERE wanted.kind = 'pipeline' AND r.cell <> c.name AND r.deleted_at IS NULL))
 FROM cell c
 ORDER BY c.name

@@ -14,11 +14,12 @@ ROLES = ("serve", "fleet", "operate")
 # (tests/backends/test_harbor*.c, tests/kube/test_managed_crash.py); rekey is a command for people
 # (tests/http/test_rekey.py); nobody takes a finalizer away by hand (tests/fault/test_orphan.py), or goes to another
 # version of Harbor (tests/kube/test_hop_crash.py; tests/kube/test_hop.py where an image does not come); no pod of the portal
-# is waited for (tests/kube/test_rotation.py); it has no pipelines (tests/pipeline/test_pipeline.py); the Redis of the world is a shared one (tests/fault/test_dedicated.py); no
+# is waited for (tests/kube/test_rotation.py); it has no pipelines (tests/pipeline/test_pipeline.py); the Redis of the world is a shared one (tests/fault/test_dedicated.py); nobody
+# asks for a dry run of one (tests/pipeline/test_pipeline_asked.py; fleet.preview.take is reached all the same); no
 # cell comes back from a backup (tests/kube/test_fleet_crash.py), and no autoscaler asks (tests/pipeline/test_metrics_api.py).
 UNREACHED = ("kube.registry.find", "kube.replicaset.list", "kube.volume.", "s3.bucket.mark", "harbor.", "rekey.",
              "kube.hop.", "kube.front_proxy.", "kube.pipeline.", "kube.set.", "pg.schema.read", "pg.dump", "pg.restore", "pg.database.aside", "s3.dump.",
-             "fleet.seal_again")
+             "fleet.seal_again", "fleet.preview.read", "fleet.preview.list", "fleet.preview.end", "fleet.preview.retry")
 # Which proof runs a call's cases: what came with a whole Harbor has one of its own.
 HARBOR = ("redis.", "s3.", "harbor.", "fleet.secret.", "fleet.shred")
 

@@ -77,7 +77,7 @@ class Service:
     def counts(self):
         """Rows of what a request can leave behind."""
         tables = ("tenant", "api_key", "cell", "resource", "resource_status", "operation", "outbox", "audit_event",
-                  "idempotency_key")
+                  "idempotency_key", "preview")
         return {table: self.database.value(f"SELECT count(*) FROM {table}") for table in tables}
 
 

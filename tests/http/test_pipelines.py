@@ -113,15 +113,61 @@ def test_the_rate_changes_and_nothing_else(service, tenant):
     assert service.counts() == before
 
 
-def test_a_dry_run_answers_alike_and_leaves_nothing(service, small):
+def asked(tenant, body, api=None, **more):
+    return (api or tenant.api).post(f"{tenant.path}/pipelines?dryRun=true", body, **more)
+
+
+def test_a_dry_run_leaves_a_question_and_nothing_else(service, small, other):
+    before, body = service.counts(), small.pipeline_body(rate=100)
+    answer = asked(small, body, headers={"Idempotency-Key": "dry"})
+    assert answer.status == 202 and "ETag" not in answer.headers, answer.body
+    made, path = answer.json, answer.headers["Operation-Location"]
+    assert path == answer.headers["Location"] == f"{small.path}/operations/{made['id']}"
+    assert (made["kind"], made["status"], made["resource"], made["result"]) == ("preview", "pending", None, None)
+    assert small.api.get(path).json == made == service.provider.get(path).json
+    for crossed in (path, f"{other.path}/operations/{made['id']}"):
+        assert other.api.get(crossed).status == 404, "of another tenant"
+    after = service.counts()
+    assert {table for table in after if after[table] != before[table]} == {"operation", "preview"}
+    kept = service.database.query("SELECT name, spec FROM preview WHERE operation_id = %s", made["id"])
+    assert kept == [(body["name"], {**body["spec"], "priority": 0})]
+    assert order(small, rate=100).status == 202, "it used no quota"
+    real = small.api.post(f"{small.path}/pipelines?dryRun=false", small.pipeline_body(rate=0), headers={"Idempotency-Key": "dry"})
+    assert real.status == 202, "its key is still free"
+    assert service.provider.post(f"/v1/tenants/tn_{'0' * 26}/pipelines?dryRun=true", body).status == 404
+
+
+def test_questions_are_not_without_end(service, small):
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: asked(small, small.pipeline_body(rate=1)), range(14)))
+    assert sorted(answer.status for answer in answers) == [202] * 10 + [429] * 4
+    late = next(answer for answer in answers if answer.status == 429)
+    assert (late.json["code"], late.headers["Retry-After"], late.json["retryable"]) == ("TooManyPreviews", "10", True)
+    refused(asked(small, small.pipeline_body(rate=101)))
+    service.database.query("DELETE FROM preview WHERE tenant_id = %s", small.id, role="fleet")
+    service.database.query(
+        "INSERT INTO operation (id, tenant_id, kind, requested_generation, actor, status, finished_at)"
+        " SELECT 'op_' || lpad(n::text, 26, '0'), %s, 'preview', 1, 'x', 'succeeded', now() FROM generate_series(1, 190) n", small.id)
+    assert asked(small, small.pipeline_body(rate=1)).json["code"] == "TooManyPreviews"
+
+
+def test_an_answer_is_the_tenant_s_and_placement_the_provider_s(service, small):
+    made = asked(small, small.pipeline_body()).json
+    path = f"{small.path}/operations/{made['id']}"
+    service.database.query(
+        "UPDATE operation SET status = 'succeeded', finished_at = now(), result = %s WHERE id = %s",
+        '{"placed": true, "placement": {"cell": "c"}}', made["id"], role="fleet")
+    assert small.api.get(path).json["result"] == {"placed": True}
+    assert service.provider.get(path).json["result"] == {"placed": True, "placement": {"cell": "c"}}
+    service.database.query("UPDATE operation SET status = 'failed', result = NULL, error = %s WHERE id = %s",
+                           '{"code": "CellUnreachable", "detail": "cell c: 10.0.0.1"}', made["id"], role="fleet")
+    assert small.api.get(f"{path}?wait=5").json["error"] == {"code": "CellUnreachable"}
+
+
+def test_a_dry_run_of_a_change_answers_alike_and_leaves_nothing(service, small):
     made = small.create_pipeline(rate=40).json
     path, before = path_of(small, made), service.counts()
     body = small.pipeline_body(rate=60)
-    keyed = {"Idempotency-Key": "dry"}
-    would = small.api.post(f"{small.path}/pipelines?dryRun=true", body, headers=keyed)
-    assert would.status == 200 and would.json["spec"] == {**body["spec"], "priority": 0}
-    assert not {"Location", "Operation-Location"} & set(would.headers)
-    assert small.api.get(f"{small.path}/pipelines/{would.json['id']}").status == 404
     refused(small.api.post(f"{small.path}/pipelines?dryRun=true", small.pipeline_body(rate=61)))
     taken = small.api.post(f"{small.path}/pipelines?dryRun=true", {**body, "name": made["name"]})
     assert (taken.status, taken.codes) == (409, [("/name", "NameTaken")])
@@ -134,8 +180,6 @@ def test_a_dry_run_answers_alike_and_leaves_nothing(service, small):
     ended = small.api.call("DELETE", f"{path}?dryRun=true")
     assert (ended.status, ended.json["status"]["phase"]) == (200, "deleting")
     assert service.counts() == before and small.api.get(path).json["generation"] == 1
-    real = small.api.post(f"{small.path}/pipelines?dryRun=false", body, headers=keyed)
-    assert real.status == 202, "the key of a dry run is still free"
 
 
 def test_pipelines_made_at_once_stay_within_both_limits(service, small):

@@ -2,76 +2,8 @@
 
 import json
 
-import pytest
-from harness import proof
-from harness.cluster import Cluster
+from harness.line import GRAPH, Line
 from harness.wait import eventually
-from harness.world import POOLS, World
-
-API = "scheduling.k8s.xxii.io/v1alpha1"
-GRAPH = {"first": {"class": "blue", "next": ["second"]}, "second": {"class": "green"}}
-RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": True, "runAsUser": 1000,
-              "seccompProfile": {"type": "RuntimeDefault"}}
-
-
-@pytest.fixture
-def world(stack, tmp_path):
-    made = World(stack, tmp_path, {**proof.CALM, "FLOTILLA_POLL_INTERVAL_MS": 50}).up()
-    yield made
-    made.down()
-    stack.kubectl("delete", "backendpool", *POOLS.values())
-
-
-class Line:
-    """A tenant's pipelines on both sides."""
-
-    def __init__(self, world, tenant=None, api=None):
-        self.world, self.cluster = world, Cluster(world.stack)
-        self.tenant, self.api = tenant or world.tenant, api or world.tenant_api
-        self.base = f"/v1/tenants/{self.tenant}/pipelines"
-        self.namespace = "tn-" + self.tenant[3:]
-
-    def create(self, name, rate=10, workers=None):
-        answer = self.api.request("POST", self.base, {"name": name, "spec": {"documentsPerSecond": rate,
-                                                                             "workers": workers or GRAPH}})
-        assert answer.status == 202, answer.body
-        return answer
-
-    def change(self, method, pipeline, body=None):
-        answer = self.api.request(method, f"{self.base}/{pipeline}", body)
-        assert answer.status == 202, answer.body
-        return answer
-
-    def ended(self, answer):
-        """The operation of an accepted change, once it is over."""
-        def over():
-            operation = self.api.get(answer.headers["operation-location"])
-            assert operation["status"] not in ("pending", "running"), (operation, self.api.get(operation["resource"]["href"]))
-            return operation
-
-        return eventually(over, 30)
-
-    def status(self, pipeline):
-        return self.api.get(f"{self.base}/{pipeline}")["status"]
-
-    def live(self, name):
-        return self.cluster.get("pipelines", name, self.namespace)
-
-    def worker_class(self, name, capacity, **more):
-        self.cluster.apply("workerclasses", {"apiVersion": API, "kind": "WorkerClass", "spec": {"capacity": capacity, **more},
-                                             "metadata": {"name": name, "namespace": self.namespace}})
-
-    def pod(self, workload, ordinal):
-        spec = {"containers": [{"name": "worker", "image": "registry.k8s.io/pause:3.10", "securityContext": RESTRICTED}],
-                "terminationGracePeriodSeconds": 0}
-
-        def made():  # once the namespace has its service account
-            self.cluster.apply("pods", {"apiVersion": "v1", "kind": "Pod", "spec": spec, "metadata": {
-                "name": f"{workload}-{ordinal}", "namespace": self.namespace,
-                "labels": {"scheduling.k8s.xxii.io/workerclass": workload}}})
-            return True
-
-        eventually(made, 20)
 
 
 def test_a_pipeline_s_life(world):

@@ -39,6 +39,7 @@ def filled(fleet_db):
             f"INSERT INTO operation (id, tenant_id, resource_id, kind, requested_generation, actor) VALUES"
             f" ('op_0000000000000000000000000{letter}', '{tenant}', '{registry}', 'create', 1, 'x')",
             f"INSERT INTO outbox (resource_id, tenant_id, generation) VALUES ('{registry}', '{tenant}', 1)",
+            f"INSERT INTO preview (operation_id, tenant_id, name, spec) VALUES ('op_' || substr('{registry}', 5), '{tenant}', 'x', '{{}}')",
             "INSERT INTO sealed_secret (id, tenant_id, owner_kind, owner_id, purpose, kek_id, wrapped_dek, sealed) VALUES"
             f" ('sec_0000000000000000000000000{letter}', '{tenant}', 'registry', '{registry}', 'admin-password', 'k',"
             " decode(repeat('00', 60), 'hex'), decode(repeat('00', 52), 'hex'))",
@@ -155,6 +156,7 @@ INSERTS = {
     "operation": "INSERT INTO operation (id, tenant_id, resource_id, kind, requested_generation, actor) VALUES"
                  " ('op_0000000000000000000000000c', '{tenant}', '{registry}', 'update', 2, 'x')",
     "outbox": "INSERT INTO outbox (resource_id, tenant_id, generation) VALUES ('{registry}', '{tenant}', 1)",
+    "preview": "INSERT INTO preview (operation_id, tenant_id, name, spec) VALUES ('op_' || substr('{registry}', 5), '{tenant}', 'y', '{{}}')",
     "resource_status": "INSERT INTO resource_status (resource_id, tenant_id) VALUES ('{registry}', '{tenant}')",
     "sealed_secret": "INSERT INTO sealed_secret (id, tenant_id, owner_kind, owner_id, purpose, kek_id, wrapped_dek, sealed)"
                      " VALUES ('sec_0000000000000000000000000c', '{tenant}', 'registry', 'reg_0000000000000000000000000c',"
@@ -172,7 +174,7 @@ def test_a_tenant_writes_for_itself_only(table, as_serve):
     text = INSERTS[table]
     with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="row-level security"):
         as_serve(text.format(tenant=B, registry=REGISTRY[B]), tenant=A)
-    if table not in ("tenant", "outbox", "resource_status"): # the last two would meet A's own row
+    if table not in ("tenant", "outbox", "preview", "resource_status"): # the last three would meet A's own row
         assert as_serve(text.format(tenant=A, registry=REGISTRY[A]), tenant=A) == 1
 
 
@@ -186,6 +188,17 @@ UPDATES = {
 def test_a_tenant_changes_its_own_only(table, as_serve):
     assert as_serve(f"UPDATE {table} SET {UPDATES[table]} WHERE tenant_id = '{B}'", tenant=A) == 0
     assert as_serve(f"UPDATE {table} SET {UPDATES[table]}", tenant=A) == 1
+
+
+def test_the_fleet_removes_no_operation_but_dry_runs(filled):
+    """What a change left behind stays, whatever the statement says."""
+    key = "op_0000000000000000000000000p"
+    with filled.connect("fleet") as connection, connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("INSERT INTO operation (id, tenant_id, kind, requested_generation, actor) VALUES (%s, %s, 'preview', 1, 'x')", (key, A))
+        cursor.execute("DELETE FROM operation RETURNING id")
+        assert cursor.fetchall() == [(key,)]
+        cursor.execute("ROLLBACK")
 
 
 def test_nothing_can_be_handed_to_another_tenant(as_serve):

@@ -1,0 +1,141 @@
+#include "reconcilers/fleet/ask.h"
+
+#include "reconcilers/fleet/place.h"
+#include "server/base/cleanup.h"
+#include "server/base/clock.h"
+#include "server/base/ctx.h"
+#include "server/base/json.h"
+#include "server/net/metrics.h"
+#include "server/store/fleet.h"
+#include "server/store/preview.h"
+
+#include <string.h>
+
+enum { SETTLE_MS = 10000, WAIT_MS = 500 };
+
+/* What one try knows. */
+struct answer {
+    struct cell *cell;
+    json_t *placement, *result;
+    bool gone; /* somebody else has answered, or its time is over */
+};
+
+/* As a creation would; but one for which no cell has room waits, and this is told at once. */
+static int choose_cell(struct ctx *ctx, const struct ask *ask, struct answer *ret)
+{
+    json_t *cells;
+    const char *name;
+    TRY(store_fleet_cells(ctx, ask->pool, ask->id, &cells));
+    place_choose(ctx, cells, &name, &ret->placement);
+    if (!name)
+        return err_set(ctx, ERR_OVERLOADED, "NoCell", "%s", json_str(ret->placement, "reason"));
+    ret->cell = cells_find(ask->cells, name);
+    if (!ret->cell)
+        return err_set(ctx, ERR_UNAVAILABLE, "CellUnknown", "cell %s is not open here", name);
+    return 0;
+}
+
+/* What is in a namespace that is not the tenant's is not the tenant's to hear of. Where there is
+ * none yet nothing is in it. */
+static int check_fence(struct ctx *ctx, const struct cell *cell, const json_t *row)
+{
+    const char *name = json_str(row, "object.metadata.namespace");
+    json_t *found;
+    TRY(kube_get(ctx, CALL_FLEET_NAMESPACE_GET, cell->kube, KIND_NAMESPACE, NULL, name, &found));
+    if (found && !resource_owns_fence(row, found))
+        return err_set(ctx, ERR_TAKEN, "NamespaceNotOurs",
+                       "namespace %s does not carry the labels of the tenant", name);
+    return 0;
+}
+
+static int ask_cell(struct ctx *ctx, const struct ask *ask, const json_t *row, struct answer *ret)
+{
+    TRY(check_fence(ctx, ret->cell, row));
+    TRY(ask->preview(ctx, ret->cell->kube, json_object_get(row, "object"), &ret->result));
+    size_t bytes = strlen(json_text(ctx->arena, ret->result));
+    if (bytes > ASK_RESULT_BYTES)
+        return err_set(ctx, ERR_TOO_LARGE, "PreviewTooLarge",
+                       "what the cell would do takes %zu bytes, and %d are kept", bytes,
+                       ASK_RESULT_BYTES);
+    return 0;
+}
+
+/* The operation's code is all that a tenant sees: in words that tell whose turn it is. */
+static int name_fault(struct ctx *ctx, const struct cell *cell, int rc)
+{
+    const char *told = arena_printf(ctx->arena, "cell %s: %s", cell->name, ctx->err.message);
+    switch (-rc) {
+    case ERR_DENIED:
+        return err_set(ctx, ERR_DENIED, "CellDenied", "%s", told);
+    case ERR_NOT_FOUND:
+        return err_set(ctx, ERR_NOT_FOUND, "CellWithoutPipelines", "%s", told);
+    case ERR_UNAVAILABLE:
+        return err_set(ctx, ERR_UNAVAILABLE, "CellUnreachable", "%s", told);
+    case ERR_TIMEOUT:
+        return err_set(ctx, ERR_TIMEOUT, "CellUnreachable", "%s", told);
+    default:
+        return rc;
+    }
+}
+
+static int run(struct ctx *ctx, const struct ask *ask, const struct store_preview_item *item,
+               struct answer *ret)
+{
+    json_t *row;
+    TRY(store_fleet_preview_read(ctx, ask->pool, item, &row));
+    ret->gone = !row;
+    if (ret->gone)
+        return 0;
+    TRY(choose_cell(ctx, ask, ret));
+    int rc = ask_cell(ctx, ask, row, ret);
+    return rc < 0 ? name_fault(ctx, ret->cell, rc) : 0;
+}
+
+/* May the same question have an answer in a moment? Rights, kinds and room are mended by people,
+ * and who asks is told at once. */
+static bool may_ask_again(int rc)
+{
+    static const enum err_code passing[] = {ERR_UNAVAILABLE, ERR_TIMEOUT,  ERR_RATE_LIMITED,
+                                            ERR_REFUSED,     ERR_PROTOCOL, ERR_GONE,
+                                            ERR_CONFLICT,    ERR_INTERNAL};
+    for (size_t at = 0; at < ARRAY_SIZE(passing); at++)
+        if (-rc == (int)passing[at])
+            return true;
+    return false;
+}
+
+static int settle(struct ctx *ctx, const struct ask *ask, const struct store_preview_item *item,
+                  const struct answer *answer, int rc)
+{
+    bool is_ours;
+    struct err failure = ctx->err;
+    const struct store_preview_answer end = {.result = rc < 0 ? NULL : answer->result,
+                                             .placement = answer->placement,
+                                             .reason = failure.reason,
+                                             .message = failure.message};
+    ctx->deadline_ms = clock_boottime_ms() + SETTLE_MS;
+    if (answer->gone)
+        return 0;
+    if (rc == 0 || !may_ask_again(rc))
+        return store_fleet_preview_end(ctx, ask->pool, item, &end, &is_ours);
+    int at_least_ms = failure.retry_after_ms > WAIT_MS ? failure.retry_after_ms : WAIT_MS;
+    return store_fleet_preview_retry(ctx, ask->pool, item, at_least_ms, failure.reason,
+                                     failure.message, &is_ours);
+}
+
+void ask_item(struct ctx *ctx, const struct ask *ask)
+{
+    const struct store_preview_item item = {.id = ask->id, .owner = ask->owner};
+    struct answer answer = {0};
+    log_field(ctx, "operation", ask->id);
+    int rc = run(ctx, ask, &item, &answer);
+    const char *cell = answer.cell ? answer.cell->name : "";
+    if (rc < 0) {
+        log_field(ctx, "cell", cell);
+        log_failure(ctx, "ask");
+    }
+    if (!answer.gone)
+        metric_add(METRIC_PREVIEWS, 1, cell, rc < 0 ? ctx->err.reason : "Answered");
+    if (settle(ctx, ask, &item, &answer, rc) < 0)
+        log_failure(ctx, "settle a dry run"); /* its lease runs out, then it comes again */
+}

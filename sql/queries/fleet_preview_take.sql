@@ -1,0 +1,23 @@
+-- Leases questions to cells: $1 owner, $2 how many, $3 milliseconds, $4 also what another owner holds, $5 those that this
+-- process works on.
+WITH picked AS (
+    SELECT operation_id
+    FROM preview
+    WHERE due_at <= now() AND until > now()
+      AND (lease_until IS NULL OR lease_until < now() OR lease_owner = $1 OR $4::boolean)
+      AND NOT $5::jsonb ? operation_id
+    ORDER BY due_at
+    LIMIT $2::integer
+    FOR UPDATE SKIP LOCKED
+), leased AS (
+    UPDATE preview p
+    SET lease_owner = $1, lease_until = now() + $3::integer * interval '1 ms'
+    FROM picked
+    WHERE p.operation_id = picked.operation_id
+    RETURNING p.operation_id
+), started AS (
+    UPDATE operation o SET status = 'running', started_at = now()
+    FROM leased
+    WHERE o.id = leased.operation_id AND o.status = 'pending'
+)
+SELECT jsonb_build_object('id', operation_id) FROM leased

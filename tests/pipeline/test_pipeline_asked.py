@@ -1,0 +1,214 @@
+"""Dry runs over HTTP that ask the cell: server, fleet, operator and a cell, each the real one. The cell is only read."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+from harness import metrics
+from harness.devcluster import Devclusters
+from harness.line import Line
+from harness.wait import eventually
+from harness.world import CELL
+
+KINDS = ("pipelines", "pipelinebindings", "placementledgers", "workerclasses")
+
+
+@pytest.fixture
+def line(world):
+    """A tenant with two classes, of a pod each, and a pipeline that has 10 of blue's 30."""
+    made = Line(world)
+    first = made.create("first", workers={"only": {"class": "blue"}})
+    eventually(lambda: world.exists("namespace", made.namespace), 20)
+    for name, capacity in (("blue", 30), ("green", 15)):
+        made.worker_class(name, capacity, drainSeconds=0, maxReplicas=1)
+        made.pod(name, 0)
+    eventually(lambda: made.status(first.body["id"])["phase"] == "ready", 30)
+    return made
+
+
+def ready(told):
+    return next(row for row in told["pipelines"][0]["status"]["conditions"] if row["type"] == "Ready")
+
+
+def stages(status):
+    return {row["name"]: row for row in status["stages"]}
+
+
+def of_cell(line):
+    """Everything that a placement writes, and when it was written."""
+    return {(kind, item["metadata"]["name"], item["metadata"]["resourceVersion"]) for kind in KINDS
+            for item in line.cluster.list(kind, line.namespace)}  # fmt: skip
+
+
+def failed(line, *args, **more):
+    operation = line.ended(line.ask(*args, **more))
+    assert (operation["status"], operation["result"]) == ("failed", None), operation
+    return operation["error"]
+
+
+def test_what_fits_is_told_where_it_would_run(world, line):
+    before = of_cell(line)
+    answer = line.ask("stream")
+    operation = line.ended(answer)
+    told = operation["result"]
+    assert (operation["kind"], operation["status"], operation["resource"]) == ("preview", "succeeded", None)
+    assert told["placed"] and told["changes"] and [row["name"] for row in told["pipelines"]] == ["stream"]
+    of_stage = stages(told["pipelines"][0]["status"])
+    for stage, name in (("first", "blue"), ("second", "green")):
+        row = of_stage[stage]
+        assert (row["class"], row["reason"], row["documentsPerSecond"], row["missing"]) == (name, "Placed", 10, 0)
+        assert [(pod["name"], pod["milliDocumentsPerSecond"]) for pod in row["pods"]] == [(f"{name}-0", 10000)]
+    classes = {row["name"]: row for row in told["classes"]}
+    assert {name: (row["capacity"], row["status"]["used"], row["status"]["free"]) for name, row in classes.items()} == \
+        {"blue": (30, 20, 10), "green": (15, 10, 5)}
+    assert "conditions" not in classes["blue"]["status"] and "namespace" not in told and "placement" not in told
+    path = answer.headers["operation-location"]
+    whole = world.api.get(path)["result"]
+    assert whole["placement"]["cell"] == CELL, "the provider is told where"
+    documented = world.api.get("/openapi.json")["components"]["schemas"]["Preview"]["properties"]
+    assert set(whole) == set(documented) - {"refused"}
+    counted = metrics.read(world.running["fleet"], "flotilla_fleet_previews_total")
+    assert counted == [({"cell": CELL, "result": "Answered"}, 1)]
+    assert of_cell(line) == before and line.live("stream") is None, "nothing was written"
+    assert [row["name"] for row in line.api.get(line.base)["items"]] == ["first"]
+
+    made = line.create("stream")
+    assert line.ended(made)["status"] == "succeeded"
+    assert stages(line.live("stream")["status"]) == of_stage, "as it was told"
+
+
+def test_what_does_not_fit_is_told_in_numbers(line):
+    alone = {"only": {"class": "blue"}}
+    told = line.told("stream", rate=25, workers=alone)  # blue has 20 free
+    status, row = told["pipelines"][0]["status"], told["pipelines"][0]["status"]["stages"][0]
+    assert (told["placed"], row["missing"], row["documentsPerSecond"], row["podCount"]) == (False, 25, 25, 0)
+    assert (status["waiting"]["stage"], status["waiting"]["need"], status["waiting"]["free"]) == ("only", 25, 20)
+    assert "stage 'only' needs 25 documents/s of class 'blue', whose pods have 20 free" in ready(told)["message"]
+    waits = line.create("waits", rate=25, workers=alone)
+    eventually(lambda: line.live("waits")["status"]["conditions"], 20)
+    live = line.live("waits")["status"]
+    assert live["stages"] == status["stages"] and ready({"pipelines": [{"status": live}]})["reason"] == ready(told)["reason"]
+    assert line.api.get(waits.headers["operation-location"])["status"] == "running"
+
+
+def test_what_never_fits_is_told(line):
+    never = line.told("stream", rate=31, workers={"only": {"class": "blue"}})
+    assert (never["placed"], ready(never)["reason"]) == (False, "ExceedsMaxCapacity")
+    strange = line.told("stream", workers={"only": {"class": "red"}})
+    assert (strange["placed"], ready(strange)["reason"], strange["classes"]) == (False, "UnknownClass", [])
+    assert "'red'" in ready(strange)["message"]
+
+
+def test_the_first_of_a_tenant_is_told_of_a_namespace_that_is_not_there(world):
+    line = Line(world)
+    told = line.told("stream")
+    assert (told["placed"], ready(told)["reason"]) == (False, "UnknownClass")
+    assert not world.exists("namespace", line.namespace), "the cell is only read"
+    line.cluster.apply("namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": line.namespace}})
+    assert failed(line, "stream") == {"code": "NamespaceNotOurs"}, "somebody else's"
+    world.stack.kubectl("delete", "namespace", line.namespace)
+
+
+def test_a_name_that_the_cell_has_is_not_told_about(world, line):
+    """A Pipeline that people made beside the fleet: what would become of it is nobody's question."""
+    line.cluster.apply("pipelines", {"apiVersion": "scheduling.k8s.xxii.io/v1alpha1", "kind": "Pipeline",
+                                     "metadata": {"name": "theirs", "namespace": line.namespace},
+                                     "spec": {"documentsPerSecond": 1, "workers": {"a": {"class": "blue"}}}})
+    assert failed(line, "theirs") == {"code": "NameTaken"}
+    told = line.told("stream")
+    assert "theirs" not in json.dumps(told)
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """A cluster that has none of our kinds."""
+    home = tmp_path / "bare"
+    home.mkdir()
+    running = Devclusters(str(home))
+    yield running
+    running.kill()
+
+
+def test_a_cell_that_cannot_tell_ends_the_question(world, bare):
+    line = Line(world)
+    world.db.query("UPDATE cell SET state = 'cordoned'")
+    assert failed(line, "stream") == {"code": "NoCell"}
+    os.symlink(bare.clusters[0].kubeconfig, f"{world.directory}/cells/away.kubeconfig")
+    world.api.ok("POST", "/v1/cells", {"name": "away", "kubeconfig": "away.kubeconfig"})
+    assert failed(line, "stream") == {"code": "CellWithoutPipelines"}
+    bare.process.send_signal(signal.SIGSTOP)
+    asked = line.ask("stream")
+    began = time.monotonic()
+    operation = line.ended(asked)
+    assert (operation["status"], operation["error"]) == ("failed", {"code": "CellUnreachable"})
+    assert 25 < time.monotonic() - began < 40, "it was asked again, until its time was over"
+    assert "cell away" in world.api.get(asked.headers["operation-location"])["error"]["detail"]
+    assert not world.db.query("SELECT 1 FROM preview")
+    world.db.query("UPDATE cell SET state = CASE name WHEN 'away' THEN 'cordoned' ELSE 'open' END")
+    assert ready(line.told("stream"))["reason"] == "UnknownClass", "the other cell answers"
+
+
+def test_without_a_fleet_it_ends_when_one_comes(world):
+    line = Line(world)
+    world.stop("fleet")
+    asked = line.ask("stream")
+    world.db.query("UPDATE preview SET until = now()")
+    world.db.query("UPDATE operation SET created_at = now() - interval '2 hours'")
+    world.start("fleet")
+    operation = line.ended(asked)
+    assert (operation["status"], operation["error"]) == ("failed", {"code": "PreviewExpired"})
+    eventually(lambda: line.api.request("GET", asked.headers["operation-location"]).status == 404, 20)  # and forgotten
+
+
+SHORT_LEASES = {"FLOTILLA_LEASE_DURATION_MS": 2000, "FLOTILLA_LEASE_RENEW_MS": 500}
+POINTS = [f"fleet.preview.{call}.{side}" for call in ("take", "read", "list", "end", "retry") for side in ("before", "after")]
+
+
+def test_a_fleet_that_dies_anywhere_leaves_the_question(world, tmp_path):
+    line = Line(world)
+    world.stop("fleet")
+    for point in POINTS:
+        marks = tmp_path / point
+        marks.mkdir()
+        asked = line.ask("stream")
+        fails = "fleet.preview.list.before=error;" if "retry" in point else ""
+        points = {"FLOTILLA_FAILPOINTS": f"{fails}{point}=kill", "FLOTILLA_FAILPOINT_DIR": marks}
+        dying = world.start("fleet", env={**SHORT_LEASES, **points}, wait=False)
+        eventually(lambda: dying.process.poll() is not None, 20)  # noqa: B023
+        world.kill("fleet")
+        world.start("fleet")
+        operation = line.ended(asked)
+        assert operation["status"] == "succeeded" and ready(operation["result"])["reason"] == "UnknownClass", point
+        assert not world.db.query("SELECT 1 FROM preview"), point
+        world.stop("fleet")
+
+
+def test_two_that_take_from_each_other_answer_once(world):
+    line = Line(world)
+    open_gate = {"FLOTILLA_LEASE_GATE": "off", "FLOTILLA_UNSAFE": "1"}
+    world.stop("fleet")
+    for name in ("fleet", "fleet-2"):
+        world.start("fleet", name=name, env=open_gate)
+    asked = [line.ask(f"stream-{number}") for number in range(10)]
+    for answer in asked:
+        operation = line.ended(answer)
+        assert operation["status"] == "succeeded" and len(operation["result"]["pipelines"]) == 1
+    assert not world.db.query("SELECT 1 FROM preview")
+
+
+@pytest.mark.skipif(os.environ.get("FLOTILLA_TEST_KUBE") == "devcluster", reason="it asks nobody for rights")
+def test_a_role_that_lacks_a_right_ends_the_question_alone(world, line):
+    """As of a cell whose ClusterRole is an older one."""
+    role = world.stack.get("clusterrole", "flotilla-fleet")
+    older = {**role, "rules": [rule for rule in role["rules"] if "pods" not in rule["resources"]]}
+    assert len(older["rules"]) == len(role["rules"]) - 1
+    world.stack.kubectl("replace", "-f", "-", stdin=json.dumps(older))
+    try:
+        eventually(lambda: line.ended(line.ask("stream"))["error"] == {"code": "CellDenied"}, 30)
+        made = line.create("stream")
+        assert line.ended(made)["status"] == "succeeded", "its statuses are brought back all the same"
+    finally:
+        current = world.stack.get("clusterrole", "flotilla-fleet")
+        world.stack.kubectl("replace", "-f", "-", stdin=json.dumps({**current, "rules": role["rules"]}))
