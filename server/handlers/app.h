@@ -45,6 +45,8 @@ struct store_actor call_actor(struct ctx *ctx, const struct api_call *call);
  */
 int call_body(struct ctx *ctx, struct api_call *call, json_t **ret);
 int call_not_found(struct ctx *ctx);
+/* Of an answer that is there: its ETag. A 200 whose If-None-Match has it becomes a 304. */
+void call_etag(struct ctx *ctx, struct api_call *call, const char *tag);
 /* The provider may name a tenant that is not there; a tenant's key cannot. */
 int call_tenant_exists(struct ctx *ctx, const struct api_call *call, struct pg *pg);
 

@@ -42,6 +42,17 @@ int call_not_found(struct ctx *ctx)
     return err_set(ctx, ERR_NOT_FOUND, NULL, "there is no such object");
 }
 
+void call_etag(struct ctx *ctx, struct api_call *call, const char *tag)
+{
+    const char *etag = arena_printf(ctx->arena, "\"%s\"", tag);
+    response_header(call->response, "ETag", etag);
+    if (call->response->status != 200 ||
+        !str_equal(request_header(call->request, "If-None-Match"), etag))
+        return;
+    call->response->status = 304;
+    call->response->body_bytes = 0;
+}
+
 int call_tenant_exists(struct ctx *ctx, const struct api_call *call, struct pg *pg)
 {
     const char *body;

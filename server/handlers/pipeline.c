@@ -3,6 +3,7 @@
  * ask for so much, is answered at once; whether there is room, its cell decides, and the operation
  * tells, that of a dry run of a POST as well. It holds no data: a DELETE is for good.
  */
+#include "server/handlers/pipeline.h"
 #include "api/pipeline_request.h"
 #include "reconcilers/pipeline/graph/graph.h"
 #include "server/adapters/crypto.h"
@@ -142,6 +143,12 @@ static int delete (struct ctx *ctx, struct api_call *call, struct pg *pg)
         return resource_accept_again(ctx, call, pg, &kind);
     struct store_resource_change end = {.kind = "delete", .spec = row.spec};
     return resource_change(ctx, call, pg, &kind, &end);
+}
+
+int pipeline_read(struct ctx *ctx, struct api_call *call, struct pg *pg,
+                  struct store_resource_view *ret)
+{
+    return resource_read(ctx, call, pg, &kind, call->param[1], ret);
 }
 
 /* ---- routes ---- */

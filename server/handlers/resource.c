@@ -22,22 +22,22 @@ int resource_list(struct ctx *ctx, struct api_call *call, struct pg *pg,
     return 0;
 }
 
+int resource_read(struct ctx *ctx, struct api_call *call, struct pg *pg,
+                  const struct resource_kind *kind, const char *id, struct store_resource_view *ret)
+{
+    TRY(store_resource_view(ctx, pg, kind->name, call->param[0], id, ret));
+    if (!ret->body)
+        return call_not_found(ctx);
+    return ret->deleted ? kind->refuse_gone(ctx) : 0;
+}
+
 int resource_answer(struct ctx *ctx, struct api_call *call, struct pg *pg,
                     const struct resource_kind *kind, const char *id, int status)
 {
     struct store_resource_view view;
-    TRY(store_resource_view(ctx, pg, kind->name, call->param[0], id, &view));
-    if (!view.body)
-        return call_not_found(ctx);
-    if (view.deleted)
-        return kind->refuse_gone(ctx);
-    const char *etag = arena_printf(ctx->arena, "\"g%s\"", view.generation);
-    response_header(call->response, "ETag", etag);
+    TRY(resource_read(ctx, call, pg, kind, id, &view));
     api_answer_json(call, status, view.body);
-    if (status == 200 && str_equal(request_header(call->request, "If-None-Match"), etag)) {
-        call->response->status = 304;
-        call->response->body_bytes = 0;
-    }
+    call_etag(ctx, call, arena_printf(ctx->arena, "g%s", view.generation));
     return 0;
 }
 

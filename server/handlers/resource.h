@@ -17,7 +17,11 @@ struct resource_kind {
 
 int resource_list(struct ctx *ctx, struct api_call *call, struct pg *pg,
                   const struct resource_kind *kind);
-/* -ERR_NOT_FOUND; -ERR_PURGED for a tombstone. A GET whose If-None-Match still holds gets 304. */
+/* -ERR_NOT_FOUND; -ERR_PURGED for a tombstone. */
+int resource_read(struct ctx *ctx, struct api_call *call, struct pg *pg,
+                  const struct resource_kind *kind, const char *id,
+                  struct store_resource_view *ret);
+/* The same, answered. A GET whose If-None-Match still holds gets 304. */
 int resource_answer(struct ctx *ctx, struct api_call *call, struct pg *pg,
                     const struct resource_kind *kind, const char *id, int status);
 /* 202 without a change: the newest operation is the one to look at. */
