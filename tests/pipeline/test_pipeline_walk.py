@@ -1,10 +1,12 @@
 """A pipeline ordered over HTTP, from POST to its end: server, fleet, operator and a cell, each the real one."""
 
 import json
+import subprocess
 
 import pytest
 from harness import proof
 from harness.cluster import Cluster
+from harness.process import base_env, binary
 from harness.wait import eventually
 from harness.world import POOLS, World
 
@@ -54,6 +56,17 @@ class Line:
     def status(self, pipeline):
         return self.api.get(f"{self.base}/{pipeline}")["status"]
 
+    def picture(self, pipeline, accept):
+        answer = self.api.request("GET", f"{self.base}/{pipeline}/graph", headers={"Accept": accept})
+        assert answer.status == 200, answer.body
+        return answer.body
+
+    def place(self, *words):
+        done = subprocess.run([binary(), "do", "place", *words, "--kubeconfig", self.world.stack.env["KUBECONFIG_ADMIN"]],
+                              env=base_env(self.world.directory), capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def live(self, name):
         return self.cluster.get("pipelines", name, self.namespace)
 
@@ -74,6 +87,38 @@ class Line:
         eventually(made, 20)
 
 
+def runs_on(line, pipeline):
+    """Of each stage: why, what it asks for, what of that it lacks, and the names of its pods."""
+    return {stage["name"]: (stage["reason"], stage["documentsPerSecond"], stage["missing"], [pod["name"] for pod in stage["pods"]])
+            for stage in line.status(pipeline)["stages"]}
+
+
+def test_what_a_pipeline_waits_for_is_told(world):
+    """In numbers and with a time, over HTTP, and it is what its cell says."""
+    line = Line(world)
+    pipeline = line.create("waits").body["id"]
+    eventually(lambda: line.live("waits"), 20)
+    for name in ("blue", "green"):
+        line.worker_class(name, 15, drainSeconds=0, maxReplicas=2)
+    line.pod("blue", 0)
+    eventually(lambda: line.status(pipeline)["reason"] == "WaitingForScale", 20)
+
+    def told():
+        status, live = line.status(pipeline), line.live("waits")["status"]
+        assert status["stages"] == live["stages"] and status["waiting"] == live["waiting"]
+        return status
+
+    status = eventually(told, 20)
+    assert {stage["name"]: (stage["missing"], stage["podsToCome"]) for stage in status["stages"]}["second"] == (10, 1)
+    waiting = status["waiting"]
+    assert (waiting["stage"], waiting["need"], waiting["free"], waiting["pods"]) == ("second", 10, 0, 1)
+    assert waiting["since"] < waiting["deadline"]
+    assert "WaitingForScale: 10 missing" in line.picture(pipeline, "image/svg+xml")
+    line.pod("green", 0)
+    eventually(lambda: line.status(pipeline)["phase"] == "ready" and line.status(pipeline)["waiting"] is None, 20)
+    assert line.ended(line.change("DELETE", pipeline))["status"] == "succeeded"
+
+
 def test_a_pipeline_s_life(world):
     line = Line(world)
     made = line.create("stream")
@@ -87,6 +132,11 @@ def test_a_pipeline_s_life(world):
         line.pod(name, 0)
     eventually(lambda: line.status(pipeline)["phase"] == "ready", 20)
     assert line.status(pipeline)["health"] == "healthy"
+    assert runs_on(line, pipeline) == {"first": ("Placed", 10, 0, ["blue-0"]), "second": ("Placed", 10, 0, ["green-0"])}
+    assert line.status(pipeline)["waiting"] is None and line.status(pipeline)["stagesCut"] is None
+    for form, accept in (("svg", "image/svg+xml"), ("dot", "text/vnd.graphviz")):
+        picture = line.picture(pipeline, accept)
+        assert picture == line.place("--graph", form, f"{line.namespace}/stream") and "green-0" in picture
     live = line.live("stream")
     assert live["spec"]["workers"] == GRAPH and live["spec"]["revision"] == live["status"]["observedRevision"] == 1
     assert live["metadata"]["labels"]["flotilla.dev/pipeline-id"] == pipeline
