@@ -1,4 +1,4 @@
-"""Pipelines of the fleet on a real API server, without serve and operators: what is told of them."""
+"""Pipelines of the fleet on a real API server, without serve and operators: which cell, what is told of them, an old role."""
 
 import json
 
@@ -98,3 +98,62 @@ def test_what_a_cell_explains_is_collected(start, fleet_db, make):
     assert len(json.dumps(kept, separators=(",", ":"))) <= 16 << 10
     row.tell(stages=None)
     eventually(lambda: row.told() == (None, None, None), 15)
+
+
+def test_a_tenant_in_two_cells_goes_on_in_one_of_them(start, env, fleet_db, make):
+    for name, capacity in (("two", 10), ("three", 1000)):
+        fleet_rows.cell(fleet_db, name, f"{fleet_rows.CELL}.kubeconfig", capacity)
+    try:
+        tenant = fleet_rows.tenant(fleet_db)
+        make("one", tenant, cell=fleet_rows.CELL)
+        make("other", tenant, cell="two")
+        start()
+        row = make("next", tenant)
+        published(row)
+        assert row.get("cell") == fleet_rows.CELL, "of the two the one with more room"
+        assert {seen["cell"]: seen.get("why_not") for seen in row.get("placement")["considered"]} == {
+            fleet_rows.CELL: None, "two": None, "three": "TenantElsewhere"}
+        fleet_db.query("UPDATE cell SET state = 'cordoned' WHERE name = %s", fleet_rows.CELL)
+        after = make("after", tenant)
+        published(after)
+        assert after.get("cell") == "two"
+        fleet_db.query("UPDATE cell SET state = 'cordoned' WHERE name = 'two'")
+        stays = make("stays", tenant)
+        stays.enqueue()
+        eventually(lambda: "the cell of the tenant's other pipelines is full" in (stays.get_outbox("last_error") or ""), 15)
+        assert stays.get("cell") is None
+    finally:
+        fleet_db.query("UPDATE cell SET state = 'open' WHERE name = %s", fleet_rows.CELL)
+        fleet_db.query("UPDATE cell SET state = 'cordoned' WHERE name <> %s", fleet_rows.CELL)
+
+
+def test_a_role_from_before_there_were_pipelines(start, stack, fleet_db, make):
+    """Registries are collected; of pipelines nothing is said, until they may be read."""
+    tenant = fleet_rows.tenant(fleet_db)
+    line = make("line", tenant)
+    first = start()
+    published(line)
+    line.tell(stages=[{**STAGE, "podCount": 1, "pods": pods(1)}])
+    eventually(lambda: line.status("phase") == "ready", 15)
+    first.stop()
+
+    role = json.loads(stack.kubectl("get", "clusterrole", "flotilla-fleet", "-o", "json"))
+    old = {**role, "rules": [rule for rule in role["rules"] if "pipelines" not in rule["resources"]]}
+    assert len(old["rules"]) == len(role["rules"]) - 1
+    replace = ("replace", "-f", "-")
+    stack.kubectl(*replace, stdin=json.dumps({**old, "metadata": {"name": "flotilla-fleet"}}))
+    try:
+        fleet = start()
+        fleet.wait_log(lambda entry: "cannot watch pipelines" in entry.get("msg", ""))
+        registry = make("beside", tenant, kind=Row)
+        eventually(lambda: registry.revision() == 1 and not registry.waits(), 15)
+        registry.operate()
+        eventually(lambda: registry.status("phase") == "ready", 15)
+        before = line.told()
+        assert (line.status("phase"), line.status("reason")) == ("ready", "Routed") and before[0], "not Missing"
+        line.tell(stages=[{**STAGE, "podCount": 2, "pods": pods(2)}])
+    finally:
+        stack.kubectl(*replace, stdin=json.dumps({**role, "metadata": {"name": "flotilla-fleet"}}))
+    eventually(lambda: line.told()[0][0]["podCount"] == 2, 45, what="the pipeline is collected again")
+    row_errors = [entry for entry in fleet.logs if entry.get("msg") == "collect"]
+    assert not row_errors
