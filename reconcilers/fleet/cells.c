@@ -172,11 +172,17 @@ struct kube_cache *cell_cache(const struct cell *cell, const char *id)
     return cell->cache[published_kind(id) - published_kinds];
 }
 
+bool cell_blind(const struct cell *cell, const char *id)
+{
+    return published_kind(id)->is_optional && kube_cache_refused(cell_cache(cell, id));
+}
+
 bool cell_synced(const struct cell *cell)
 {
     bool synced = true;
     for (size_t at = 0; at < PUBLISHED_KINDS; at++)
-        synced &= kube_cache_synced(cell->cache[at]);
+        synced &= kube_cache_synced(cell->cache[at]) ||
+                  (published_kinds[at].is_optional && kube_cache_refused(cell->cache[at]));
     return synced;
 }
 

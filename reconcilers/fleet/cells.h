@@ -51,7 +51,10 @@ struct cell *cells_find(struct cells *cells, const char *name);
 
 /* The cache of the kind of this id. */
 struct kube_cache *cell_cache(const struct cell *cell, const char *id);
-/* Everything that is in the cell was seen. */
+/* Our role there may not read that kind, as one from before there was the kind: nothing can be said
+ * about its objects, and they hold up no others. */
+bool cell_blind(const struct cell *cell, const char *id);
+/* Everything that is in the cell, and that we may read, was seen. */
 bool cell_synced(const struct cell *cell);
 
 void cell_mark(struct cell *cell, const struct cell_key *key);

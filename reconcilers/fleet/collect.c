@@ -67,7 +67,8 @@ static int mark_missing(struct ctx *ctx, struct pg_pool *pool, struct cell *cell
             const struct cell_key key = {json_str_or(row, "namespace", ""),
                                          json_str_or(row, "name", ""), json_str_or(row, "id", "")};
             after = key.id;
-            if (!kube_cache_get(ctx, cell_cache(cell, key.id), key.namespace, key.name))
+            if (!cell_blind(cell, key.id) &&
+                !kube_cache_get(ctx, cell_cache(cell, key.id), key.namespace, key.name))
                 cell_mark(cell, &key);
         }
     } while (json_array_size(rows) > 0);
@@ -175,7 +176,7 @@ static int compare(struct ctx *ctx, struct pg_pool *pool, struct batch *batch)
             kube_cache_get(ctx, cell_cache(batch->cell, key->id), key->namespace, key->name);
         if (object && str_equal(resource_id(object), key->id))
             add_present(ctx, batch, row, object);
-        else
+        else if (!cell_blind(batch->cell, key->id))
             add_gone(ctx, batch, row);
     }
     return 0;

@@ -44,6 +44,12 @@ static const char *why_not(const json_t *cell)
     return NULL;
 }
 
+/* A cell that would do for another tenant: only the home of this one's others is in the way. */
+static bool is_only_elsewhere(const json_t *cell)
+{
+    return is_elsewhere(cell) && !is_cordoned(cell) && !is_full(cell);
+}
+
 /* Free share in thousandths. */
 static int64_t score(const json_t *cell)
 {
@@ -64,11 +70,13 @@ void place_choose(struct ctx *ctx, const json_t *cells, const char **ret_cell,
                   json_t **ret_placement)
 {
     const json_t *best = NULL;
+    bool has_room_elsewhere = false;
     json_t *considered = json_array();
     size_t index;
     json_t *cell;
     json_array_foreach(cells, index, cell) {
         const char *refusal = why_not(cell);
+        has_room_elsewhere |= is_only_elsewhere(cell);
         if (!refusal && (!best || is_better(cell, best)))
             best = cell;
         json_array_append_new(considered,
@@ -76,9 +84,11 @@ void place_choose(struct ctx *ctx, const json_t *cells, const char **ret_cell,
                                         "score", (json_int_t)score(cell), "why_not", refusal));
     }
     *ret_cell = best ? json_str(best, "name") : NULL;
-    const char *reason = best
-                             ? arena_printf(ctx->arena, "most free of %zu cells: %" PRId64 " of %d",
+    const char *reason =
+        best                 ? arena_printf(ctx->arena, "most free of %zu cells: %" PRId64 " of %d",
                                             json_array_size(cells), score(best), SCORE_MAX)
+        : has_room_elsewhere ? "the cell of the tenant's other pipelines is full or not open, and "
+                               "they stay together; others have room"
                              : "no open cell has room";
     *ret_placement = arena_json(ctx->arena, json_pack("{s:s*, s:s, s:o}", "cell", *ret_cell,
                                                       "reason", reason, "considered", considered));

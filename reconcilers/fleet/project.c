@@ -1,6 +1,7 @@
 #include "reconcilers/fleet/project.h"
 
 #include "reconcilers/engine/conditions.h"
+#include "reconcilers/fleet/explain.h"
 #include "reconcilers/fleet/resource.h"
 #include "server/base/ctx.h"
 #include "server/base/json.h"
@@ -113,16 +114,19 @@ json_t *project(struct ctx *ctx, const json_t *object, bool drifted)
     const json_t *summary =
         condition_get(status_of(object), is_stalled(object) ? "Stalled" : "Ready");
     json_t *conditions = json_deep_copy(json_at(object, "status.conditions"));
+    const char *stages_cut;
+    json_t *stages = explain_stages(status_of(object), &stages_cut);
     return with_hash(
-        ctx,
-        json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:o, s:O*, s:s*}", "id", resource_id(object),
-                  "phase", phase_of(object), "health", health_of(object), "drift",
-                  drifted ? "drifted" : "in_sync", "observed",
-                  (json_int_t)json_int_or(object, "status.observedRevision", 0), "reason",
-                  cut(ctx, json_str_or(summary, "reason", ""), PROJECT_REASON_BYTES), "message",
-                  cut(ctx, json_str_or(summary, "message", ""), PROJECT_MESSAGE_BYTES),
-                  "conditions", conditions ? conditions : json_array(), "usage",
-                  json_at(object, "status.usage"), "version", json_str(object, "status.version")));
+        ctx, json_pack(
+                 "{s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:o, s:O*, s:s*, s:o*, s:s*, s:o*}", "id",
+                 resource_id(object), "phase", phase_of(object), "health", health_of(object),
+                 "drift", drifted ? "drifted" : "in_sync", "observed",
+                 (json_int_t)json_int_or(object, "status.observedRevision", 0), "reason",
+                 cut(ctx, json_str_or(summary, "reason", ""), PROJECT_REASON_BYTES), "message",
+                 cut(ctx, json_str_or(summary, "message", ""), PROJECT_MESSAGE_BYTES), "conditions",
+                 conditions ? conditions : json_array(), "usage", json_at(object, "status.usage"),
+                 "version", json_str(object, "status.version"), "stages", stages, "stagesCut",
+                 stages_cut, "waiting", explain_waiting(status_of(object))));
 }
 
 json_t *project_gone(struct ctx *ctx, const char *id)

@@ -11,6 +11,7 @@
 
 enum {
     IDLE_TIMEOUT_MS = 90000, /* bookmarks come about every 60 s */
+    HTTP_FORBIDDEN = 403,
     HTTP_NOT_FOUND = 404,
 };
 
@@ -21,7 +22,7 @@ struct kube_cache {
     struct store *store;
     struct reflector reflector; /* the I/O thread's */
     bool optional;
-    atomic_bool synced, unknown; /* unknown: the server does not know the kind */
+    atomic_bool synced, unknown, refused; /* unknown: the server does not know the kind */
 };
 
 static char *copy_text(const char *text)
@@ -43,6 +44,9 @@ static void on_end(void *arg, int status, const char *body, const char *what)
     struct kube_cache *cache = arg;
     if (status == HTTP_NOT_FOUND)
         atomic_store(&cache->unknown, true);
+    /* Others, as an outage, tell nothing of it. */
+    if (status == HTTP_NOT_FOUND || status == HTTP_FORBIDDEN)
+        atomic_store(&cache->refused, status == HTTP_FORBIDDEN);
     reflector_end(&cache->reflector, status, body, what);
 }
 
@@ -106,6 +110,11 @@ void kube_cache_free(struct kube_cache *cache)
 bool kube_cache_synced(const struct kube_cache *cache)
 {
     return atomic_load(&cache->synced) || (cache->optional && atomic_load(&cache->unknown));
+}
+
+bool kube_cache_refused(const struct kube_cache *cache)
+{
+    return atomic_load(&cache->refused) && !atomic_load(&cache->synced);
 }
 
 bool kube_cache_served(const struct kube_cache *cache)

@@ -140,6 +140,8 @@ struct kube_cache *kube_cache_new(struct kube *kube, struct http_io *io,
 void kube_cache_free(struct kube_cache *cache);
 /* True once all objects were there; stays true, with the old data, while the server is away. */
 bool kube_cache_synced(const struct kube_cache *cache);
+/* True where nothing was ever read, as the server said that we may not (403). */
+bool kube_cache_refused(const struct kube_cache *cache);
 /* False where the server said that it does not know the kind. */
 bool kube_cache_served(const struct kube_cache *cache);
 

@@ -1,5 +1,5 @@
 -- The cells, and how full each is of the kind of resource $1 (NULL: of registries; an operation: a dry run's pipeline).
--- elsewhere: the tenant of a pipeline has others in another cell, and with them the workers that they share.
+-- elsewhere: the tenant of a pipeline has others in another cell, with the workers that they share, and none in this one.
 WITH wanted AS (
     SELECT tenant_id, kind_of(id) AS kind FROM resource WHERE id = $1
     UNION ALL
@@ -10,9 +10,10 @@ SELECT jsonb_build_object(
     'used', (SELECT count(*) FROM resource r
              WHERE r.cell = c.name AND r.deleted_at IS NULL
                AND kind_of(r.id) = coalesce((SELECT kind FROM wanted), 'registry')),
-    'elsewhere', EXISTS (
-        SELECT FROM wanted
+    'elsewhere', coalesce((
+        SELECT NOT bool_or(r.cell = c.name)
+        FROM wanted
         JOIN resource r ON r.tenant_id = wanted.tenant_id AND kind_of(r.id) = 'pipeline'
-        WHERE wanted.kind = 'pipeline' AND r.cell <> c.name AND r.deleted_at IS NULL))
+        WHERE wanted.kind = 'pipeline' AND r.cell IS NOT NULL AND r.deleted_at IS NULL), false))
 FROM cell c
 ORDER BY c.name

@@ -9,12 +9,14 @@ WITH held AS MATERIALIZED (
     SELECT b.*
     FROM held, jsonb_to_recordset($4::jsonb) AS b (id text, phase text, health text, drift text, observed bigint,
                                                    reason text, message text, conditions jsonb, usage jsonb,
-                                                   version text, hash text)
+                                                   version text, stages jsonb, "stagesCut" text, waiting jsonb,
+                                                   hash text)
 ), changed AS (
     UPDATE resource_status s
     SET cell = $1, epoch = $3::bigint, hash = b.hash, health = b.health, drift = b.drift, reason = b.reason,
         message = b.message, conditions = b.conditions, usage = coalesce(b.usage, s.usage),
-        version = coalesce(b.version, s.version), observed_generation = b.observed, updated_at = now(),
+        version = coalesce(b.version, s.version), stages = b.stages, stages_cut = b."stagesCut", waiting = b.waiting,
+        observed_generation = b.observed, updated_at = now(),
         phase = CASE WHEN b.phase = 'updating' AND s.phase = 'creating' THEN 'creating' ELSE b.phase END
     FROM batch b
     WHERE s.resource_id = b.id AND s.epoch <= $3::bigint AND (s.hash <> b.hash OR s.cell <> $1)

@@ -5,7 +5,7 @@ FROM cell c
 WHERE r.id = $1 AND r.cell IS NULL AND r.deleted_at IS NULL AND c.name = $2 AND c.state = 'open'
   AND c.capacity > (SELECT count(*) FROM resource other
                    WHERE other.cell = c.name AND kind_of(other.id) = kind_of(r.id) AND other.deleted_at IS NULL)
-  AND NOT (kind_of(r.id) = 'pipeline' AND EXISTS (SELECT FROM resource other
-           WHERE other.tenant_id = r.tenant_id AND kind_of(other.id) = 'pipeline' AND other.cell <> c.name
-             AND other.deleted_at IS NULL))
+  AND (kind_of(r.id) <> 'pipeline' OR coalesce((SELECT bool_or(other.cell = c.name) FROM resource other
+           WHERE other.tenant_id = r.tenant_id AND kind_of(other.id) = 'pipeline' AND other.cell IS NOT NULL
+             AND other.deleted_at IS NULL), true))
 RETURNING r.id

@@ -48,7 +48,10 @@ SELECT r.id,
        r.lifecycle,
        r.purge_after,
        s.version,
-       s.usage
+       s.usage,
+       s.stages,
+       s.stages_cut,
+       s.waiting
 FROM resource AS r
 LEFT JOIN resource_status AS s ON s.resource_id = r.id,
 LATERAL (SELECT acting_as_provider() OR kind_of(r.id) = 'pipeline') AS shown (messages);

@@ -1,6 +1,9 @@
 """Pipelines of one tenant, seen over HTTP and in their cell."""
 
+import subprocess
+
 from .cluster import Cluster
+from .process import base_env, binary
 from .wait import eventually
 
 API = "scheduling.k8s.xxii.io/v1alpha1"
@@ -54,6 +57,17 @@ class Line:
 
     def status(self, pipeline):
         return self.api.get(f"{self.base}/{pipeline}")["status"]
+
+    def picture(self, pipeline, accept):
+        answer = self.api.request("GET", f"{self.base}/{pipeline}/graph", headers={"Accept": accept})
+        assert answer.status == 200, answer.body
+        return answer.body
+
+    def place(self, *words):
+        done = subprocess.run([binary(), "do", "place", *words, "--kubeconfig", self.world.stack.env["KUBECONFIG_ADMIN"]],
+                              env=base_env(self.world.directory), capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def live(self, name):
         return self.cluster.get("pipelines", name, self.namespace)

@@ -69,11 +69,27 @@ def test_what_is_served_is_the_file(service):
     assert service.provider.get("/openapi.json").json == DOCUMENT
 
 
-def usage_of_a_cell():
+def status_of_a_cell(kind):
     """Its members are the cell's: they walk through as they are."""
-    crd = yaml.safe_load((REPO / "crds/registries.yaml").read_text(encoding="utf-8"))
+    crd = yaml.safe_load((REPO / f"crds/{kind}.yaml").read_text(encoding="utf-8"))
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    return set(schema["properties"]["status"]["properties"]["usage"]["properties"])
+    return schema["properties"]["status"]["properties"]
+
+
+def usage_of_a_cell():
+    return set(status_of_a_cell("registries")["usage"]["properties"])
+
+
+def test_stages_have_the_members_of_the_cell_s():
+    """And the fleet carries those, and no others."""
+    here, there = DOCUMENT["components"]["schemas"], status_of_a_cell("pipelines")
+    pairs = {"stage": (here["Stages"]["items"], there["stages"]["items"]),
+             "pod": (here["Stages"]["items"]["properties"]["pods"]["items"], there["stages"]["items"]["properties"]["pods"]["items"]),
+             "waiting": (here["Waiting"], there["waiting"])}
+    carried = (REPO / "reconcilers/fleet/explain.c").read_text(encoding="utf-8")
+    for name, (documented, told) in pairs.items():
+        members = re.search(rf'{name}_members\[\] =\s+"([^"]*)"', carried)[1].split()
+        assert list(documented["properties"]) == members and set(members) == set(told["properties"]), name
 
 
 def test_a_pipeline_has_the_documented_members(service, tenant):

@@ -1,5 +1,6 @@
 """Pipelines over HTTP: what is answered at once, what is written, what a dry run leaves behind."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -251,6 +252,30 @@ def test_a_graph_has_a_size_and_is_told_once(service, tenant):
     assert tenant.api.call("PATCH", path_of(tenant, made), {"spec": {"documentsPerSecond": 2}}).status == 202
     told = service.database.query("SELECT action, detail -> 'spec' ? 'workers' FROM audit_event WHERE resource_id = %s ORDER BY id", made["id"])
     assert told == [("pipeline.create", True), ("pipeline.update", False)]
+
+
+def test_stages_are_the_tenant_s_to_read(service, tenant, other):
+    made = tenant.create_pipeline().json
+    path = path_of(tenant, made)
+
+    def seen(api=tenant.api):
+        status = api.get(path).json["status"]
+        return status["stages"], status["stagesCut"], status["waiting"]
+
+    assert seen() == (None, None, None), "its cell told nothing yet"
+    stages = [{"name": "first", "class": "blue", "reason": "WaitingForScale", "documentsPerSecond": 10, "missing": 10, "reserved": 10,
+               "podsToCome": 1, "podCount": 1, "pods": [{"ordinal": 0, "milliDocumentsPerSecond": 10000, "serves": False}]}]
+    waiting = {"stage": "first", "need": 10, "free": 0, "pods": 1, "since": "2026-11-29T10:00:00Z",
+               "deadline": "2026-11-29T10:02:00Z", "attempts": 0}
+    service.database.query("UPDATE resource_status SET stages = %s, stages_cut = 'PodsLeftOut', waiting = %s WHERE resource_id = %s",
+                           json.dumps(stages), json.dumps(waiting), made["id"], role="fleet")
+    assert seen() == seen(service.provider) == (stages, "PodsLeftOut", waiting)
+    assert other.api.get(path).status == 404
+    (listed,) = [item for item in tenant.api.get(f"{tenant.path}/pipelines?limit=500").json["items"] if item["id"] == made["id"]]
+    whole = tenant.api.get(path).json
+    assert whole["status"].pop("stages") and listed == whole, "a list is without the stages, and only those"
+    drawn = tenant.api.get(f"{path}/graph").body.decode()
+    assert "WaitingForScale: 10 missing" in drawn and "#b3261e" in drawn
 
 
 def test_what_its_cell_says_is_the_tenant_s_to_read(service, tenant):

@@ -14,8 +14,13 @@ def _text(alphabet, length):
     return "".join(secrets.choice(alphabet) for _ in range(length))
 
 
+def letters(length):
+    """The end of an id."""
+    return _text(BASE32HEX, length)
+
+
 def tenant(db):
-    made = "tn_" + _text(BASE32HEX, 26)
+    made = "tn_" + letters(26)
     db.query("INSERT INTO tenant (id, name) VALUES (%s, %s)", made, made[3:])
     return made
 
@@ -31,7 +36,7 @@ class Row:
     def __init__(self, db, stack, tenant_id, name):
         self.db, self.stack, self.tenant, self.name = db, stack, tenant_id, name
         self.cluster = Cluster(stack)
-        self.id = "reg_" + _text(BASE32HEX, 26)
+        self.id = "reg_" + letters(26)
         self.namespace = "reg-" + self.id[4:]
         self.identity = _text(BASE32, 16)
         spec = {"plan": "s", "version": "2.15", "host": f"{name}.example.org"}
@@ -48,7 +53,7 @@ class Row:
     def operation(self, kind, generation):
         self.db.query("INSERT INTO operation (id, tenant_id, resource_id, kind, requested_generation, actor)"
                       " VALUES (%s, %s, %s, %s, %s, 'test')",
-                      "op_" + _text(BASE32HEX, 26), self.tenant, self.id, kind, generation)
+                      "op_" + letters(26), self.tenant, self.id, kind, generation)
 
     def change(self, kind, assignment, *args):
         """One change with its operation and outbox row, in the shape of resource_change.sql."""

@@ -6,6 +6,38 @@ from harness.line import GRAPH, Line
 from harness.wait import eventually
 
 
+def runs_on(line, pipeline):
+    """Of each stage: why, what it asks for, what of that it lacks, and the names of its pods."""
+    return {stage["name"]: (stage["reason"], stage["documentsPerSecond"], stage["missing"], [pod["name"] for pod in stage["pods"]])
+            for stage in line.status(pipeline)["stages"]}
+
+
+def test_what_a_pipeline_waits_for_is_told(world):
+    """In numbers and with a time, over HTTP, and it is what its cell says."""
+    line = Line(world)
+    pipeline = line.create("waits").body["id"]
+    eventually(lambda: line.live("waits"), 20)
+    for name in ("blue", "green"):
+        line.worker_class(name, 15, drainSeconds=0, maxReplicas=2)
+    line.pod("blue", 0)
+    eventually(lambda: line.status(pipeline)["reason"] == "WaitingForScale", 20)
+
+    def told():
+        status, live = line.status(pipeline), line.live("waits")["status"]
+        assert status["stages"] == live["stages"] and status["waiting"] == live["waiting"]
+        return status
+
+    status = eventually(told, 20)
+    assert {stage["name"]: (stage["missing"], stage["podsToCome"]) for stage in status["stages"]}["second"] == (10, 1)
+    waiting = status["waiting"]
+    assert (waiting["stage"], waiting["need"], waiting["free"], waiting["pods"]) == ("second", 10, 0, 1)
+    assert waiting["since"] < waiting["deadline"]
+    assert "WaitingForScale: 10 missing" in line.picture(pipeline, "image/svg+xml")
+    line.pod("green", 0)
+    eventually(lambda: line.status(pipeline)["phase"] == "ready" and line.status(pipeline)["waiting"] is None, 20)
+    assert line.ended(line.change("DELETE", pipeline))["status"] == "succeeded"
+
+
 def test_a_pipeline_s_life(world):
     line = Line(world)
     made = line.create("stream")
@@ -19,6 +51,11 @@ def test_a_pipeline_s_life(world):
         line.pod(name, 0)
     eventually(lambda: line.status(pipeline)["phase"] == "ready", 20)
     assert line.status(pipeline)["health"] == "healthy"
+    assert runs_on(line, pipeline) == {"first": ("Placed", 10, 0, ["blue-0"]), "second": ("Placed", 10, 0, ["green-0"])}
+    assert line.status(pipeline)["waiting"] is None and line.status(pipeline)["stagesCut"] is None
+    for form, accept in (("svg", "image/svg+xml"), ("dot", "text/vnd.graphviz")):
+        picture = line.picture(pipeline, accept)
+        assert picture == line.place("--graph", form, f"{line.namespace}/stream") and "green-0" in picture
     live = line.live("stream")
     assert live["spec"]["workers"] == GRAPH and live["spec"]["revision"] == live["status"]["observedRevision"] == 1
     assert live["metadata"]["labels"]["flotilla.dev/pipeline-id"] == pipeline

@@ -18,37 +18,64 @@ static const struct {
     const char *cells;
     const char *chosen; /* NULL = none */
     const char *why_not[3];
+    const char *reason; /* words of it; NULL = any */
 } cases[] = {
-    {"no cell at all", "[]", NULL, {NULL}},
+    {"no cell at all", "[]", NULL, {NULL}, "no open cell has room"},
     {"the only one",
      "[{\"name\":\"a\",\"state\":\"open\",\"capacity\":10,\"used\":9}]",
      "a",
-     {NULL}},
+     {NULL},
+     NULL},
     {"a cordoned one is not taken, however empty",
      "[{\"name\":\"a\",\"state\":\"cordoned\",\"capacity\":10,\"used\":0},"
      "{\"name\":\"b\",\"state\":\"open\",\"capacity\":10,\"used\":9}]",
      "b",
-     {"Cordoned", NULL}},
+     {"Cordoned", NULL},
+     NULL},
     {"a full one is not taken",
      "[{\"name\":\"a\",\"state\":\"open\",\"capacity\":10,\"used\":10},"
      "{\"name\":\"b\",\"state\":\"open\",\"capacity\":0,\"used\":0}]",
      NULL,
-     {"Full", "Full"}},
+     {"Full", "Full"},
+     "no open cell has room"},
     {"the largest free share, not the largest number",
      "[{\"name\":\"a\",\"state\":\"open\",\"capacity\":1000,\"used\":600},"
      "{\"name\":\"b\",\"state\":\"open\",\"capacity\":10,\"used\":5}]",
      "b",
-     {NULL}},
+     {NULL},
+     NULL},
     {"a pipeline goes where its tenant has others, or waits",
      "[{\"name\":\"a\",\"state\":\"open\",\"capacity\":10,\"used\":0,\"elsewhere\":true},"
      "{\"name\":\"b\",\"state\":\"open\",\"capacity\":10,\"used\":9,\"elsewhere\":false}]",
      "b",
-     {"TenantElsewhere", NULL}},
+     {"TenantElsewhere", NULL},
+     NULL},
+    {"where its others have no room, that is why",
+     "[{\"name\":\"a\",\"state\":\"open\",\"capacity\":10,\"used\":0,\"elsewhere\":true},"
+     "{\"name\":\"b\",\"state\":\"open\",\"capacity\":10,\"used\":10}]",
+     NULL,
+     {"TenantElsewhere", "Full"},
+     "the cell of the tenant's other pipelines is full or not open"},
+    {"not where a cell elsewhere has no room either",
+     "[{\"name\":\"a\",\"state\":\"open\",\"capacity\":10,\"used\":10,\"elsewhere\":true},"
+     "{\"name\":\"b\",\"state\":\"cordoned\",\"capacity\":10,\"used\":0},"
+     "{\"name\":\"c\",\"state\":\"cordoned\",\"capacity\":10,\"used\":0,\"elsewhere\":true}]",
+     NULL,
+     {"TenantElsewhere", "Cordoned", "TenantElsewhere"},
+     "no open cell has room"},
+    {"of a tenant in two cells the one with more room",
+     "[{\"name\":\"a\",\"state\":\"open\",\"capacity\":10,\"used\":8,\"elsewhere\":false},"
+     "{\"name\":\"b\",\"state\":\"open\",\"capacity\":10,\"used\":7,\"elsewhere\":false},"
+     "{\"name\":\"c\",\"state\":\"open\",\"capacity\":10,\"used\":0,\"elsewhere\":true}]",
+     "b",
+     {NULL, NULL, "TenantElsewhere"},
+     NULL},
     {"of equals the first by name, in any order",
      "[{\"name\":\"b\",\"state\":\"open\",\"capacity\":10,\"used\":5},"
      "{\"name\":\"a\",\"state\":\"open\",\"capacity\":20,\"used\":10}]",
      "a",
-     {NULL}},
+     {NULL},
+     NULL},
 };
 
 static void test_place__chooses_and_says_why(void **state)
@@ -75,7 +102,10 @@ static void test_place__chooses_and_says_why(void **state)
             else
                 assert_null(why_not);
         }
-        assert_non_null(json_str(placement, "reason"));
+        const char *reason = json_str(placement, "reason");
+        assert_non_null(reason);
+        if (cases[row].reason && !strstr(reason, cases[row].reason))
+            fail_msg("%s: %s", cases[row].what, reason);
         arena_free(arena);
     }
 }

@@ -133,6 +133,23 @@ static void test_project__usage_is_told_as_it_is(void **state)
     assert_string_not_equal(json_str(with, "hash"), json_str(without, "hash"));
 }
 
+/* Another place is something new to write. */
+static void test_project__stages_are_told(void **state)
+{
+    struct ctx *ctx = *state;
+    json_t *object = object_of(ctx, &seen[10]);
+    json_t *without = project(ctx, object, false);
+    assert_null(json_at(without, "stages"));
+    json_put(object, "status.stages", json_loads("[{\"name\":\"a\",\"note\":1}]", 0, NULL));
+    json_put(object, "status.waiting.stage", json_string("a"));
+    json_t *with = project(ctx, object, false);
+    assert_string_equal(json_str(with, "stages.0.name"), "a");
+    assert_null(json_at(with, "stages.0.note"));
+    assert_string_equal(json_str(with, "waiting.stage"), "a");
+    assert_null(json_at(with, "stagesCut"));
+    assert_string_not_equal(json_str(with, "hash"), json_str(without, "hash"));
+}
+
 static void test_project__version_is_the_one_that_runs(void **state)
 {
     struct ctx *ctx = *state;
@@ -158,6 +175,7 @@ int main(void)
         TEST(test_project__equal_objects_have_equal_hashes),
         TEST(test_project__long_messages_are_cut_between_characters),
         TEST(test_project__usage_is_told_as_it_is),
+        TEST(test_project__stages_are_told),
         TEST(test_project__version_is_the_one_that_runs),
         TEST(test_project__gone),
     };
