@@ -67,10 +67,14 @@ def test_a_class_is_restarted_pod_by_pod(pipes, operate):
 
     eventually(restarted, 60, what="all pods are new")
     pipes.wait_ready(*names)
+
+    def went():
+        return {change.item["metadata"]["uid"] for change in history.changes() if change.resource == "pods" and change.gone}
+
+    eventually(lambda: went() == uids, what="the history has the end of each")
     history.stop()
     found = judged(history)
     assert found.reasons.keys() <= {"gone", "going"}, found.reasons
-    assert uids == {change.item["metadata"]["uid"] for change in history.changes() if change.resource == "pods" and change.gone}
 
 
 def in_zone(world, ordinal, zone):  # noqa: F811
