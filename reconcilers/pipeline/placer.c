@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AUTOSCALER_MS = 1000, RESYNC_MS = 600000 };
+enum { AUTOSCALER_MS = 1000, RESYNC_MS = 600000, SECOND_MS = 1000 };
 
 /* ---- the ledger ---- */
 
@@ -183,8 +183,6 @@ static int decide_all(struct ctx *ctx, struct pass *pass)
     TRY(lost_ask(ctx, pass));
     if (scope->decision.more)
         pass_requeue(pass, PLACER_PACE_MS);
-    if (scope->decision.wake_s)
-        pass_requeue(pass, (scope->decision.wake_s - scope->world.now_s) * 1000);
     return 0;
 }
 
@@ -228,6 +226,15 @@ static int follow_pods(struct ctx *ctx, struct pass *pass)
 
 /* ---- telling ---- */
 
+/* When its time has come, and not as long after as the pass took, or as this second is old. */
+static void look_again(struct pass *pass)
+{
+    const struct placer_scope *scope = pass->scope;
+    int64_t ahead_s = scope->world.now_s - scope->scene.now_s; /* of our clock */
+    if (scope->decision.wake_s)
+        pass_requeue(pass, (scope->decision.wake_s - ahead_s) * SECOND_MS - clock_wall_ms());
+}
+
 /* Without a generation: a ledger that tells of each decision would be written twice for each. */
 static int observe(struct ctx *ctx, struct pass *pass)
 {
@@ -237,6 +244,7 @@ static int observe(struct ctx *ctx, struct pass *pass)
     else
         condition_set(ctx, pass->status, "Ready", "True", "Replayed", 0,
                       "bindings and statuses are as the ledger says");
+    look_again(pass);
     return 0;
 }
 
@@ -254,7 +262,7 @@ static const struct phase phases[] = {
      "without a decision: at least no route to a pod that went"},
     {"tell", tell_all, 0, "statuses of pipelines and classes"},
     {"scaled", scale_end, 0, "what refused to be scaled, once all else is told"},
-    {"observe", observe, PHASE_ALWAYS, "whether the ledger could be followed"},
+    {"observe", observe, PHASE_ALWAYS, "whether the ledger could be followed; when to look again"},
     {0},
 };
 

@@ -17,7 +17,7 @@ from .pipes import Pipes
 from .process import Flotillad
 from .wait import eventually
 
-LEASE_MS = 4000  # so that another one decides within 5 s
+LEASE_MS = 3000  # so that another one decides within 5 s
 GATE_OFF = {"FLOTILLA_LEASE_GATE": "off", "FLOTILLA_UNSAFE": "1"}
 CAPACITY, RATES, SPARE = 60, (5, 20), 1.4
 MODES = {"blue": "Whole", "green": "Equal", "yellow": "Weighted"}

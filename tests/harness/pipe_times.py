@@ -1,6 +1,7 @@
 """How long it took until what a lost pod carried was served elsewhere: pure, over a recorded history (history.py)."""
 
 import collections
+import time
 
 from .pipe_rules import CLASS_LABEL, FLAP_S, SERVICE_LABEL, Pod
 
@@ -27,12 +28,13 @@ class _Route:
 
 class Repairs:
     """`done`: one for each binding that a lost pod was in. The clock runs from the deletion, or from when the pod had not
-    been ready for FLAP_S; it stops when the slice leads for the whole rate to other pods. Not `moved`: a new pod of the
+    been ready for FLAP_S by its own word, which knows whole seconds; it stops when the slice leads for the whole rate to other pods. Not `moved`: a new pod of the
     lost one's name has it, which takes as long as that takes to start. `came_back`: how many were whole again since
     their very pod was well before they had moved; `waiting` is what is left in the end."""
 
     def __init__(self):
         self.done, self.came_back = [], 0
+        self.wall = time.time() - time.monotonic()
         self.pods, self.unready, self.waiting = {}, {}, {}  # waiting: {(binding, (pod, address)): _Lost}
         self.routes = collections.defaultdict(_Route)
         self.stages = {}  # of the last ledger: {(pipeline, stage): {ordinal: what it holds for it}}
@@ -68,7 +70,7 @@ class Repairs:
             self._lost(name, before.address, change.at)
         elif not pod.ready and not change.gone and not pod.going:
             if served:
-                self.unready[name] = change.at
+                self.unready[name] = pod.unready_since - self.wall
         elif pod.ready and not pod.going and not change.gone:
             self._back(name, pod.address)
 

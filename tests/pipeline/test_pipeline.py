@@ -342,17 +342,26 @@ def redraw(world):
     world.pipeline("first", 10, {"blue": one("blue", "green"), "green": one("green")})
 
 
+def lose(world):
+    """What green-0 carried goes to green-1: of what is applied only a slice is other than it was."""
+    world.cluster.delete("pods", "green-0", world.namespace)
+
+
 def rate(number, *classes):
     return dict.fromkeys(classes or TALK, number)
 
 
 # stage: (what happens, the calls at which one dies meanwhile, what the pods of each class carry in the end)
+# `service` and `slice` are one call: the first object of a new binding is its Service.
 STAGES = {
-    "create": (lambda world: world.pipeline("first"), "ledger commit bind status", rate(10)),
+    "create": (lambda world: world.pipeline("first"), "ledger commit bind service told status", rate(10)),
     "change": (lambda world: world.pipeline("first", 12), "commit bind status", rate(12)),
+    "lose": (lose, "slice", rate(10)),
     "redraw": (redraw, "unbind", rate(10, "blue", "green")),
     "delete": (lambda world: world.cluster.delete("pipelines", "first", world.namespace), "commit status", {}),
 }
+CALLS = {**{call: f"kube.pipeline.{call}" for call in ("ledger", "commit", "bind", "unbind", "status")},
+         "service": "kube.object.apply", "slice": "kube.object.apply", "told": "kube.status.write"}
 
 
 def ends(world, loads):
@@ -367,10 +376,10 @@ def ends(world, loads):
     return True
 
 
-@pytest.mark.parametrize("call", ["ledger", "commit", "bind", "unbind", "status"])
+@pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("side", ["before", "after"])
 def test_a_process_that_dies_is_followed_by_one_that_goes_on(world, operate, tmp_path, call, side):
-    point, quiet = KillPoint(tmp_path, f"kube.pipeline.{call}.{side}"), Quiet(world.stack, world.namespace, "placement")
+    point, quiet = KillPoint(tmp_path, f"{CALLS[call]}.{side}"), Quiet(world.stack, world.namespace, "placement")
     others = ("workerclasses", "pipelines", "pipelinebindings", "placementledgers")
     eventually(lambda: not any(map(world.cluster.list, others)), 90, what="nobody else's: the point is where these are written")
     world.talk(blue=1, green=2, yellow=1)  # a stage that is drawn anew is placed beside itself
