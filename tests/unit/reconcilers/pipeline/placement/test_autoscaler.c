@@ -151,6 +151,23 @@ static void test_autoscaler__the_talk_s_target_sticks_at_the_eighth(void **state
            "blue and yellow never\n");
 }
 
+/* The talk's sample gauge: blue is asked for 30, with a target of 20 it gets two pods. */
+static void test_autoscaler__the_talk_s_gauge_asks_for_two(void **state)
+{
+    const struct setting blue = {.capacity = DOCS(30)};
+    const struct place_class spec = {DOCS(30), PODS_MAX, 1, 1, TIMEOUT_S, PLACE_WHOLE, PLACE_PACK};
+    struct scaler scaler = {.target = DOCS(20), .tolerance = 100, .pods = 1};
+    struct placement *placement = placement_new();
+    struct place_stage stage = {CLASS, DOCS(30)};
+    struct place_pipeline pipeline = {.stage_count = 1, .stages = &stage};
+    assert_int_equal(placement_class_set(*state, placement, CLASS, &spec), 0);
+    assert_int_equal(placement_admit(*state, placement, &pipeline, 0), 0);
+    assert_true(scales(*state, placement, &blue, &scaler));
+    assert_int_equal(scaler.pods, 2);
+    assert_false(scales(*state, placement, &blue, &scaler));
+    placement_free(placement);
+}
+
 /* The table of docs/reconcilers/pipeline.md; r = 10, capacity 15. The last figure of each target is
  * rounded down. */
 static void test_autoscaler__with_the_right_target_nobody_waits_for_ever(void **state)
@@ -186,6 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_autoscaler__the_talk_s_target_sticks_at_the_eighth),
+        TEST(test_autoscaler__the_talk_s_gauge_asks_for_two),
         TEST(test_autoscaler__with_the_right_target_nobody_waits_for_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
