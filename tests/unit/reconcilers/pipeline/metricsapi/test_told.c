@@ -6,7 +6,6 @@
 #include "server/base/str.h"
 #include "tests/unit/test.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static json_t *parse(struct ctx *ctx, const char *text)
@@ -46,13 +45,14 @@ static void test_the_talk_s_sample_gauge(void **state)
     struct selector all = {0};
     static const struct {
         const char *name, *value;
-    } gauge[] = {{"blue", "30"}, {"green", "75"}, {"yellow", "110"},
-                 {"red", "0"},   {"grey", "0"},   {"purple", "60"}};
+        int number;
+    } gauge[] = {{"blue", "30", 30}, {"green", "75", 75}, {"yellow", "110", 110},
+                 {"red", "0", 0},    {"grey", "0", 0},    {"purple", "60", 60}};
     json_t *classes = arena_json(ctx->arena, json_array());
     for (size_t at = 0; at < ARRAY_SIZE(gauge); at++)
         json_array_append_new(classes, json_pack("{s:{s:s, s:s}, s:{s:i}}", "metadata", "namespace",
                                                  "default", "name", gauge[at].name, "status",
-                                                 "request", atoi(gauge[at].value)));
+                                                 "request", gauge[at].number));
     for (size_t at = 0; at < METRICS_VERSIONS * ARRAY_SIZE(gauge); at++) {
         const char *version = metrics_versions[at / ARRAY_SIZE(gauge)];
         size_t row = at % ARRAY_SIZE(gauge);

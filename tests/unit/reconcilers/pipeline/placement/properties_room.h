@@ -99,7 +99,7 @@ static inline bool was_uneven(const struct step *step, uint32_t id, uint32_t at)
            span_of(has, (uint32_t)zones, true).most > was->rate / zones + 1;
 }
 
-/* §4.1 zones: who is whole is in even parts in each. */
+/* Zones: who is whole is in even parts in each. */
 static inline bool in_zones(const struct step *step)
 {
     if (step->world->shape.zones == 1)
@@ -167,7 +167,7 @@ static inline bool only_lost_moves(const struct step *step)
     return true;
 }
 
-/* §4.2: a lower rate shrinks where it is: on no pod is more than there was. */
+/* A lower rate shrinks where it is: on no pod is more than there was. */
 static inline bool shrinks_in_place(const struct step *step)
 {
     uint32_t id = step->op->a % PIPELINES;

@@ -66,7 +66,7 @@ static bool all_run(const struct placement *placement, uint32_t count)
 static bool all_run_at_last(struct ctx *ctx, struct placement *placement,
                             const struct setting *setting, struct scaler *scaler, uint32_t count)
 {
-    for (int64_t since_s = scaler->now_s; scaler->now_s - since_s < 2 * TIMEOUT_S;) {
+    for (int64_t since_s = scaler->now_s; scaler->now_s - since_s < INT64_C(2) * TIMEOUT_S;) {
         scaler->now_s += SYNC_S;
         placement_tick(placement, scaler->now_s);
         if (scales(ctx, placement, setting, scaler))
