@@ -48,6 +48,8 @@ struct board {
     uint32_t *redraws;        /* by pipeline of the world: who is here is drawn otherwise */
     size_t tenant_count;      /* whom quotas name, in order; the engine's number is one more */
     const char **tenants;
+    size_t owner_count; /* other tenants that have pipelines, in order, with the numbers behind */
+    const char **owners;
     uint64_t next_age;
     bool settled; /* routing is as the ledger was: what leaves has as long as it takes to drain */
 };
@@ -67,10 +69,11 @@ uint32_t zone_kept(struct board_class *class, uint32_t ordinal);
 /* Into the ledger's entry of the class, of its first `pods` pods. */
 void zones_write(const struct board *board, uint32_t class_id, uint32_t pods, json_t *ret);
 void zones_note(const struct board *board, uint32_t class_id, struct class_note *note);
-/* tenants.c: numbers those whom quotas name. */
-void tenants_read(struct board *board);
-/* The engine's number of a tenant; 0 = no quota names it. The engine knows PLACE_TENANTS_MAX - 2 of
- * them: those behind, by name, are one to it, which may use nothing of a class that names any. */
+/* tenants.c: numbers those whom quotas name, then those who have pipelines; `kept`: a ledger's. */
+void tenants_read(struct board *board, const json_t *kept);
+/* The engine's number of a tenant; 0 = nobody. The engine knows PLACE_TENANTS_MAX - 2 of them:
+ * those behind that a quota names are one to it, which may use nothing of a class that names any;
+ * the others are nobody. */
 uint32_t tenant_number(const struct board *board, const char *name);
 /* What tenants may use of a class, to the engine. */
 int tenants_limit(struct board *board, uint32_t class_id);

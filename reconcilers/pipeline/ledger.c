@@ -241,7 +241,7 @@ int ledger_read(struct board *board, const json_t *ledger)
     json_t *kept;
     TRY(ledger_check(board->ctx, ledger, NULL, board->world->now_s));
     TRY(ledger_check_asked(board->ctx, ledger));
-    tenants_read(board);
+    tenants_read(board, pipelines);
     board->next_age = (uint64_t)json_int_or(ledger, "nextAge", 1);
     board->classes =
         arena_alloc(board->ctx->arena, (json_array_size(classes) + board->world->class_count + 1) *

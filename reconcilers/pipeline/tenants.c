@@ -18,8 +18,23 @@ static int name_order(const void *one, const void *other)
     return strcmp(*(const char *const *)one, *(const char *const *)other);
 }
 
-/* Only whom some quota names: to whom none applies is nobody to the engine. */
-void tenants_read(struct board *board)
+/* Sorted, each once; returns how many. */
+static size_t distinct(const char **names, size_t count)
+{
+    size_t kept = 0;
+    qsort(names, count, sizeof *names, name_order);
+    for (size_t at = 0; at < count; at++)
+        if (kept == 0 || !str_equal(names[at], names[kept - 1]))
+            names[kept++] = names[at];
+    return kept;
+}
+
+static const char **find(const char *name, const char **names, size_t count)
+{
+    return bsearch(&name, names, count, sizeof *names, name_order);
+}
+
+static void read_quotas(struct board *board)
 {
     const struct world *world = board->world;
     size_t count = 0, at;
@@ -31,21 +46,50 @@ void tenants_read(struct board *board)
     for (uint32_t class_at = 0; class_at < world->class_count; class_at++)
         json_array_foreach(world->classes[class_at].class.quotas, at, quota)
             board->tenants[count++] = json_str_or(quota, "tenant", "");
-    qsort(board->tenants, count, sizeof *board->tenants, name_order);
-    board->tenant_count = 0;
-    for (at = 0; at < count; at++)
-        if (at == 0 || !str_equal(board->tenants[at], board->tenants[at - 1]))
-            board->tenants[board->tenant_count++] = board->tenants[at];
+    board->tenant_count = distinct(board->tenants, count);
+}
+
+static void add_owner(struct board *board, const char *name)
+{
+    if (*name && !find(name, board->tenants, board->tenant_count))
+        board->owners[board->owner_count++] = name;
+}
+
+/* Whom no quota names: for fair order. */
+static void read_owners(struct board *board, const json_t *kept)
+{
+    const struct world *world = board->world;
+    size_t at;
+    json_t *pipeline;
+    board->owners =
+        arena_alloc(board->ctx->arena,
+                    (world->pipeline_count + json_array_size(kept) + 1) * sizeof *board->owners);
+    board->owner_count = 0;
+    for (uint32_t nth = 0; nth < world->pipeline_count; nth++)
+        add_owner(board, world->pipelines[nth].tenant);
+    json_array_foreach(kept, at, pipeline)
+        add_owner(board, json_str_or(pipeline, "tenant", ""));
+    board->owner_count = distinct(board->owners, board->owner_count);
+}
+
+void tenants_read(struct board *board, const json_t *kept)
+{
+    read_quotas(board);
+    read_owners(board, kept);
 }
 
 uint32_t tenant_number(const struct board *board, const char *name)
 {
-    const char **found =
-        bsearch(&name, board->tenants, board->tenant_count, sizeof *board->tenants, name_order);
+    const char **found = find(name, board->tenants, board->tenant_count);
+    if (*name && found) {
+        size_t number = (size_t)(found - board->tenants) + 1;
+        return number < TENANT_BEYOND ? (uint32_t)number : TENANT_BEYOND;
+    }
+    found = find(name, board->owners, board->owner_count);
     if (!*name || !found)
         return 0;
-    size_t number = (size_t)(found - board->tenants) + 1;
-    return number < TENANT_BEYOND ? (uint32_t)number : TENANT_BEYOND;
+    size_t number = board->tenant_count + (size_t)(found - board->owners) + 1;
+    return number < TENANT_BEYOND ? (uint32_t)number : 0;
 }
 
 /* What stands there is bounded here, too: a field of an older CRD must not stop a namespace. */

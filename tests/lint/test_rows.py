@@ -7,7 +7,7 @@ import rows
 from test_tree import REPO, files, sources, text_of
 
 PRODUCT = [name for name in sources() if not name.startswith("tests/")]
-VARIABLES_OF_TESTS = {f"FLOTILLA_{word}" for word in ("CACHE", "FUZZ", "HARBOR_BIN", "HOME", "STACK_INSIDE", "TEST_DIR", "TEST_KUBE")}
+VARIABLES_OF_TESTS = {f"FLOTILLA_{word}" for word in ("CACHE", "FUZZ", "HARBOR_BIN", "HOME", "SANITIZE", "STACK_INSIDE", "TEST_DIR", "TEST_KUBE")}
 TABLES = [("server/base/errors.def", "ERR", "ERR_"), ("server/base/calls.def", "CALL", "CALL_"),
           ("server/net/metrics.def", "METRIC", "METRIC_")]  # fmt: skip
 

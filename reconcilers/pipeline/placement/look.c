@@ -46,6 +46,7 @@ int placement_class_set(struct ctx *ctx, struct placement *placement, uint32_t c
     struct class *class = placement->classes[class_id];
     memory_grow_pods(class, spec->pods_max);
     class->spec = *spec;
+    quota_resize(placement);
     phase_room(placement, class);
     for (uint32_t at = 0; at < class->pods_size; at++)
         state_shelve(class, at);

@@ -115,7 +115,7 @@ struct placement *placement_copy(const struct placement *from)
     }
     for (uint32_t at = 0; at < PLACE_TENANTS_MAX; at++)
         if (from->tenants[at])
-            made->tenants[at] = again(from->tenants[at], PLACE_CLASSES_MAX, sizeof **from->tenants);
+            made->tenants[at] = again(from->tenants[at], 1, sizeof **from->tenants);
     made->pipelines = again(from->pipelines, from->pipelines_size, sizeof *from->pipelines);
     for (uint32_t at = 0; at < from->pipelines_size; at++)
         if (from->pipelines[at].stages)

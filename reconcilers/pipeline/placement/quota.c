@@ -3,15 +3,15 @@
 
 #include <inttypes.h>
 
-static struct quota *quotas_of(struct placement *placement, uint32_t tenant)
+static struct tenant *tenant_of(struct placement *placement, uint32_t number)
 {
-    if (!placement->tenants[tenant]) {
-        struct quota *made = memory_new(PLACE_CLASSES_MAX, sizeof *made);
+    if (!placement->tenants[number]) {
+        struct tenant *made = memory_new(1, sizeof *made);
         for (uint32_t at = 0; at < PLACE_CLASSES_MAX; at++)
-            made[at].limit = INT64_MAX;
-        placement->tenants[tenant] = made;
+            made->quotas[at].limit = INT64_MAX;
+        placement->tenants[number] = made;
     }
-    return placement->tenants[tenant];
+    return placement->tenants[number];
 }
 
 int placement_quota_set(struct ctx *ctx, struct placement *placement, uint32_t tenant,
@@ -24,7 +24,7 @@ int placement_quota_set(struct ctx *ctx, struct placement *placement, uint32_t t
         return err_set(ctx, ERR_INVALID, NULL, "there is no class %" PRIu32, class_id);
     if (milli < 0)
         return err_set(ctx, ERR_INVALID, NULL, "a quota cannot be negative");
-    quotas_of(placement, tenant)[class_id].limit = milli;
+    tenant_of(placement, tenant)->quotas[class_id].limit = milli;
     phase_room(placement, placement->classes[class_id]);
     return 0;
 }
@@ -40,11 +40,11 @@ int64_t quota_asked(const struct pipeline *pipeline, uint32_t class_id)
 uint32_t quota_refuses(const struct placement *placement, const struct pipeline *pipeline,
                        bool *ret_ever)
 {
-    const struct quota *quotas = placement->tenants[pipeline->tenant];
+    const struct tenant *tenant = placement->tenants[pipeline->tenant];
     uint32_t refused = PLACE_NONE;
     *ret_ever = false;
-    for (uint32_t at = 0; quotas && at < pipeline->stage_count; at++) {
-        const struct quota *quota = &quotas[pipeline->stages[at].class_id];
+    for (uint32_t at = 0; tenant && at < pipeline->stage_count; at++) {
+        const struct quota *quota = &tenant->quotas[pipeline->stages[at].class_id];
         int64_t sum = quota_asked(pipeline, pipeline->stages[at].class_id);
         if (sum > quota->limit) {
             *ret_ever = true;
@@ -56,20 +56,13 @@ uint32_t quota_refuses(const struct placement *placement, const struct pipeline 
     return refused;
 }
 
-void quota_charge(struct placement *placement, const struct pipeline *pipeline, int sign)
-{
-    struct quota *quotas = quotas_of(placement, pipeline->tenant);
-    for (uint32_t at = 0; at < pipeline->stage_count; at++)
-        quotas[pipeline->stages[at].class_id].used += sign * pipeline->stages[at].rate;
-}
-
-/* The tenant's largest part of any class, in 4096ths: 2^12 * 16384 * 10^11 < 2^63. */
-static int64_t dominant_share(const struct placement *placement, uint32_t tenant)
+/* 2^12 * 16384 * 10^11 < 2^63. */
+static int64_t dominant_share(const struct placement *placement, const struct tenant *tenant)
 {
     int64_t most = 0;
-    for (uint32_t at = 0; placement->tenants[tenant] && at < PLACE_CLASSES_MAX; at++) {
+    for (uint32_t at = 0; at < PLACE_CLASSES_MAX; at++) {
         const struct class *class = placement->classes[at];
-        int64_t used = placement->tenants[tenant][at].used;
+        int64_t used = tenant->quotas[at].used;
         if (!class || used == 0)
             continue;
         int64_t total = class->spec.capacity * class->spec.pods_max;
@@ -77,6 +70,26 @@ static int64_t dominant_share(const struct placement *placement, uint32_t tenant
         most = part > most ? part : most;
     }
     return most;
+}
+
+void quota_charge(struct placement *placement, const struct pipeline *pipeline, int sign)
+{
+    struct tenant *tenant = tenant_of(placement, pipeline->tenant);
+    for (uint32_t at = 0; at < pipeline->stage_count; at++)
+        tenant->quotas[pipeline->stages[at].class_id].used += sign * pipeline->stages[at].rate;
+    tenant->dominant = dominant_share(placement, tenant);
+}
+
+void quota_resize(struct placement *placement)
+{
+    for (uint32_t at = 0; at < PLACE_TENANTS_MAX; at++)
+        if (placement->tenants[at])
+            placement->tenants[at]->dominant = dominant_share(placement, placement->tenants[at]);
+}
+
+static int64_t dominant_of(const struct placement *placement, uint32_t number)
+{
+    return placement->tenants[number] ? placement->tenants[number]->dominant : 0;
 }
 
 bool quota_is_before(const struct placement *placement, uint32_t a, uint32_t b)
@@ -87,8 +100,8 @@ bool quota_is_before(const struct placement *placement, uint32_t a, uint32_t b)
     if (one->priority != other->priority)
         return one->priority > other->priority;
     if (one->tenant != other->tenant && !one->admitted) {
-        int64_t mine = dominant_share(placement, one->tenant);
-        int64_t theirs = dominant_share(placement, other->tenant);
+        int64_t mine = dominant_of(placement, one->tenant);
+        int64_t theirs = dominant_of(placement, other->tenant);
         if (mine != theirs)
             return mine < theirs;
     }

@@ -64,6 +64,11 @@ struct quota {
     int64_t limit, used; /* used: what pipelines of the tenant that hold room have there */
 };
 
+struct tenant {
+    int64_t dominant; /* its largest part of any class, in 4096ths */
+    struct quota quotas[PLACE_CLASSES_MAX];
+};
+
 /* One change of one share: what undoes it. */
 struct change {
     uint32_t pipeline, stage, pod;
@@ -72,7 +77,7 @@ struct change {
 
 struct placement {
     struct class *classes[PLACE_CLASSES_MAX];
-    struct quota *tenants[PLACE_TENANTS_MAX]; /* one per class each; NULL = not seen */
+    struct tenant *tenants[PLACE_TENANTS_MAX]; /* NULL = not seen */
     struct pipeline *pipelines;
     struct share *shares;
     struct change *journal; /* of the decision at hand */
@@ -175,5 +180,7 @@ int64_t quota_asked(const struct pipeline *pipeline, uint32_t class_id);
 uint32_t quota_refuses(const struct placement *placement, const struct pipeline *pipeline,
                        bool *ret_ever);
 void quota_charge(struct placement *placement, const struct pipeline *pipeline, int sign);
+/* A class is another size now. */
+void quota_resize(struct placement *placement);
 /* Is `a` to be served before `b`? */
 bool quota_is_before(const struct placement *placement, uint32_t a, uint32_t b);

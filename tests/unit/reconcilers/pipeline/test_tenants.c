@@ -167,6 +167,36 @@ static void test_beyond_the_limit_quotas_fail_closed(void **state)
                            "ExceedsQuota: tenant 't-4095' may use 0 documents/s of class 'green'"));
 }
 
+/* No quota names either: who has less comes first all the same, though it is younger. */
+static void test_tenants_without_quotas_are_told_apart(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    json_put(json_array_get(fixture.classes, 1), "spec.maxReplicas", json_integer(4));
+    for (int pod = 0; pod < 4; pod++) {
+        put_pod(&fixture, "green", pod, true);
+        put_pod(&fixture, "blue", pod, true);
+    }
+    put_pod(&fixture, "yellow", 0, true);
+    put_of(&fixture, "one", 15, "rich");
+    put_of(&fixture, "two", 15, "rich");
+    put_of(&fixture, "three", 15, "poor");
+    json_t *fourth = put_of(&fixture, "four", 15, "other");
+    decided(&fixture);
+    put_of(&fixture, "older", 15, "rich");
+    decided(&fixture);
+    put_of(&fixture, "younger", 15, "poor");
+    decided(&fixture);
+    assert_int_equal(verdict_of(&fixture, "older")->view.reason, PLACE_NO_CAPACITY);
+    assert_int_equal(verdict_of(&fixture, "younger")->view.reason, PLACE_NO_CAPACITY);
+    json_put(fourth, "spec.documentsPerSecond", json_integer(0));
+    for (int pass = 0; pass < 3; pass++) { /* it leaves, drains, and has drained */
+        decided(&fixture);
+        fixture.now_s += 10;
+    }
+    assert_string_equal(shares_of(&fixture, "younger", "green"), "3:15000");
+    assert_string_equal(shares_of(&fixture, "older", "green"), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +207,7 @@ int main(void)
         TEST(test_who_becomes_anothers_counts_with_the_other),
         TEST(test_what_others_use_changes_no_message),
         TEST(test_beyond_the_limit_quotas_fail_closed),
+        TEST(test_tenants_without_quotas_are_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* What is told, and whose word counts: objects become values, a ConfigMap becomes trust. */
 #include "reconcilers/pipeline/metricsapi/told.h"
 #include "reconcilers/pipeline/metricsapi/trust.h"
+#include "server/base/cleanup.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
 #include "tests/unit/test.h"
@@ -34,6 +35,35 @@ static void test_only_what_is_decided_and_stays_has_a_value(void **state)
         assert_string_equal(json_str(values, "items.0.timestamp"), "1970-01-01T00:00:00Z");
         assert_string_equal(json_str(values, "items.1.describedObject.name"), "idle");
         assert_string_equal(json_str(values, "items.1.value"), "0");
+    }
+}
+
+/* 30, 75, 110, 0, 0, 60: as an autoscaler reads them, in both versions. */
+static void test_the_talk_s_sample_gauge(void **state)
+{
+    struct ctx *ctx = *state;
+    struct selector all = {0};
+    static const struct {
+        const char *name, *value;
+        int number;
+    } gauge[] = {{"blue", "30", 30}, {"green", "75", 75}, {"yellow", "110", 110},
+                 {"red", "0", 0},    {"grey", "0", 0},    {"purple", "60", 60}};
+    json_t *classes = arena_json(ctx->arena, json_array());
+    for (size_t at = 0; at < ARRAY_SIZE(gauge); at++)
+        json_array_append_new(classes, json_pack("{s:{s:s, s:s}, s:{s:i}}", "metadata", "namespace",
+                                                 "default", "name", gauge[at].name, "status",
+                                                 "request", gauge[at].number));
+    for (size_t at = 0; at < METRICS_VERSIONS * ARRAY_SIZE(gauge); at++) {
+        const char *version = metrics_versions[at / ARRAY_SIZE(gauge)];
+        size_t row = at % ARRAY_SIZE(gauge);
+        json_t *values = told_values(ctx, version, classes, &all, 0);
+        const json_t *item = json_array_get(json_at(values, "items"), row);
+        const char *metric = str_equal(version, "v1beta1") ? json_str(item, "metricName")
+                                                           : json_str(item, "metric.name");
+        assert_true(str_starts(json_str(values, "apiVersion"), "custom.metrics.k8s.io/"));
+        assert_string_equal(metric, "workerclass_request");
+        assert_string_equal(json_str(item, "describedObject.name"), gauge[row].name);
+        assert_string_equal(json_str(item, "value"), gauge[row].value);
     }
 }
 
@@ -133,6 +163,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_only_what_is_decided_and_stays_has_a_value),
+        TEST(test_the_talk_s_sample_gauge),
         TEST(test_items_are_bounded),
         TEST(test_each_refusal_is_a_status),
         TEST(test_whose_word_counts),

@@ -114,7 +114,7 @@ static inline bool scales(const struct step *step)
     return memcmp(demand, step->now->demand, sizeof demand) == 0;
 }
 
-/* §4.3: nobody gets more than its quota; one that is made smaller takes nothing from who runs. */
+/* Nobody gets more than its quota; one that is made smaller takes nothing from who runs. */
 static inline bool within_quota(const struct step *step)
 {
     for (uint32_t at = 0; at < TENANTS * CLASSES; at++) {

@@ -90,14 +90,16 @@ static inline bool was_uneven(const struct step *step, uint32_t id, uint32_t at)
     int64_t has[PLACE_ZONES_MAX] = {0}, zones = step->world->shape.zones;
     for (uint32_t pod = 0; pod < PODS; pod++)
         has[pod % zones] += was->on[pod];
-    bool lacked = sum_of(was) < was->rate;
-    if (lacked)
-        return is_a(step, OP_RATE) || is_a(step, OP_REDRAW) ||
-               span_of(has, (uint32_t)zones, true).most > (was->rate + zones - 1) / zones;
-    return !is_spread(step->world, was);
+    if (sum_of(was) == was->rate)
+        return !is_spread(step->world, was);
+    int64_t odd = was->rate % zones; /* so many may have one more: what lacks can be added */
+    for (uint32_t zone = 0; zone < zones; zone++)
+        odd -= has[zone] > was->rate / zones;
+    return is_a(step, OP_RATE) || is_a(step, OP_REDRAW) || odd < 0 ||
+           span_of(has, (uint32_t)zones, true).most > was->rate / zones + 1;
 }
 
-/* §4.1 zones: who is whole is in even parts in each. */
+/* Zones: who is whole is in even parts in each. */
 static inline bool in_zones(const struct step *step)
 {
     if (step->world->shape.zones == 1)
@@ -165,7 +167,7 @@ static inline bool only_lost_moves(const struct step *step)
     return true;
 }
 
-/* §4.2: a lower rate shrinks where it is: on no pod is more than there was. */
+/* A lower rate shrinks where it is: on no pod is more than there was. */
 static inline bool shrinks_in_place(const struct step *step)
 {
     uint32_t id = step->op->a % PIPELINES;

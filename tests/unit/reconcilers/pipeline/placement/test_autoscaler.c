@@ -66,7 +66,7 @@ static bool all_run(const struct placement *placement, uint32_t count)
 static bool all_run_at_last(struct ctx *ctx, struct placement *placement,
                             const struct setting *setting, struct scaler *scaler, uint32_t count)
 {
-    for (int64_t since_s = scaler->now_s; scaler->now_s - since_s < 2 * TIMEOUT_S;) {
+    for (int64_t since_s = scaler->now_s; scaler->now_s - since_s < INT64_C(2) * TIMEOUT_S;) {
         scaler->now_s += SYNC_S;
         placement_tick(placement, scaler->now_s);
         if (scales(ctx, placement, setting, scaler))
@@ -151,6 +151,23 @@ static void test_autoscaler__the_talk_s_target_sticks_at_the_eighth(void **state
            "blue and yellow never\n");
 }
 
+/* The talk's sample gauge: blue is asked for 30, with a target of 20 it gets two pods. */
+static void test_autoscaler__the_talk_s_gauge_asks_for_two(void **state)
+{
+    const struct setting blue = {.capacity = DOCS(30)};
+    const struct place_class spec = {DOCS(30), PODS_MAX, 1, 1, TIMEOUT_S, PLACE_WHOLE, PLACE_PACK};
+    struct scaler scaler = {.target = DOCS(20), .tolerance = 100, .pods = 1};
+    struct placement *placement = placement_new();
+    struct place_stage stage = {CLASS, DOCS(30)};
+    struct place_pipeline pipeline = {.stage_count = 1, .stages = &stage};
+    assert_int_equal(placement_class_set(*state, placement, CLASS, &spec), 0);
+    assert_int_equal(placement_admit(*state, placement, &pipeline, 0), 0);
+    assert_true(scales(*state, placement, &blue, &scaler));
+    assert_int_equal(scaler.pods, 2);
+    assert_false(scales(*state, placement, &blue, &scaler));
+    placement_free(placement);
+}
+
 /* The table of docs/reconcilers/pipeline.md; r = 10, capacity 15. The last figure of each target is
  * rounded down. */
 static void test_autoscaler__with_the_right_target_nobody_waits_for_ever(void **state)
@@ -186,6 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_autoscaler__the_talk_s_target_sticks_at_the_eighth),
+        TEST(test_autoscaler__the_talk_s_gauge_asks_for_two),
         TEST(test_autoscaler__with_the_right_target_nobody_waits_for_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

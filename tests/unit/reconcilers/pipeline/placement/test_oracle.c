@@ -153,7 +153,8 @@ static void test_oracle__nothing_better_is_there(void **state)
         struct place_class spec = {CAPACITY,         POD_COUNT,         split, 1, 100,
                                    kinds[kind].mode, kinds[kind].policy};
         uint32_t pods = split < POD_COUNT ? split : POD_COUNT;
-        int64_t room[POD_COUNT], rate = (int64_t)(next_random(&random) % (pods * CAPACITY)) + 1;
+        int64_t room[POD_COUNT],
+            rate = (int64_t)(next_random(&random) % ((uint64_t)pods * CAPACITY)) + 1;
         rate = kinds[kind].mode == PLACE_WHOLE ? 1 + rate % CAPACITY : rate;
         struct placement *placement = random_loads(*state, &spec, &random, room);
         bool fits;

@@ -3,7 +3,9 @@
  * them. Each row has faults planted in what is seen, and must catch each.
  */
 #include "tests/unit/reconcilers/pipeline/placement/seed.h"
-#include "tests/unit/reconcilers/pipeline/placement/walk.h"
+#include "tests/unit/reconcilers/pipeline/placement/shrink.h"
+
+#include "server/base/cleanup.h"
 
 /* The split limit binds in all but the first and the last. */
 static const struct shape shapes[] = {

@@ -1,74 +1,12 @@
 /*
  * Random walks: after each step the properties that placement.h promises, and what a copy, a life
- * after a death and a replay of the log come to. What breaks is shrunk and told.
+ * after a death and a replay of the log come to.
  */
 #pragma once
 
-#include "tests/unit/reconcilers/pipeline/placement/faults.h"
-#include "tests/unit/reconcilers/pipeline/placement/properties_order.h"
-#include "tests/unit/reconcilers/pipeline/placement/properties_room.h"
 #include "tests/unit/reconcilers/pipeline/placement/restored.h"
+#include "tests/unit/reconcilers/pipeline/placement/rows.h"
 #include "tests/unit/reconcilers/pipeline/placement/same.h"
-
-#include "server/base/cleanup.h"
-
-#include <stdio.h>
-
-enum row {
-    ROW_OVERCOMMIT,
-    ROW_EXACT,
-    ROW_ZONES,
-    ROW_OTHERS,
-    ROW_LOST,
-    ROW_GANG,
-    ROW_REASON,
-    ROW_PRIORITY,
-    ROW_METRIC,
-    ROW_QUOTA,
-    ROW_FAIR,
-    ROW_SHRINKS,
-    PROPERTIES,
-    ROW_COPY = PROPERTIES,
-    ROW_LEDGER,
-    ROW_LOG,
-    ROWS,
-    HOLDS = ROWS
-};
-
-static const struct {
-    const char *name;
-    bool (*holds)(const struct step *step);
-} rows[] = {
-    [ROW_OVERCOMMIT] = {"P1  no pod over its capacity", no_overcommit},
-    [ROW_EXACT] = {"P2  the rate, in the mode's parts, on no more pods than allowed", is_exact},
-    [ROW_ZONES] = {"P2  in each zone the same", in_zones},
-    [ROW_OTHERS] = {"P3  others untouched", others_untouched},
-    [ROW_LOST] = {"P6  only what was lost moves", only_lost_moves},
-    [ROW_GANG] = {"P7  all stages or none", is_gang},
-    [ROW_REASON] = {"P10 reason, numbers, a time to come", has_reason},
-    [ROW_PRIORITY] = {"P11 by priority", by_priority},
-    [ROW_METRIC] = {"P12 the metric is the demand; in the calm no reservation is left", scales},
-    [ROW_QUOTA] = {"    nobody gets more than its quota", within_quota},
-    [ROW_FAIR] = {"    the tenant with the smaller dominant share first", is_fair},
-    [ROW_SHRINKS] = {"    a lower rate is always possible, and shrinks in place", shrinks_in_place},
-    [ROW_COPY] = {"P13 a copy decides the same and changes nothing", NULL},
-    [ROW_LEDGER] = {"P9  restored from the ledger it decides the same", NULL},
-    [ROW_LOG] = {"P8  the log replayed decides the same", NULL},
-};
-
-/* In what each step shows; the others where they say. */
-enum { PLANT_NONE = -1, PLANT_FORGETFUL = -2, PLANT_GAP = -3, PLANT_STALE = -4, PLANT_SHARED = -5 };
-static const struct {
-    enum row row;
-    void (*plant)(struct seen *seen);
-} faults[] = {
-    {ROW_OVERCOMMIT, plant_over}, {ROW_EXACT, plant_share},     {ROW_EXACT, plant_uneven},
-    {ROW_EXACT, plant_split},     {ROW_ZONES, plant_one_zone},  {ROW_OTHERS, plant_move},
-    {ROW_LOST, plant_loss},       {ROW_GANG, plant_half},       {ROW_REASON, plant_bare},
-    {ROW_REASON, plant_past},     {ROW_REASON, plant_late},     {ROW_PRIORITY, plant_inverted},
-    {ROW_METRIC, plant_demand},   {ROW_METRIC, plant_reserved}, {ROW_QUOTA, plant_quota},
-    {ROW_SHRINKS, plant_growth},  {ROW_FAIR, plant_unfair},
-};
 
 enum { WALK = 300, LIFE = 8 }; /* LIFE: steps after which the process dies */
 
@@ -167,7 +105,7 @@ static inline enum row walk_do(struct ctx *ctx, const struct walk *walk)
 {
     static struct world world, before, twin;
     static struct seen log[WALK], now;
-    uint64_t ignored[ROWS], *checks = walk->checks ? walk->checks : ignored;
+    uint64_t ignored[ROWS] = {0}, *checks = walk->checks ? walk->checks : ignored;
     enum row broken = HOLDS;
     world = walk_begin(ctx, walk);
     twin = walk_begin(ctx, walk);
@@ -194,36 +132,4 @@ static inline enum row walk_do(struct ctx *ctx, const struct walk *walk)
     placement_free(twin.placement);
     checks[ROW_LOG] += walk->count;
     return broken == HOLDS && !replays(ctx, walk, log) ? ROW_LOG : broken;
-}
-
-/* Leaves out what is not needed to break the same row. */
-static inline void walk_shrink(struct ctx *ctx, struct walk *walk, enum row broken)
-{
-    static struct walk fewer;
-    walk->checks = NULL;
-    for (size_t chunk = walk->count / 2; chunk > 0; chunk /= 2)
-        for (size_t at = 0; at + chunk <= walk->count;) {
-            fewer = *walk;
-            fewer.count = walk->count - chunk;
-            memmove(&fewer.ops[at], &walk->ops[at + chunk], (fewer.count - at) * sizeof *fewer.ops);
-            if (walk_do(ctx, &fewer) == broken)
-                *walk = fewer;
-            else
-                at += chunk;
-        }
-}
-
-static inline void walk_tell(FILE *to, const struct walk *walk, uint64_t seed, uint64_t number,
-                             enum row broken)
-{
-    static const char *const words[OPS] = {
-        [OP_ADMIT] = "admit",   [OP_ADMIT_MORE] = "admit", [OP_REMOVE] = "remove",
-        [OP_RATE] = "rate",     [OP_POD] = "pod",          [OP_DRAIN] = "drain",
-        [OP_TICK] = "tick",     [OP_COMPACT] = "compact",  [OP_CALM] = "calm",
-        [OP_REDRAW] = "redraw", [OP_QUOTA] = "quota"};
-    fprintf(to, "seed %llu, walk %llu: '%s' does not hold after %zu steps:\n",
-            (unsigned long long)seed, (unsigned long long)number, rows[broken].name, walk->count);
-    for (size_t at = 0; at < walk->count; at++)
-        fprintf(to, "{%u, %u, %u, %u}, /* %s */\n", walk->ops[at].kind % OPS, walk->ops[at].a,
-                walk->ops[at].b, walk->ops[at].c, words[walk->ops[at].kind % OPS]);
 }
