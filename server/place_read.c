@@ -92,19 +92,26 @@ static int read_file(struct ctx *ctx, const char *file, json_t *objects)
 
 /* ---- the cell ---- */
 
-int place_list(struct ctx *ctx, enum call call, struct kube *kube, struct preview *preview)
+int place_list(struct ctx *ctx, enum call call, struct kube *kube, size_t max_bytes,
+               struct preview *preview)
 {
-    for (int at = 0; at < PREVIEW_KINDS; at++)
-        TRY(kube_list(ctx, call, kube, preview_kinds[at].kind, preview->namespace,
-                      preview_kinds[at].label, &preview->lists[at]));
-    return 0;
+    size_t budget = max_bytes;
+    int rc = 0;
+    for (int at = 0; at < PREVIEW_KINDS && rc == 0; at++)
+        rc = kube_list_within(ctx, call, kube, preview_kinds[at].kind, preview->namespace,
+                              preview_kinds[at].label, &budget, &preview->lists[at]);
+    if (rc != -ERR_TOO_LARGE)
+        return rc;
+    return err_set(ctx, ERR_TOO_LARGE, "PreviewTooLarge",
+                   "what a placement looks at in namespace %s takes more than %zu bytes",
+                   preview->namespace, max_bytes);
 }
 
 static int read_cell(struct ctx *ctx, const char *kubeconfig, struct preview *preview)
 {
     struct kube *kube = NULL;
     TRY(kube_open(ctx, kubeconfig, "flotillad-do/" FLOTILLA_VERSION, &kube));
-    int rc = place_list(ctx, CALL_KUBE_PIPELINE_LIST, kube, preview);
+    int rc = place_list(ctx, CALL_KUBE_PIPELINE_LIST, kube, PLACE_CELL_BYTES, preview);
     kube_close(kube);
     return rc;
 }

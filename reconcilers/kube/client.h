@@ -27,6 +27,7 @@ struct client_request {
     const json_t *body; /* NULL = none */
     const char *what;   /* "apply Pod x/y", for messages */
     enum call call;
+    size_t *budget;    /* bytes that answers may still have together; NULL = no bound of its own */
     bool is_write;     /* ask the gate; count a conflict as a stale write */
     bool absent_is_ok; /* 404 is success with NULL */
 };

@@ -115,7 +115,8 @@ static int exchange(struct ctx *ctx, struct kube *kube, const struct client_requ
                                 .content_type = request->content_type,
                                 .accept = CLIENT_ACCEPT,
                                 .body = body,
-                                .body_bytes = body ? strlen(body) : 0};
+                                .body_bytes = body ? strlen(body) : 0,
+                                .answer_max_bytes = request->budget ? *request->budget : 0};
     struct http_response response = {0};
     *ret = NULL;
     if (request->is_write)
@@ -125,6 +126,9 @@ static int exchange(struct ctx *ctx, struct kube *kube, const struct client_requ
     count_request(request, response.status, started_ms);
     if (rc < 0)
         return err_wrap(ctx, rc, "%s", request->what);
+    if (request->budget) /* never down to 0, which would be no bound */
+        *request->budget -=
+            response.body_bytes < *request->budget ? response.body_bytes : *request->budget - 1;
     if (response.status == 404 && request->absent_is_ok)
         return 0;
     rc = status_check(ctx, &response, request->what);
@@ -167,7 +171,7 @@ static int read_page(struct ctx *ctx, struct kube *kube, struct client_request *
     for (;;) {
         request->path = path_query(ctx, path, "limit", arena_printf(ctx->arena, "%d", *limit));
         int rc = exchange(ctx, kube, request, ret);
-        if (rc != -ERR_TOO_LARGE || *limit == 1)
+        if (rc != -ERR_TOO_LARGE || *limit == 1 || request->budget)
             return rc;
         err_clear(ctx);
         *limit /= 2;
@@ -195,6 +199,27 @@ static int list_pages(struct ctx *ctx, struct kube *kube, struct client_request 
     return 0;
 }
 
+static int list(struct ctx *ctx, struct kube *kube, struct client_request *request,
+                enum kube_kind kind, json_t **ret)
+{
+    json_t *all = arena_json(ctx->arena, json_array());
+    TRY(FAILPOINT_BEFORE(ctx, request->call));
+    TRY(list_pages(ctx, kube, request, kind, all));
+    TRY(FAILPOINT_AFTER(ctx, request->call));
+    *ret = all;
+    return 0;
+}
+
+static struct client_request listing(struct ctx *ctx, enum call call, enum kube_kind kind,
+                                     const char *namespace, const char *label_selector)
+{
+    char *path = path_object(ctx, kind, namespace, NULL, NULL);
+    return (struct client_request){.method = "GET",
+                                   .path = path_query(ctx, path, "labelSelector", label_selector),
+                                   .what = client_what(ctx, "list", kind, namespace, NULL),
+                                   .call = call};
+}
+
 int kube_list(struct ctx *ctx, enum call call, struct kube *kube, enum kube_kind kind,
               const char *namespace, const char *label_selector, json_t **ret)
 {
@@ -205,17 +230,16 @@ int kube_list_where(struct ctx *ctx, enum call call, struct kube *kube, enum kub
                     const char *namespace, const char *label_selector, const char *field_selector,
                     json_t **ret)
 {
-    char *path = path_object(ctx, kind, namespace, NULL, NULL);
-    path = path_query(ctx, path, "labelSelector", label_selector);
-    path = path_query(ctx, path, "fieldSelector", field_selector);
-    struct client_request request = {.method = "GET",
-                                     .path = path,
-                                     .what = client_what(ctx, "list", kind, namespace, NULL),
-                                     .call = call};
-    json_t *all = arena_json(ctx->arena, json_array());
-    TRY(FAILPOINT_BEFORE(ctx, call));
-    TRY(list_pages(ctx, kube, &request, kind, all));
-    TRY(FAILPOINT_AFTER(ctx, call));
-    *ret = all;
-    return 0;
+    struct client_request request = listing(ctx, call, kind, namespace, label_selector);
+    request.path = path_query(ctx, request.path, "fieldSelector", field_selector);
+    return list(ctx, kube, &request, kind, ret);
+}
+
+int kube_list_within(struct ctx *ctx, enum call call, struct kube *kube, enum kube_kind kind,
+                     const char *namespace, const char *label_selector, size_t *budget,
+                     json_t **ret)
+{
+    struct client_request request = listing(ctx, call, kind, namespace, label_selector);
+    request.budget = budget;
+    return list(ctx, kube, &request, kind, ret);
 }

@@ -64,7 +64,12 @@ int kube_get(struct ctx *ctx, enum call call, struct kube *kube, enum kube_kind 
 /* All objects (pages of 500); namespace and label_selector may be NULL. *ret is an array. */
 int kube_list(struct ctx *ctx, enum call call, struct kube *kube, enum kube_kind kind,
               const char *namespace, const char *label_selector, json_t **ret);
-/* The same, by fields, too: labels anybody may write who may make objects. */
+/* The same of at most *budget bytes of answers, by which it is lowered, so that several lists can
+ * share one; never 0. -ERR_TOO_LARGE. For who must not read all that a tenant can write. */
+int kube_list_within(struct ctx *ctx, enum call call, struct kube *kube, enum kube_kind kind,
+                     const char *namespace, const char *label_selector, size_t *budget,
+                     json_t **ret);
+/* All, by fields, too: labels anybody may write who may make objects. */
 int kube_list_where(struct ctx *ctx, enum call call, struct kube *kube, enum kube_kind kind,
                     const char *namespace, const char *label_selector, const char *field_selector,
                     json_t **ret);

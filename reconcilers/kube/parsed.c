@@ -98,21 +98,6 @@ json_t *parsed_hold(struct entry *entry)
     return tree;
 }
 
-void parsed_adopt(struct entry *entry, const json_t *tree)
-{
-    pthread_mutex_lock(&mutex);
-    keep(entry, (json_t *)(uintptr_t)tree);
-    pthread_mutex_unlock(&mutex);
-}
-
-bool parsed_has(const struct entry *old)
-{
-    pthread_mutex_lock(&mutex);
-    bool has = old && old->tree;
-    pthread_mutex_unlock(&mutex);
-    return has;
-}
-
 /* Under the lock: who frees it comes after those who read it through here. */
 void parsed_release(void *tree)
 {

@@ -14,10 +14,6 @@ enum { PARSED_MAX_BYTES = 48 << 20, PARSED_TREE_MAX_BYTES = PARSED_MAX_BYTES / 1
 /* A reference, for parsed_release(). NULL when the text does not parse. */
 json_t *parsed_hold(struct entry *entry);
 void parsed_release(void *tree);
-/* The tree of an entry that will be read soon: one that we wrote ourselves, or whose earlier state
- * was read (parsed_has, NULL = there was none). Nobody may change it any more. */
-void parsed_adopt(struct entry *entry, const json_t *tree);
-bool parsed_has(const struct entry *old);
 /* What those take that are kept. */
 size_t parsed_bytes(void);
 /* The entry ends. */

@@ -3,7 +3,6 @@
 #include "reconcilers/kube/store.h"
 
 #include "reconcilers/kube/kube.h"
-#include "reconcilers/kube/parsed.h"
 #include "server/base/clock.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
@@ -169,12 +168,8 @@ static enum store_answer admit(struct store *store, const json_t *object, bool e
         old->echoed |= echoed;
     if (order <= 0)
         return order == 0 ? STORE_TAKEN : STORE_OUTDATED;
-    bool soon_read = !echoed || parsed_has(old);
     table_remove(&store->live, old);
-    struct entry *entry = entry_make(object, echoed);
-    if (soon_read)
-        parsed_adopt(entry, object);
-    return put_in(store, &store->live, entry) ? STORE_TAKEN : STORE_FULL;
+    return put_in(store, &store->live, entry_make(object, echoed)) ? STORE_TAKEN : STORE_FULL;
 }
 
 static void forget(struct store *store, const json_t *object)

@@ -161,29 +161,32 @@ static size_t collect_bucket(const struct bucket *bucket, const struct term *ter
     return count;
 }
 
-static size_t collect_family(const struct table *table, const char *namespace,
-                             const struct term *term, struct entry ***ret)
+static size_t collect_family(const struct member *member, const char *namespace,
+                             struct entry **found)
 {
-    size_t room, count = 0;
-    const struct member *member = family_find(table->families, term->label, term->value, &room);
-    *ret = allocate((room + 1) * sizeof **ret);
+    size_t count = 0;
     for (; member; member = member->next)
         if (!namespace || str_equal(member->entry->bucket->namespace, namespace))
-            (*ret)[count++] = entry_hold(member->entry);
+            found[count++] = entry_hold(member->entry);
     return count;
 }
 
 size_t table_collect(const struct table *table, const char *namespace, const struct term *term,
                      struct entry ***ret)
 {
-    if (term && family_covers(term->label))
-        return collect_family(table, namespace, term, ret);
     const struct bucket *bucket = NULL;
-    size_t count = 0;
-    if (namespace)
+    const struct member *members = NULL;
+    bool by_family = term && family_covers(term->label);
+    size_t count = 0, family = 0, room = HASH_COUNT(table->entries);
+    if (namespace) {
         HASH_FIND_STR(table->buckets, namespace, bucket);
-    size_t room = !namespace ? HASH_COUNT(table->entries) : bucket ? bucket->count : 0;
-    *ret = allocate((room + 1) * sizeof **ret);
+        room = bucket ? bucket->count : 0;
+    }
+    if (by_family)
+        members = family_find(table->families, term->label, term->value, &family);
+    *ret = allocate(((by_family ? family : room) + 1) * sizeof **ret);
+    if (by_family && (!namespace || family <= room)) /* others may carry the label, elsewhere */
+        return collect_family(members, namespace, *ret);
     if (namespace)
         return bucket ? collect_bucket(bucket, term, *ret) : 0;
     for (bucket = table->buckets; bucket; bucket = bucket->hh.next)

@@ -37,4 +37,4 @@ CREATE POLICY of_provider ON preview TO flotilla_serve, flotilla_owner
     USING ((SELECT acting_as_provider())) WITH CHECK ((SELECT acting_as_provider()));
 CREATE POLICY of_fleet ON preview TO flotilla_fleet USING (true) WITH CHECK (true);
 GRANT SELECT, INSERT ON preview TO flotilla_serve;
-GRANT SELECT, UPDATE, DELETE ON preview TO flotilla_fleet;
+GRANT SELECT, DELETE, UPDATE (due_at, attempts, lease_owner, lease_until, last_error) ON preview TO flotilla_fleet;

@@ -1,5 +1,6 @@
 """Every file of sql/queries: PostgreSQL accepts it for the role that runs it, and C code runs it."""
 
+import json
 import re
 
 import pytest
@@ -58,6 +59,31 @@ def test_rows_without_a_cell_do_not_stand_before_others(fleet_db):
     assert sorted(take(fleet_db, 6)) == ["00", "04", "05"]
     fleet_db.query("UPDATE outbox SET due_at = now() + interval '1 h' WHERE last_error IS NULL")
     assert take(fleet_db, 6) == ["00"]
+
+
+def take_questions(database, owner, many, busy=()):
+    text = (REPO / "sql/queries/fleet_preview_take.sql").read_text()
+    rows = database.query(f"PREPARE ask AS {text}; EXECUTE ask('{owner}', {many}, 60000, false, '{json.dumps(busy)}')", role="fleet")
+    return sorted(row[0]["id"][-2:] for row in rows)
+
+
+def test_a_tenant_s_dry_runs_are_asked_one_at_a_time(fleet_db):
+    """Ten of one, due since long, do not stand before another's; nor may a second process help the one."""
+    tenants = [f"tn_0000000000000000000000001{number}" for number in range(2)]
+    for number, tenant in enumerate(tenants):
+        fleet_db.query("INSERT INTO tenant (id, name) VALUES (%s, %s)", tenant, f"asks {number}")
+    for number in range(11):
+        operation, tenant = f"op_000000000000000000000000{number:02}", tenants[number == 10]
+        fleet_db.query("INSERT INTO operation (id, tenant_id, kind, requested_generation, actor)"
+                       " VALUES (%s, %s, 'preview', 1, 'x')", operation, tenant)
+        fleet_db.query("INSERT INTO preview (operation_id, tenant_id, name, spec, due_at)"
+                       " VALUES (%s, %s, 'p', '{}', now() - make_interval(secs => %s))", operation, tenant, 11 - number)
+    assert take_questions(fleet_db, "me", 4) == ["00", "10"]
+    assert take_questions(fleet_db, "another", 4) == []
+    working = ["op_00000000000000000000000000", "op_00000000000000000000000010"]
+    assert take_questions(fleet_db, "me", 4, working) == []
+    fleet_db.query("DELETE FROM preview WHERE operation_id = %s", working[0])
+    assert take_questions(fleet_db, "another", 4) == ["01"]
 
 
 def test_each_names_its_tenant_as_well():
