@@ -79,7 +79,7 @@ uint32_t tenant_number(const struct board *board, const char *name);
 int tenants_limit(struct board *board, uint32_t class_id);
 /* What a pipeline's tenant may use of the class of a stage; false: as much as there is. */
 bool tenant_quota(const struct board *board, const struct board_pipeline *pipeline, uint32_t stage,
-                  int64_t *ret_limit);
+                  struct place_quota *ret_limit);
 /* compaction.c: moves what may move, and notes of each class why no more. */
 int compact(struct board *board, struct decision *decision);
 /* ledger.c: the board as a ledger left it; its classes and pipelines are in the engine. */

@@ -28,8 +28,8 @@ struct verdict {
     bool full;              /* the namespace has no room for it */
     struct place_view view; /* when known */
     struct place_view refusal;
-    int64_t quota;       /* of its tenant, of the class that the reason speaks of */
-    const json_t *entry; /* of the ledger, when known */
+    struct place_quota quota; /* of its tenant, of the class that the reason speaks of */
+    const json_t *entry;      /* of the ledger, when known */
 };
 
 /* Why a class is on as many pods as it is. */

@@ -49,11 +49,16 @@ static const char *quota_text(struct ctx *ctx, const struct world *world,
     for (uint32_t at = 0; at < wish->graph.count; at++)
         if (wish->graph.stages[at].class_at == stage->class_at)
             asked += wish->graph.stages[at].rate;
+    const char *borrow =
+        verdict->quota.borrow == 0
+            ? ""
+            : arena_printf(ctx->arena, " and %" PRId64 " more while others leave them unused",
+                           verdict->quota.borrow / MILLI);
     return arena_printf(ctx->arena,
                         "tenant '%s' may use %" PRId64 " documents/s of class '%s' with all its "
-                        "pipelines, and this one asks for %" PRId64 "; %s",
-                        wish->tenant, verdict->quota / MILLI,
-                        world->classes[stage->class_at].class.name, documents(asked),
+                        "pipelines%s, and this one asks for %" PRId64 "; %s",
+                        wish->tenant, verdict->quota.nominal / MILLI,
+                        world->classes[stage->class_at].class.name, borrow, documents(asked),
                         until(ctx, view));
 }
 

@@ -93,12 +93,18 @@ uint32_t tenant_number(const struct board *board, const char *name)
 }
 
 /* What stands there is bounded here, too: a field of an older CRD must not stop a namespace. */
-static int64_t limit_of(const json_t *quota, uint32_t tenant)
+static int64_t milli_of(const json_t *quota, const char *field)
+{
+    int64_t documents = json_int_or(quota, field, 0);
+    return (documents < 0 ? 0 : documents > QUOTA_MAX ? QUOTA_MAX : documents) * MILLI;
+}
+
+static struct place_quota limit_of(const json_t *quota, uint32_t tenant)
 {
     if (tenant == TENANT_BEYOND)
-        return 0;
-    int64_t documents = json_int_or(quota, "documentsPerSecond", 0);
-    return (documents < 0 ? 0 : documents > QUOTA_MAX ? QUOTA_MAX : documents) * MILLI;
+        return (struct place_quota){0};
+    return (struct place_quota){.nominal = milli_of(quota, "documentsPerSecond"),
+                                .borrow = milli_of(quota, "borrowDocumentsPerSecond")};
 }
 
 int tenants_limit(struct board *board, uint32_t class_id)
@@ -108,9 +114,9 @@ int tenants_limit(struct board *board, uint32_t class_id)
     json_t *quota;
     json_array_foreach(workers ? workers->class.quotas : NULL, at, quota) {
         uint32_t tenant = tenant_number(board, json_str_or(quota, "tenant", ""));
+        struct place_quota limit = limit_of(quota, tenant);
         if (tenant > 0)
-            TRY(placement_quota_set(board->ctx, board->placement, tenant, class_id,
-                                    limit_of(quota, tenant)));
+            TRY(placement_quota_set(board->ctx, board->placement, tenant, class_id, &limit));
     }
     return 0;
 }
@@ -126,7 +132,7 @@ static const json_t *quota_of(const json_t *quotas, const char *tenant)
 }
 
 bool tenant_quota(const struct board *board, const struct board_pipeline *pipeline, uint32_t stage,
-                  int64_t *ret_limit)
+                  struct place_quota *ret_limit)
 {
     const struct workers *workers = board->classes[pipeline->stages[stage].class_id].workers;
     const json_t *quota = workers ? quota_of(workers->class.quotas, pipeline->tenant) : NULL;

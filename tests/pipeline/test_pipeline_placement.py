@@ -166,6 +166,7 @@ REFUSED = [("workerclasses", {"capacity": 1, **more}, field) for more, field in 
     ({"compaction": {"slackReplicas": 1001}}, "spec.compaction.slackReplicas"),
     ({"quotas": [{"tenant": "a"}]}, "spec.quotas[0].documentsPerSecond"),
     ({"quotas": [{"tenant": "", "documentsPerSecond": 1}]}, "spec.quotas[0].tenant"),
+    ({"quotas": [{"tenant": "a", "documentsPerSecond": 1, "borrowDocumentsPerSecond": -1}]}, "spec.quotas[0].borrowDocumentsPerSecond"),
     ({"quotas": [{"tenant": "a", "documentsPerSecond": 1}] * 2}, "spec.quotas[1]"),
 )] + [("pipelines", {"documentsPerSecond": 1, "workers": {"a": one()}, "minDocumentsPerSecond": -1}, "spec.minDocumentsPerSecond")]
 

@@ -63,6 +63,12 @@ struct place_stage {
     int64_t rate; /* 0 = drawn but not running */
 };
 
+/* What a tenant may use of a class. */
+struct place_quota {
+    int64_t nominal; /* its own, which others may borrow while it is unused; INT64_MAX = no quota */
+    int64_t borrow;  /* so much more, of what those who have a quota there leave unused */
+};
+
 struct place_pipeline {
     uint32_t id, tenant;
     int32_t priority; /* 0..PLACE_PRIORITY_MAX, larger first */
@@ -91,7 +97,8 @@ enum place_phase {
     X(BEHIND, "QueuedBehind", "an older pipeline waits for the same class")                        \
     X(OVER_QUOTA, "OverQuota", "the tenant's other pipelines use up its quota of the class")       \
     X(TIMED_OUT, "ScaleTimeout", "the pods that were asked for did not come in time")              \
-    X(PREEMPTED, "Preempted", "a pipeline of higher priority took the room")                       \
+    X(PREEMPTED, "Preempted",                                                                      \
+      "a pipeline of higher priority, or of who had lent it, took the room")                       \
     X(TOO_LARGE, "ExceedsMaxCapacity", "more than the class could ever give one stage")            \
     X(TOO_LARGE_FOR_QUOTA, "ExceedsQuota", "more than the tenant's whole quota of the class")
 enum place_reason {

@@ -48,10 +48,14 @@ struct placement *placement_copy(const struct placement *placement);
 int placement_class_set(struct ctx *ctx, struct placement *placement, uint32_t class_id,
                         const struct place_class *spec);
 
-/* At most `milli` of the class for all pipelines of the tenant together; what others leave unused
- * is not lent. Without a call: no limit. */
+/*
+ * What all pipelines of the tenant together may use of the class. Without a call: no limit, and
+ * nothing is lent. Who borrows displaces nobody; who asks for no more than is its own displaces
+ * pipelines of those who have borrowed, whatever their priority, until they have no more than is
+ * theirs. A smaller quota takes nothing from who runs, unless it allows to borrow.
+ */
 int placement_quota_set(struct ctx *ctx, struct placement *placement, uint32_t tenant,
-                        uint32_t class_id, int64_t milli);
+                        uint32_t class_id, const struct place_quota *quota);
 
 /*
  * What became of a pod. Lost: its shares are placed anew, by priority and age. Draining: the same,

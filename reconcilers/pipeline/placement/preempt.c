@@ -60,12 +60,33 @@ static void victims_insert(const struct placement *placement, struct victims *vi
     victims->shares[at] = shares;
 }
 
+/* Of what is lent in some class that the other one lacks, once all in `before` have gone. */
+static bool is_lent(const struct placement *placement, const struct pipeline *for_whom,
+                    const struct pipeline *victim, const struct victims *before)
+{
+    for (uint32_t at = 0; at < victim->stage_count; at++) {
+        uint32_t class_id = victim->stages[at].class_id;
+        if (!lacks(for_whom, class_id) || quota_asked(victim, class_id) == 0)
+            continue;
+        int64_t lent = quota_reclaimable(placement, for_whom, victim, class_id);
+        for (uint32_t other = 0; before && other < before->count; other++) {
+            const struct pipeline *gone = &placement->pipelines[before->ids[other]];
+            if (before->goes[other] && gone->tenant == victim->tenant)
+                lent -= quota_asked(gone, class_id);
+        }
+        if (lent > 0)
+            return true;
+    }
+    return false;
+}
+
 static void victims_find(const struct placement *placement, const struct pipeline *for_whom,
                          struct victims *victims)
 {
     for (uint32_t id = 0; id < placement->pipelines_size; id++) {
         const struct pipeline *victim = &placement->pipelines[id];
-        if (!victim->stages || !victim->admitted || victim->priority >= for_whom->priority)
+        if (!victim->stages || !victim->admitted ||
+            (victim->priority >= for_whom->priority && !is_lent(placement, for_whom, victim, NULL)))
             continue;
         uint32_t shares = useful_shares(placement, victim, for_whom);
         if (shares)
@@ -96,14 +117,22 @@ static bool fits_without(struct placement *placement, uint32_t id, const struct 
  * without, the most important first. */
 static bool victims_choose(struct placement *placement, uint32_t id, struct victims *victims)
 {
+    const struct pipeline *for_whom = &placement->pipelines[id];
     uint32_t asked = 0;
     bool fits = false;
     while (!fits && asked < victims->count) {
-        for (uint32_t more = asked ? asked : 1; more && asked < victims->count; more--)
-            victims->goes[asked++] = true;
-        fits = fits_without(placement, id, victims);
+        bool goes = false;
+        for (uint32_t more = asked ? asked : 1; more && asked < victims->count; more--, asked++) {
+            const struct pipeline *victim = &placement->pipelines[victims->ids[asked]];
+            victims->goes[asked] = victim->priority < for_whom->priority ||
+                                   is_lent(placement, for_whom, victim, victims);
+            goes |= victims->goes[asked];
+        }
+        fits = goes && fits_without(placement, id, victims);
     }
     for (uint32_t at = asked; fits && at-- > 0;) {
+        if (!victims->goes[at])
+            continue;
         victims->goes[at] = false;
         victims->goes[at] = !fits_without(placement, id, victims);
     }
@@ -157,6 +186,8 @@ void preempt_charge(struct placement *placement, uint32_t id, uint32_t from, uin
 bool preempt(struct placement *placement, uint32_t id, int64_t now_s)
 {
     struct victims victims = {0};
+    if (quota_borrows(placement, &placement->pipelines[id]))
+        return false;
     placement->postponed = placement->work >= PLACE_WORK_MAX;
     if (placement->postponed)
         return false;

@@ -8,23 +8,25 @@ static struct tenant *tenant_of(struct placement *placement, uint32_t number)
     if (!placement->tenants[number]) {
         struct tenant *made = memory_new(1, sizeof *made);
         for (uint32_t at = 0; at < PLACE_CLASSES_MAX; at++)
-            made->quotas[at].limit = INT64_MAX;
+            made->quotas[at].may.nominal = INT64_MAX;
         placement->tenants[number] = made;
     }
     return placement->tenants[number];
 }
 
 int placement_quota_set(struct ctx *ctx, struct placement *placement, uint32_t tenant,
-                        uint32_t class_id, int64_t milli)
+                        uint32_t class_id, const struct place_quota *quota)
 {
     if (tenant >= PLACE_TENANTS_MAX)
         return err_set(ctx, ERR_INVALID, NULL, "tenant %" PRIu32 " is beyond %d", tenant,
                        PLACE_TENANTS_MAX - 1);
     if (class_id >= PLACE_CLASSES_MAX || !placement->classes[class_id])
         return err_set(ctx, ERR_INVALID, NULL, "there is no class %" PRIu32, class_id);
-    if (milli < 0)
-        return err_set(ctx, ERR_INVALID, NULL, "a quota cannot be negative");
-    tenant_of(placement, tenant)->quotas[class_id].limit = milli;
+    bool none = quota->nominal == INT64_MAX;
+    if (quota->nominal < 0 || (!none && quota->nominal > PLACE_MILLI_MAX) || quota->borrow < 0 ||
+        quota->borrow > PLACE_MILLI_MAX)
+        return err_set(ctx, ERR_INVALID, NULL, "a quota is not in 0..%" PRId64, PLACE_MILLI_MAX);
+    tenant_of(placement, tenant)->quotas[class_id].may = *quota;
     phase_room(placement, placement->classes[class_id]);
     return 0;
 }
@@ -37,6 +39,23 @@ int64_t quota_asked(const struct pipeline *pipeline, uint32_t class_id)
     return sum;
 }
 
+static bool is_limited(const struct quota *quota)
+{
+    return quota->may.nominal < INT64_MAX;
+}
+
+/* What those who have a quota of the class leave unused of them all together. */
+static int64_t unused(const struct placement *placement, uint32_t class_id)
+{
+    int64_t sum = 0;
+    for (uint32_t at = 0; at < PLACE_TENANTS_MAX; at++) {
+        const struct tenant *tenant = placement->tenants[at];
+        if (tenant && is_limited(&tenant->quotas[class_id]))
+            sum += tenant->quotas[class_id].may.nominal - tenant->quotas[class_id].used;
+    }
+    return sum;
+}
+
 uint32_t quota_refuses(const struct placement *placement, const struct pipeline *pipeline,
                        bool *ret_ever)
 {
@@ -44,16 +63,55 @@ uint32_t quota_refuses(const struct placement *placement, const struct pipeline 
     uint32_t refused = PLACE_NONE;
     *ret_ever = false;
     for (uint32_t at = 0; tenant && at < pipeline->stage_count; at++) {
-        const struct quota *quota = &tenant->quotas[pipeline->stages[at].class_id];
-        int64_t sum = quota_asked(pipeline, pipeline->stages[at].class_id);
-        if (sum > quota->limit) {
+        uint32_t class_id = pipeline->stages[at].class_id;
+        const struct quota *quota = &tenant->quotas[class_id];
+        int64_t sum = quota_asked(pipeline, class_id);
+        if (!is_limited(quota))
+            continue;
+        if (sum > quota->may.nominal + quota->may.borrow) {
             *ret_ever = true;
             return at;
         }
-        if (refused == PLACE_NONE && sum > quota->limit - quota->used)
+        int64_t own = quota->may.nominal - quota->used;
+        bool fits =
+            sum <= own || (sum <= own + quota->may.borrow && sum <= unused(placement, class_id));
+        if (refused == PLACE_NONE && !fits)
             refused = at;
     }
     return refused;
+}
+
+/* Beyond what is its own, with what the pipeline asks for, if that is not counted yet. */
+static bool is_beyond(const struct placement *placement, const struct pipeline *pipeline,
+                      uint32_t class_id)
+{
+    const struct tenant *tenant = placement->tenants[pipeline->tenant];
+    if (!tenant || !is_limited(&tenant->quotas[class_id]))
+        return false;
+    int64_t more = pipeline->admitted ? 0 : quota_asked(pipeline, class_id);
+    return tenant->quotas[class_id].used + more > tenant->quotas[class_id].may.nominal;
+}
+
+bool quota_borrows(const struct placement *placement, const struct pipeline *pipeline)
+{
+    const struct tenant *tenant = placement->tenants[pipeline->tenant];
+    for (uint32_t at = 0; tenant && at < pipeline->stage_count; at++) {
+        uint32_t class_id = pipeline->stages[at].class_id;
+        if (tenant->quotas[class_id].may.borrow > 0 && is_beyond(placement, pipeline, class_id))
+            return true;
+    }
+    return false;
+}
+
+int64_t quota_reclaimable(const struct placement *placement, const struct pipeline *pipeline,
+                          const struct pipeline *victim, uint32_t class_id)
+{
+    const struct tenant *lender = placement->tenants[pipeline->tenant];
+    const struct tenant *borrower = placement->tenants[victim->tenant];
+    if (!lender || !borrower || lender == borrower || !is_limited(&lender->quotas[class_id]) ||
+        is_beyond(placement, pipeline, class_id) || borrower->quotas[class_id].may.borrow == 0)
+        return 0;
+    return borrower->quotas[class_id].used - borrower->quotas[class_id].may.nominal;
 }
 
 /* 2^12 * 16384 * 10^11 < 2^63. */

@@ -61,7 +61,8 @@ struct pipeline {
 };
 
 struct quota {
-    int64_t limit, used; /* used: what pipelines of the tenant that hold room have there */
+    struct place_quota may;
+    int64_t used; /* what pipelines of the tenant that hold room have there */
 };
 
 struct tenant {
@@ -182,5 +183,10 @@ uint32_t quota_refuses(const struct placement *placement, const struct pipeline 
 void quota_charge(struct placement *placement, const struct pipeline *pipeline, int sign);
 /* A class is another size now. */
 void quota_resize(struct placement *placement);
+/* Does the pipeline have, or ask for, what is not its tenant's own? */
+bool quota_borrows(const struct placement *placement, const struct pipeline *pipeline);
+/* How much of the class the victim's tenant has borrowed that the other one may have back. */
+int64_t quota_reclaimable(const struct placement *placement, const struct pipeline *pipeline,
+                          const struct pipeline *victim, uint32_t class_id);
 /* Is `a` to be served before `b`? */
 bool quota_is_before(const struct placement *placement, uint32_t a, uint32_t b);

@@ -99,7 +99,7 @@ static void test_a_rate_beyond_the_quota_is_refused(void **state)
     const struct verdict *verdict = verdict_of(&fixture, "first");
     assert_true(verdict->refused);
     assert_int_equal(verdict->refusal.reason, PLACE_TOO_LARGE_FOR_QUOTA);
-    assert_int_equal(verdict->quota, 12000);
+    assert_int_equal(verdict->quota.nominal, 12000);
     assert_string_equal(shares_of(&fixture, "first", "green"), "0:10000");
 }
 
@@ -167,6 +167,42 @@ static void test_beyond_the_limit_quotas_fail_closed(void **state)
                            "ExceedsQuota: tenant 't-4095' may use 0 documents/s of class 'green'"));
 }
 
+static void set_quotas(struct fixture *fixture, int acme, int acme_borrows, int globex)
+{
+    json_put(json_array_get(fixture->classes, 1), "spec.quotas",
+             json_pack("[{s:s, s:i, s:i}, {s:s, s:i}]", "tenant", "acme", "documentsPerSecond",
+                       acme, "borrowDocumentsPerSecond", acme_borrows, "tenant", "globex",
+                       "documentsPerSecond", globex));
+}
+
+/* Two greens of 15. What is unused is borrowed, and displaced when its owner asks for it. */
+static void test_what_is_borrowed_is_given_back(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    put_talk_pods(&fixture);
+    json_put(json_array_get(fixture.classes, 1), "spec.maxReplicas", json_integer(2));
+    set_quotas(&fixture, 15, 15, 15);
+    put_of(&fixture, "first", 15, "acme");
+    put_of(&fixture, "second", 14, "acme");
+    decided(&fixture);
+    assert_string_equal(shares_of(&fixture, "second", "green"), "1:14000");
+    put_of(&fixture, "third", 10, "globex");
+    decided(&fixture);
+    assert_int_equal(verdict_of(&fixture, "second")->view.reason, PLACE_PREEMPTED);
+    assert_string_equal(shares_of(&fixture, "third", "green"), "1:10000");
+    for (int pass = 0; pass < 8; pass++) { /* and it is not displaced in turn */
+        fixture.now_s += 60;
+        decided(&fixture);
+    }
+    assert_int_equal(verdict_of(&fixture, "third")->view.phase, PLACE_PLACED);
+    assert_int_equal(verdict_of(&fixture, "first")->view.phase, PLACE_PLACED);
+    assert_true(str_starts(message_of(&fixture, "second"),
+                           "OverQuota: tenant 'acme' may use 15 documents/s of class 'green' with "
+                           "all its pipelines and 15 more while others leave them unused, and this "
+                           "one asks for 14; tried again at "));
+    assert_false(decided(&fixture)->changed);
+}
+
 /* No quota names either: who has less comes first all the same, though it is younger. */
 static void test_tenants_without_quotas_are_told_apart(void **state)
 {
@@ -207,6 +243,7 @@ int main(void)
         TEST(test_who_becomes_anothers_counts_with_the_other),
         TEST(test_what_others_use_changes_no_message),
         TEST(test_beyond_the_limit_quotas_fail_closed),
+        TEST(test_what_is_borrowed_is_given_back),
         TEST(test_tenants_without_quotas_are_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

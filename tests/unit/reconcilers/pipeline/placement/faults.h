@@ -96,6 +96,29 @@ static inline void plant_quota(struct seen *seen)
 {
     memset(seen->quotas, 0, sizeof seen->quotas);
 }
+/* All have a little less than they use. */
+static inline void plant_lent(struct seen *seen)
+{
+    for (uint32_t at = 0; at < TENANTS * CLASSES; at++)
+        if (seen->quotas[at / CLASSES][at % CLASSES].nominal < INT64_MAX)
+            seen->quotas[at / CLASSES][at % CLASSES].nominal =
+                charged(seen, at / CLASSES, at % CLASSES) - 1;
+}
+/* Those who hold room are taken for borrowers, those who do not for pipelines of one lender. */
+static inline void plant_kept(struct seen *seen)
+{
+    for (uint32_t id = 0; id < PIPELINES; id++) {
+        struct seen_pipeline *pipeline = &seen->pipelines[id];
+        bool waits = pipeline->view.phase == PLACE_WAITING;
+        pipeline->tenant = waits;
+        for (uint32_t at = 0; waits && at < pipeline->stage_count; at++)
+            pipeline->stages[at].rate = 1;
+    }
+    for (uint32_t class_id = 0; class_id < CLASSES; class_id++) {
+        seen->quotas[0][class_id] = (struct place_quota){0, 1};
+        seen->quotas[1][class_id] = (struct place_quota){CAPACITY, 0};
+    }
+}
 /* Those who were let in are taken for pipelines of those who have much. */
 static inline void plant_unfair(struct seen *seen)
 {

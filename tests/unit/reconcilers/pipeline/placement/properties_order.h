@@ -1,4 +1,4 @@
-/* Properties of who is served, and what is told of those who are not: P7, P10 to P12, quotas, fair
+/* Properties of what is told of those who are not served, and of who is first: P7, P10, P12, fair
  * order. */
 #pragma once
 
@@ -37,62 +37,6 @@ static inline bool has_reason(const struct step *step)
     return true;
 }
 
-/* With what `low` has there, is there room in each zone for a stage of the same class that asks for
- * no more? Equal parts ask for the larger part on each pod (P5); who has one milli less on one may
- * sit where another cannot come. */
-static inline bool leaves_enough(const struct step *step, const struct seen_stage *low,
-                                 const struct seen_stage *high)
-{
-    uint32_t zones = low->class_id == 2 ? 1 : step->world->shape.zones;
-    int64_t has[PLACE_ZONES_MAX] = {0};
-    for (uint32_t pod = 0; pod < PODS; pod++) {
-        int64_t room = step->now->pods[low->class_id][pod].pod.capacity -
-                       step->now->pods[low->class_id][pod].used -
-                       step->now->pods[low->class_id][pod].leaving + low->on[pod];
-        if (low->on[pod])
-            has[pod % zones] += room;
-        if (low->class_id == 1 && low->on[pod] && room * low->count < high->rate + low->count - 1)
-            return false;
-    }
-    for (uint32_t zone = 0; zone < zones; zone++)
-        if (has[zone] < (high->rate + zones - 1) / zones)
-            return false;
-    return low->count <= step->world->shape.split / zones * zones;
-}
-
-/* Could the one have what the other one has? Stage by stage, each in a class of its own. */
-static inline bool could_replace(const struct step *step, const struct seen_pipeline *high,
-                                 const struct seen_pipeline *low)
-{
-    for (uint32_t at = 0; at < high->stage_count; at++) {
-        bool found = false;
-        for (uint32_t other = 0; other < low->stage_count && !found; other++)
-            found = high->stages[at].class_id == low->stages[other].class_id &&
-                    high->stages[at].rate <= low->stages[other].rate &&
-                    leaves_enough(step, &low->stages[other], &high->stages[at]);
-        if (!found || (at > 0 && high->stages[at].class_id == high->stages[0].class_id))
-            return false;
-    }
-    return true;
-}
-
-/* P11: in the calm no lower one runs while one of higher priority, that asks for no more, lacks
- * room. */
-static inline bool by_priority(const struct step *step)
-{
-    for (uint32_t at = 0; is_a(step, OP_CALM) && at < PIPELINES * PIPELINES; at++) {
-        const struct seen_pipeline *high = &step->now->pipelines[at / PIPELINES],
-                                   *low = &step->now->pipelines[at % PIPELINES];
-        if (high->view.phase != PLACE_WAITING || high->view.reason != PLACE_NO_CAPACITY ||
-            low->view.phase != PLACE_PLACED || high->priority <= low->priority)
-            continue;
-        ++*step->checks;
-        if (could_replace(step, high, low))
-            return false;
-    }
-    return true;
-}
-
 /* P12: the metric is the demand; in the calm every pod asked for has come and what must has left,
  * so that no reservation is left. */
 static inline bool scales(const struct step *step)
@@ -112,20 +56,6 @@ static inline bool scales(const struct step *step)
             return false;
     ++*step->checks;
     return memcmp(demand, step->now->demand, sizeof demand) == 0;
-}
-
-/* Nobody gets more than its quota; one that is made smaller takes nothing from who runs. */
-static inline bool within_quota(const struct step *step)
-{
-    for (uint32_t at = 0; at < TENANTS * CLASSES; at++) {
-        uint32_t tenant = at / CLASSES, class_id = at % CLASSES;
-        int64_t now = charged(step->now, tenant, class_id);
-        int64_t limit = step->now->quotas[tenant][class_id];
-        if (now > limit && now > charged(step->before, tenant, class_id))
-            return false;
-        *step->checks += now > 0 && limit < INT64_MAX;
-    }
-    return true;
 }
 
 static inline bool is_tried(const struct step *step, const struct seen_pipeline *was)
@@ -150,15 +80,6 @@ static inline int64_t dominant(const struct step *step, uint32_t tenant, bool at
         most = sum > most ? sum : most;
     }
     return most < PODS * CAPACITY ? most : PODS * CAPACITY;
-}
-
-static inline bool somebody_was_displaced(const struct step *step)
-{
-    for (uint32_t id = 0; id < PIPELINES; id++)
-        if (holds_room(&step->before->pipelines[id]) &&
-            step->now->pipelines[id].view.reason == PLACE_PREEMPTED)
-            return true;
-    return false;
 }
 
 /* Both wait, and may be tried; who is left out asks for no more of the class, and lacks room. */

@@ -140,8 +140,8 @@ static inline bool others_untouched(const struct step *step)
 }
 
 /* P6: losing a pod moves what was on it. A stage that had nothing there and lacked nothing is what
- * it was; others only get more, but for equal parts, and where the split limit forbids one more.
- * Not from victims. */
+ * it was; others only get more, but for equal parts, where the split limit forbids one more, and
+ * where somebody had to make room. */
 static inline bool only_lost_moves(const struct step *step)
 {
     uint32_t class_id = step->op->a % CLASSES, lost = step->op->b % PODS;
@@ -156,7 +156,8 @@ static inline bool only_lost_moves(const struct step *step)
             continue;
         const struct shape *shape = &step->world->shape;
         bool anew = now->class_id == 1 || was->count >= shape->split ||
-                    (shape->policy == PLACE_SPREAD && shape->split < PODS);
+                    (shape->policy == PLACE_SPREAD && shape->split < PODS) ||
+                    somebody_was_displaced(step);
         ++*step->checks;
         for (uint32_t pod = 0; pod < PODS; pod++)
             if (mended ? now->on[pod] < was->on[pod] && !anew &&

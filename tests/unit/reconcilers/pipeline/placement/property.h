@@ -61,6 +61,15 @@ static inline const struct seen_pipeline *former(const struct step *step, uint32
     return &step->before->pipelines[redrawn ? step->op->a % PIPELINES : id];
 }
 
+/* Be it one that got its room within the step: who is displaced is told as changed. */
+static inline bool somebody_was_displaced(const struct step *step)
+{
+    for (uint32_t id = 0; id < PIPELINES; id++)
+        if (step->now->changed[id] && step->now->pipelines[id].view.reason == PLACE_PREEMPTED)
+            return true;
+    return false;
+}
+
 #define EACH_STAGE(seen, id, at)                                                                   \
     for (uint32_t id = 0; id < PIPELINES; id++)                                                    \
         for (uint32_t at = 0; (seen)->pipelines[id].view.phase != PLACE_UNKNOWN &&                 \

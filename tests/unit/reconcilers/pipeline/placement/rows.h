@@ -3,6 +3,7 @@
 
 #include "tests/unit/reconcilers/pipeline/placement/faults.h"
 #include "tests/unit/reconcilers/pipeline/placement/properties_order.h"
+#include "tests/unit/reconcilers/pipeline/placement/properties_rights.h"
 #include "tests/unit/reconcilers/pipeline/placement/properties_room.h"
 
 enum row {
@@ -16,6 +17,8 @@ enum row {
     ROW_PRIORITY,
     ROW_METRIC,
     ROW_QUOTA,
+    ROW_LENT,
+    ROW_GIVEN_BACK,
     ROW_FAIR,
     ROW_SHRINKS,
     PROPERTIES,
@@ -39,7 +42,9 @@ static const struct {
     [ROW_REASON] = {"P10 reason, numbers, a time to come", has_reason},
     [ROW_PRIORITY] = {"P11 by priority", by_priority},
     [ROW_METRIC] = {"P12 the metric is the demand; in the calm no reservation is left", scales},
-    [ROW_QUOTA] = {"    nobody gets more than its quota", within_quota},
+    [ROW_QUOTA] = {"    nobody gets more than its quota and what it may borrow", within_quota},
+    [ROW_LENT] = {"    what is borrowed is what others leave unused", is_lent_of_unused},
+    [ROW_GIVEN_BACK] = {"    who is displaced is less important, or has borrowed", is_given_back},
     [ROW_FAIR] = {"    the tenant with the smaller dominant share first", is_fair},
     [ROW_SHRINKS] = {"    a lower rate is always possible, and shrinks in place", shrinks_in_place},
     [ROW_COPY] = {"P13 a copy decides the same and changes nothing", NULL},
@@ -58,5 +63,6 @@ static const struct {
     {ROW_LOST, plant_loss},       {ROW_GANG, plant_half},       {ROW_REASON, plant_bare},
     {ROW_REASON, plant_past},     {ROW_REASON, plant_late},     {ROW_PRIORITY, plant_inverted},
     {ROW_METRIC, plant_demand},   {ROW_METRIC, plant_reserved}, {ROW_QUOTA, plant_quota},
-    {ROW_SHRINKS, plant_growth},  {ROW_FAIR, plant_unfair},
+    {ROW_LENT, plant_lent},       {ROW_GIVEN_BACK, plant_kept}, {ROW_SHRINKS, plant_growth},
+    {ROW_FAIR, plant_unfair},
 };

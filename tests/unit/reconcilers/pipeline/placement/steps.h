@@ -3,6 +3,8 @@
 
 #include "tests/unit/reconcilers/pipeline/placement/world.h"
 
+#include "server/base/cleanup.h"
+
 static inline uint32_t class_of(const struct world *world, uint32_t number)
 {
     return world->shape.crowd ? world->shape.crowd - 1 : number % CLASSES;
@@ -101,7 +103,10 @@ static inline void op_rate(struct world *world, const struct op *op)
 
 static inline void op_quota(struct world *world, const struct op *op)
 {
-    quota_is(world, op->a % TENANTS, op->b % CLASSES, op->c % 4 == 0 ? INT64_MAX : op->c % 60);
+    static const int64_t borrow[] = {0, 10, 40};
+    struct place_quota quota = {op->c % 2 == 0 ? INT64_MAX : (op->c >> 3) % 50,
+                                borrow[(op->b >> 8) % ARRAY_SIZE(borrow)]};
+    quota_is(world, op->a % TENANTS, class_of(world, op->b), quota);
 }
 
 static inline void op_pod(struct world *world, const struct op *op)

@@ -1,63 +1,5 @@
-/* One rule each: rates, loss, draining, zones, compaction, quotas, fair order, preemption,
- * back-off, limits. */
-#include "reconcilers/pipeline/placement/placement.h"
-
-#include "server/base/cleanup.h"
-#include "tests/unit/test.h"
-
-#include <string.h>
-
-enum { CLASS, PODS = 4 };
-static const struct place_class plain = {.capacity = 15,
-                                         .pods_max = PODS,
-                                         .split_max = PLACE_SPLIT_MAX,
-                                         .zones_min = 1,
-                                         .timeout_s = 30,
-                                         .mode = PLACE_WEIGHTED};
-
-static void pod_is(struct ctx *ctx, struct placement *placement, uint32_t ordinal,
-                   enum pod_state state, uint32_t zone)
-{
-    struct place_pod pod = {CLASS, ordinal, state, zone, 15};
-    assert_int_equal(placement_pod_set(ctx, placement, &pod, 0), 0);
-}
-
-/* A class with pods 0..ready-1, in zones by turns. */
-static struct placement *with(struct ctx *ctx, struct place_class spec, uint32_t ready)
-{
-    struct placement *placement = placement_new();
-    assert_int_equal(placement_class_set(ctx, placement, CLASS, &spec), 0);
-    for (uint32_t at = 0; at < ready; at++)
-        pod_is(ctx, placement, at, POD_READY, at % spec.zones_min);
-    return placement;
-}
-
-static void admit(struct ctx *ctx, struct placement *placement, uint32_t id, int64_t rate,
-                  int32_t priority, uint32_t tenant, int64_t now_s)
-{
-    struct place_stage stage = {CLASS, rate};
-    struct place_pipeline spec = {id, tenant, priority, id, 1, &stage};
-    assert_int_equal(placement_admit(ctx, placement, &spec, now_s), 0);
-}
-
-static void assert_shares(struct ctx *ctx, const struct placement *placement, uint32_t id,
-                          const char *expected)
-{
-    struct place_share found[PLACE_SPLIT_MAX];
-    uint32_t count = placement_shares(placement, id, 0, found);
-    const char *text = "";
-    for (uint32_t at = 0; at < count; at++)
-        text = arena_printf(ctx->arena, "%s%s%u:%ld%s", text, at ? " " : "", found[at].ordinal,
-                            (long)found[at].milli, found[at].held ? "held" : "");
-    assert_string_equal(text, expected);
-}
-
-static int64_t leaving(const struct placement *placement, uint32_t ordinal)
-{
-    int64_t used, gone;
-    placement_pod_look(placement, CLASS, ordinal, &used, &gone);
-    return gone;
-}
+/* One rule each: rates, loss, draining, zones, compaction, preemption, back-off, limits. */
+#include "tests/unit/reconcilers/pipeline/placement/one_class.h"
 
 static void set_rate(struct ctx *ctx, struct placement *placement, uint32_t id, int64_t rate,
                      bool done)
@@ -177,48 +119,6 @@ static void test_rules__compaction_keeps_its_budget(void **state)
     assert_int_equal(placement_drained(*state, placement, CLASS, 3, 15, 0), 0);
     assert_int_equal(placement_class_look(placement, CLASS).replicas, 3);
     placement_free(placement);
-}
-
-static void test_rules__quotas(void **state)
-{
-    struct placement *placement = with(*state, plain, PODS);
-    assert_int_equal(placement_quota_set(*state, placement, 1, CLASS, 20), 0);
-    admit(*state, placement, 0, 15, 0, 1, 0);
-    admit(*state, placement, 1, 6, 0, 1, 0);
-    admit(*state, placement, 2, 21, 0, 1, 0);
-    assert_int_equal(placement_look(placement, 1).reason, PLACE_OVER_QUOTA);
-    assert_int_equal(placement_look(placement, 2).phase, PLACE_REJECTED);
-    assert_int_equal(placement_quota_set(*state, placement, 1, CLASS, 21), 0);
-    placement_tick(placement, 0);
-    assert_int_equal(placement_look(placement, 1).phase, PLACE_PLACED);
-    placement_free(placement);
-}
-
-/* Who has less comes first, though it is younger; of two tenants that have as much the older. */
-static void test_rules__fair_order(void **state)
-{
-    static const struct {
-        int64_t of_one, of_two;
-        uint32_t first;
-    } rows[] = {{15, 30, 4}, {30, 15, 3}, {20, 20, 3}};
-    for (size_t row = 0; row < ARRAY_SIZE(rows); row++) {
-        struct placement *placement = with(*state, plain, PODS);
-        admit(*state, placement, 0, 60 - rows[row].of_one - rows[row].of_two, 0, 3, 0);
-        admit(*state, placement, 1, rows[row].of_one, 0, 1, 0);
-        admit(*state, placement, 2, rows[row].of_two, 0, 2, 0);
-        admit(*state, placement, 3, 15, 0, 2, 0);
-        admit(*state, placement, 4, 15, 0, 1, 0);
-        assert_int_equal(placement_remove(*state, placement, 0), 0);
-        assert_int_equal(placement_drained(*state, placement, CLASS, 0, leaving(placement, 0), 0),
-                         0);
-        if (leaving(placement, 1))
-            assert_int_equal(
-                placement_drained(*state, placement, CLASS, 1, leaving(placement, 1), 0), 0);
-        placement_tick(placement, 0);
-        assert_int_equal(placement_look(placement, rows[row].first).phase, PLACE_PLACED);
-        assert_int_equal(placement_look(placement, 7 - rows[row].first).phase, PLACE_WAITING);
-        placement_free(placement);
-    }
 }
 
 /* Shares of another mode are a milli apart no more. */
@@ -344,8 +244,6 @@ int main(void)
         TEST(test_rules__a_lost_pod_moves_its_own_shares),
         TEST(test_rules__zones),
         TEST(test_rules__compaction_keeps_its_budget),
-        TEST(test_rules__quotas),
-        TEST(test_rules__fair_order),
         TEST(test_rules__a_rate_falls_in_a_class_of_another_mode_now),
         TEST(test_rules__preemption_takes_as_little_as_it_can),
         TEST(test_rules__back_off_and_the_first_in_line),

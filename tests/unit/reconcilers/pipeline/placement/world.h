@@ -69,7 +69,8 @@ struct seen {
         struct place_pod pod;
         int64_t used, leaving;
     } pods[CLASSES][PODS];
-    int64_t demand[CLASSES], quotas[TENANTS][CLASSES];
+    int64_t demand[CLASSES];
+    struct place_quota quotas[TENANTS][CLASSES];
     bool changed[PIPELINES];
 };
 
@@ -113,10 +114,12 @@ static inline struct placement *placement_with_classes(struct ctx *ctx, const st
     return placement;
 }
 
-static inline void quota_is(struct world *world, uint32_t tenant, uint32_t class_id, int64_t limit)
+static inline void quota_is(struct world *world, uint32_t tenant, uint32_t class_id,
+                            struct place_quota quota)
 {
-    world->seen.quotas[tenant][class_id] = limit;
-    assert_int_equal(placement_quota_set(world->ctx, world->placement, tenant, class_id, limit), 0);
+    world->seen.quotas[tenant][class_id] = quota;
+    assert_int_equal(placement_quota_set(world->ctx, world->placement, tenant, class_id, &quota),
+                     0);
 }
 
 /* Half of the pods run. */
@@ -125,8 +128,11 @@ static inline struct world world_new(struct ctx *ctx, struct shape shape)
     struct world world = {
         .ctx = ctx, .placement = placement_with_classes(ctx, &shape), .shape = shape};
     for (uint32_t at = 0; at < TENANTS * CLASSES; at++)
-        quota_is(&world, at / CLASSES, at % CLASSES, INT64_MAX);
-    quota_is(&world, 1, 0, 40);
+        quota_is(&world, at / CLASSES, at % CLASSES, (struct place_quota){INT64_MAX, 0});
+    quota_is(&world, 1, 0, (struct place_quota){40, 0});
+    for (uint32_t tenant = 0; shape.crowd && tenant < TENANTS; tenant++)
+        quota_is(&world, tenant, shape.crowd - 1,
+                 (struct place_quota){PODS * CAPACITY / TENANTS, 2 * CAPACITY});
     for (uint32_t id = 0; id < CLASSES; id++)
         for (uint32_t pod = 0; pod < PODS / 2; pod++)
             pod_is(&world, id, pod, POD_READY, 3 * pod);
