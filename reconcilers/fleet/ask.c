@@ -48,6 +48,21 @@ static int check_fence(struct ctx *ctx, const struct cell *cell, const json_t *r
     return 0;
 }
 
+/* Of all questions to a cell that is away one at a time waits for it: there are few workers for
+ * them, and other cells answer. */
+static int check_away(struct ctx *ctx, const struct cell *cell)
+{
+    if (clock_boottime_ms() >= cell->unasked_until_ms)
+        return 0;
+    return err_set(ctx, ERR_UNAVAILABLE, "CellUnreachable", "it did not answer a moment ago");
+}
+
+static void note_reach(struct cell *cell, int rc)
+{
+    bool is_away = rc == -ERR_UNAVAILABLE || rc == -ERR_TIMEOUT;
+    cell->unasked_until_ms = is_away ? clock_boottime_ms() + ASK_PAUSE_MS : 0;
+}
+
 static int ask_cell(struct ctx *ctx, const struct ask *ask, const json_t *row, struct answer *ret)
 {
     TRY(check_fence(ctx, ret->cell, row));
@@ -87,7 +102,11 @@ static int run(struct ctx *ctx, const struct ask *ask, const struct store_previe
     if (ret->gone)
         return 0;
     TRY(choose_cell(ctx, ask, ret));
-    int rc = ask_cell(ctx, ask, row, ret);
+    int rc = check_away(ctx, ret->cell);
+    if (rc == 0) {
+        rc = ask_cell(ctx, ask, row, ret);
+        note_reach(ret->cell, rc);
+    }
     return rc < 0 ? name_fault(ctx, ret->cell, rc) : 0;
 }
 

@@ -15,7 +15,8 @@ struct pg_pool;
 #define ASK_ID_PREFIX "op_"
 
 enum {
-    ASK_DEADLINE_MS = 8000,        /* one try; the question itself has 30 s (0010_previews.sql) */
+    ASK_DEADLINE_MS = 8000,        /* one try; the question itself has 30 s (table `preview`) */
+    ASK_PAUSE_MS = 10000,          /* a cell that did not answer holds up no other cell's */
     ASK_RESULT_BYTES = 128 * 1024, /* of an answer: 32 stages with 8 pods each, and their classes */
 };
 

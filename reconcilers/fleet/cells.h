@@ -27,6 +27,7 @@ struct cell {
     _Atomic bool rescan;   /* look at every resource, not only at those where something happened */
     atomic_int busy;       /* workers that work for it now */
     _Atomic bool failing;  /* the last call did not reach it */
+    _Atomic int64_t unasked_until_ms; /* a dry run did not reach it: the next ones need not try */
     struct cell_dirt *dirt;
 };
 

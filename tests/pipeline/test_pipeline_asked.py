@@ -150,6 +150,18 @@ def test_a_cell_that_cannot_tell_ends_the_question(world, bare):
     assert ready(line.told("stream"))["reason"] == "UnknownClass", "the other cell answers"
 
 
+def test_a_cell_that_hangs_holds_up_no_other(world, line, bare):
+    os.symlink(bare.clusters[0].kubeconfig, f"{world.directory}/cells/away.kubeconfig")
+    world.api.ok("POST", "/v1/cells", {"name": "away", "kubeconfig": "away.kubeconfig"})
+    theirs = Line(world, *world.make_tenant("other"))  # who has nothing yet: its cell is the empty one
+    assert failed(theirs, "stream") == {"code": "CellWithoutPipelines"}
+    bare.process.send_signal(signal.SIGSTOP)
+    asked = [theirs.ask(f"stream-{number}") for number in range(6)]
+    for number in range(3):
+        assert line.told(f"stream-{number}")["placed"]
+    assert {theirs.ended(answer)["error"]["code"] for answer in asked} == {"CellUnreachable"}
+
+
 def test_without_a_fleet_it_ends_when_one_comes(world):
     line = Line(world)
     world.stop("fleet")

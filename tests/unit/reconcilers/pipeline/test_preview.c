@@ -112,6 +112,33 @@ static void test_a_binding_of_another_is_seen(void **state)
                         "ObjectTaken");
 }
 
+static void test_one_of_them_is_told_with_its_classes(void **state)
+{
+    struct ctx *ctx = *state;
+    struct fixture fixture = fixture_new(ctx);
+    struct preview preview = cell_of(&fixture);
+    json_t *strange = json_pack("{s:{s:s}, s:{s:i, s:{s:{s:s}}}}", "metadata", "name", "strange",
+                                "spec", "documentsPerSecond", 1, "workers", "a", "class", "red");
+    assert_true(apply(&preview, ctx, typed(arena_json(ctx->arena, strange), API, "Pipeline")));
+    const struct {
+        const char *name;
+        bool placed;
+        size_t classes;
+    } rows[] = {{"first", true, CLASSES}, {"strange", false, 0}};
+    for (size_t at = 0; at < 2; at++) {
+        json_t *told = made(ctx, &preview);
+        assert_false(preview_placed(told));
+        assert_int_equal(preview_narrow(ctx, told, rows[at].name), 0);
+        assert_int_equal(json_array_size(json_at(told, "pipelines")), 1);
+        assert_string_equal(json_str(told, "pipelines.0.name"), rows[at].name);
+        assert_int_equal(json_bool_or(told, "placed", !rows[at].placed), rows[at].placed);
+        assert_int_equal(preview_placed(told), rows[at].placed);
+        assert_int_equal(json_array_size(json_at(told, "classes")), rows[at].classes);
+    }
+    assert_int_equal(preview_narrow(ctx, made(ctx, &preview), "nobody"), -ERR_NOT_FOUND);
+    assert_non_null(strstr(ctx->err.message, "there are: first, strange"));
+}
+
 static void test_what_is_elsewhere_is_left_out(void **state)
 {
     struct ctx *ctx = *state;
@@ -186,6 +213,7 @@ int main(void)
         TEST(test_a_class_of_a_file_is_another_generation),
         TEST(test_a_pipeline_of_a_file_is_the_one_that_is_there),
         TEST(test_a_binding_of_another_is_seen),
+        TEST(test_one_of_them_is_told_with_its_classes),
         TEST(test_what_is_elsewhere_is_left_out),
         TEST(test_a_slip_in_what_it_is_is_refused),
         TEST(test_what_no_api_server_would_keep_harms_nobody),
