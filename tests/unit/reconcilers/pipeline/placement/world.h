@@ -75,7 +75,8 @@ static inline uint64_t next_random(uint64_t *state)
 static inline void pod_is(struct world *world, uint32_t class_id, uint32_t ordinal,
                           enum pod_state state)
 {
-    uint32_t zone = ordinal % world->zones;
+    /* One zone more than a stage must be in: one of them may be gone. */
+    uint32_t zone = world->zones > 1 ? ordinal % (world->zones + 1) : 0;
     struct place_pod pod = {class_id, ordinal, state, zone, CAPACITY};
     assert_int_equal(placement_pod_set(world->ctx, world->placement, &pod, world->seen.now_s), 0);
 }
