@@ -295,6 +295,32 @@ bool fit_stage(struct placement *placement, uint32_t id, uint32_t stage_at, uint
     return place_anew(placement, id, stage_at);
 }
 
+/* The highest pod's share: it is to become empty. Where zones matter it is that of the zone that
+ * has most, and no more than its part, so that the stage stays in all of them. */
+static uint32_t share_to_shrink(const struct placement *placement, const struct stage *stage,
+                                int64_t *ret_most)
+{
+    const struct class *class = placement->classes[stage->class_id];
+    int64_t sums[PLACE_ZONES_MAX] = {0}, parts = 0;
+    uint32_t fullest = 0, last = PLACE_NONE;
+    for (uint32_t at = stage->shares; at != PLACE_NONE; at = placement->shares[at].stage_next) {
+        const struct share *share = &placement->shares[at];
+        uint32_t zone = class->spec.zones_min > 1 ? class->pods[share->pod].zone : 0;
+        parts += sums[zone] == 0;
+        sums[zone] += share->milli;
+        fullest = sums[zone] > sums[fullest] ? zone : fullest;
+    }
+    for (uint32_t at = stage->shares; at != PLACE_NONE; at = placement->shares[at].stage_next) {
+        const struct share *share = &placement->shares[at];
+        bool counts = class->spec.zones_min == 1 || class->pods[share->pod].zone == fullest;
+        if (counts && (last == PLACE_NONE || share->pod > placement->shares[last].pod))
+            last = at;
+    }
+    int64_t milli = placement->shares[last].milli, over = sums[fullest] - stage->rate / parts;
+    *ret_most = over < milli ? over : milli;
+    return last;
+}
+
 void fit_shrink(struct placement *placement, uint32_t id, uint32_t stage_at)
 {
     const struct stage *stage = &placement->pipelines[id].stages[stage_at];
@@ -304,12 +330,9 @@ void fit_shrink(struct placement *placement, uint32_t id, uint32_t stage_at)
         return;
     }
     while (stage->placed > stage->rate) {
-        uint32_t last = stage->shares;
-        for (uint32_t at = last; at != PLACE_NONE; at = placement->shares[at].stage_next)
-            if (placement->shares[at].pod > placement->shares[last].pod)
-                last = at;
-        int64_t over = stage->placed - stage->rate, milli = placement->shares[last].milli;
-        state_take(placement, last, over < milli ? over : milli, true);
+        int64_t over = stage->placed - stage->rate, most;
+        uint32_t share = share_to_shrink(placement, stage, &most);
+        state_take(placement, share, over < most ? over : most, true);
     }
 }
 
