@@ -7,15 +7,15 @@ from .pipe_rules import CLASS_LABEL, FLAP_S, SERVICE_LABEL, Pod
 
 # By the clock of Change.at. decided: the ledger has nothing of the stage on that pod; free: nor anything that must wait for
 # what leaves another pod; bound: the binding gives the whole rate to others.
-Repair = collections.namedtuple("Repair", "lost decided free bound repaired binding moved")
+Repair = collections.namedtuple("Repair", "lost decided free bound repaired binding moved how")  # how: the pod was lost
 PHASES = ("decided", "free", "bound", "repaired")
 
 
 class _Lost:
     """What a pod that was lost is to one binding."""
 
-    def __init__(self, at):
-        self.at, self.decided, self.free, self.bound = at, None, None, None
+    def __init__(self, at, how):
+        self.at, self.how, self.decided, self.free, self.bound = at, how, None, None, None
 
 
 class _Route:
@@ -41,7 +41,7 @@ class Repairs:
 
     def see(self, change):
         for name in [name for name, since in self.unready.items() if since + FLAP_S <= change.at]:
-            self._lost(name, self.pods[name].address, self.unready.pop(name) + FLAP_S)
+            self._lost(name, self.pods[name].address, self.unready.pop(name) + FLAP_S, "unready")
         {"pods": self._pod, "pipelinebindings": self._binding, "endpointslices": self._slice,
          "placementledgers": self._ledger}.get(change.resource, lambda change: None)(change)
 
@@ -67,18 +67,18 @@ class Repairs:
         served = before and before.ready and before.address
         self.unready.pop(name, None)
         if served and (change.gone or pod.going or pod.ended):
-            self._lost(name, before.address, change.at)
+            self._lost(name, before.address, change.at, "going" if pod.going and not change.gone else "gone")
         elif not pod.ready and not change.gone and not pod.going:
             if served:
                 self.unready[name] = pod.unready_since - self.wall
         elif pod.ready and not pod.going and not change.gone:
             self._back(name, pod.address)
 
-    def _lost(self, name, address, at):
+    def _lost(self, name, address, at, how):
         for binding, route in self.routes.items():
             key = binding, (name, address)
             if key[1] in route.milli and key not in self.waiting:
-                self.waiting[key] = _Lost(at)
+                self.waiting[key] = _Lost(at, how)
                 self._look(key, self.waiting[key], at)
 
     def _back(self, name, address):
@@ -111,7 +111,7 @@ class Repairs:
             moved = key[1][0] not in {pod for pod, _ in route.led}
             lost = self.waiting.pop(key)
             times = [max(lost.at, change.at if at is None else at) for at in (lost.decided, lost.free, lost.bound)]
-            self.done.append(Repair(lost.at, *times, change.at, name, moved))
+            self.done.append(Repair(lost.at, *times, change.at, name, moved, lost.how))
 
 
 def phases(found):

@@ -97,6 +97,29 @@ static void test_rules__zones(void **state)
     placement_free(placement);
 }
 
+/* What asks for less stays in all of its zones, and is on no more pods than before. */
+static void test_rules__shrinks_in_each_zone(void **state)
+{
+    struct place_class spec = plain;
+    spec.zones_min = 2;
+    struct placement *placement = with(*state, spec, PODS);
+    admit(*state, placement, 0, 40, 0, 0, 0);
+    assert_shares(*state, placement, 0, "0:15 1:15 2:5 3:5");
+    static const struct {
+        int64_t rate;
+        const char *shares;
+    } rows[] = {{31, "0:15 1:15 3:1"}, {20, "0:10 1:10"}, {7, "0:3 1:4"}, {1, "0:1"}};
+    for (size_t at = 0; at < ARRAY_SIZE(rows); at++) {
+        struct place_view refusal;
+        bool done;
+        assert_int_equal(
+            placement_rates_set(*state, placement, 0, &rows[at].rate, 0, &refusal, &done), 0);
+        assert_true(done);
+        assert_shares(*state, placement, 0, rows[at].shares);
+    }
+    placement_free(placement);
+}
+
 static void test_rules__compaction_keeps_its_budget(void **state)
 {
     struct placement *placement = with(*state, plain, PODS);
@@ -243,6 +266,7 @@ int main(void)
         TEST(test_rules__rates_change_in_place),
         TEST(test_rules__a_lost_pod_moves_its_own_shares),
         TEST(test_rules__zones),
+        TEST(test_rules__shrinks_in_each_zone),
         TEST(test_rules__compaction_keeps_its_budget),
         TEST(test_rules__a_rate_falls_in_a_class_of_another_mode_now),
         TEST(test_rules__preemption_takes_as_little_as_it_can),
