@@ -83,10 +83,13 @@ static bool is_lent(const struct placement *placement, const struct pipeline *fo
 static void victims_find(const struct placement *placement, const struct pipeline *for_whom,
                          struct victims *victims)
 {
+    bool lends = quota_lends(placement, for_whom);
     for (uint32_t id = 0; id < placement->pipelines_size; id++) {
         const struct pipeline *victim = &placement->pipelines[id];
-        if (!victim->stages || !victim->admitted ||
-            (victim->priority >= for_whom->priority && !is_lent(placement, for_whom, victim, NULL)))
+        if (!victim->stages || !victim->admitted)
+            continue;
+        if (victim->priority >= for_whom->priority &&
+            !(lends && is_lent(placement, for_whom, victim, NULL)))
             continue;
         uint32_t shares = useful_shares(placement, victim, for_whom);
         if (shares)

@@ -103,6 +103,15 @@ bool quota_borrows(const struct placement *placement, const struct pipeline *pip
     return false;
 }
 
+bool quota_lends(const struct placement *placement, const struct pipeline *pipeline)
+{
+    const struct tenant *tenant = placement->tenants[pipeline->tenant];
+    bool lends = false;
+    for (uint32_t at = 0; tenant && at < pipeline->stage_count; at++)
+        lends |= is_limited(&tenant->quotas[pipeline->stages[at].class_id]);
+    return lends;
+}
+
 int64_t quota_reclaimable(const struct placement *placement, const struct pipeline *pipeline,
                           const struct pipeline *victim, uint32_t class_id)
 {

@@ -185,6 +185,8 @@ void quota_charge(struct placement *placement, const struct pipeline *pipeline, 
 void quota_resize(struct placement *placement);
 /* Does the pipeline have, or ask for, what is not its tenant's own? */
 bool quota_borrows(const struct placement *placement, const struct pipeline *pipeline);
+/* Has its tenant a quota of some class that it asks for? Only then may it have something back. */
+bool quota_lends(const struct placement *placement, const struct pipeline *pipeline);
 /* How much of the class the victim's tenant has borrowed that the other one may have back. */
 int64_t quota_reclaimable(const struct placement *placement, const struct pipeline *pipeline,
                           const struct pipeline *victim, uint32_t class_id);
