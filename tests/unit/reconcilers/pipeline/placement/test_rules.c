@@ -108,7 +108,7 @@ static void test_rules__shrinks_in_each_zone(void **state)
     static const struct {
         int64_t rate;
         const char *shares;
-    } rows[] = {{31, "0:15 1:15 3:1"}, {20, "0:10 1:10"}, {7, "0:3 1:4"}, {1, "0:1"}};
+    } rows[] = {{31, "0:15 1:15 2:1"}, {20, "0:10 1:10"}, {7, "0:4 1:3"}, {1, "0:1"}};
     for (size_t at = 0; at < ARRAY_SIZE(rows); at++) {
         struct place_view refusal;
         bool done;
