@@ -144,19 +144,22 @@ void quota_charge(struct placement *placement, const struct pipeline *pipeline, 
     struct tenant *tenant = tenant_of(placement, pipeline->tenant);
     for (uint32_t at = 0; at < pipeline->stage_count; at++)
         tenant->quotas[pipeline->stages[at].class_id].used += sign * pipeline->stages[at].rate;
-    tenant->dominant = dominant_share(placement, tenant);
+    tenant->dominant = -1;
 }
 
 void quota_resize(struct placement *placement)
 {
     for (uint32_t at = 0; at < PLACE_TENANTS_MAX; at++)
         if (placement->tenants[at])
-            placement->tenants[at]->dominant = dominant_share(placement, placement->tenants[at]);
+            placement->tenants[at]->dominant = -1;
 }
 
 static int64_t dominant_of(const struct placement *placement, uint32_t number)
 {
-    return placement->tenants[number] ? placement->tenants[number]->dominant : 0;
+    struct tenant *tenant = placement->tenants[number];
+    if (tenant && tenant->dominant < 0)
+        tenant->dominant = dominant_share(placement, tenant);
+    return tenant ? tenant->dominant : 0;
 }
 
 bool quota_is_before(const struct placement *placement, uint32_t a, uint32_t b)

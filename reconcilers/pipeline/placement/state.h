@@ -66,7 +66,7 @@ struct quota {
 };
 
 struct tenant {
-    int64_t dominant; /* its largest part of any class, in 4096ths */
+    int64_t dominant; /* its largest part of any class, in 4096ths; -1 = to be summed up anew */
     struct quota quotas[PLACE_CLASSES_MAX];
 };
 

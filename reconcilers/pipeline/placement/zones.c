@@ -7,30 +7,18 @@ struct zones {
     int64_t has[PLACE_ZONES_MAX], part[PLACE_ZONES_MAX]; /* part: of the rate */
 };
 
-/* An odd milli for each zone of which `wants` is true, as long as there are some. */
-static void hand_out(struct zones *zones, int64_t *odd, bool (*wants)(int64_t has, int64_t even),
-                     int64_t even)
+/* One milli more for zones that have more than `even` (order 1), less (-1), as much (0), as long as
+ * there are some; returns how many are left. */
+static int64_t hand_out(struct zones *zones, int64_t odd, int64_t even, int order)
 {
-    for (uint32_t zone = 0; zone<PLACE_ZONES_MAX && * odd> 0; zone++)
-        if (zones->part[zone] == even && zones->pods[zone] > 0 && wants(zones->has[zone], even)) {
-            zones->part[zone]++;
-            (*odd)--;
-        }
-}
-
-static bool is_more(int64_t has, int64_t even)
-{
-    return has > even;
-}
-static bool is_less(int64_t has, int64_t even)
-{
-    return has < even;
-}
-static bool is_any(int64_t has, int64_t even)
-{
-    (void)has;
-    (void)even;
-    return true;
+    for (uint32_t zone = 0; zone < PLACE_ZONES_MAX; zone++) {
+        int own = (zones->has[zone] > even) - (zones->has[zone] < even);
+        if (odd <= 0 || zones->pods[zone] == 0 || own != order)
+            continue;
+        zones->part[zone]++;
+        odd--;
+    }
+    return odd;
 }
 
 /* What the stage has in each zone and is to have. Odd millis are to be where they are, or where
@@ -49,10 +37,9 @@ static struct zones zones_of(const struct placement *placement, const struct sta
     int64_t even = stage->rate / parts, odd = stage->rate % parts;
     for (uint32_t zone = 0; zone < PLACE_ZONES_MAX; zone++)
         zones.part[zone] = zones.pods[zone] > 0 ? even : 0;
-    hand_out(&zones, &odd, is_more, even);
-    hand_out(&zones, &odd, is_less, even);
-    odd -= parts - zones.used;
-    hand_out(&zones, &odd, is_any, even);
+    odd = hand_out(&zones, odd, even, 1);
+    odd = hand_out(&zones, odd, even, -1);
+    hand_out(&zones, odd - (parts - zones.used), even, 0);
     return zones;
 }
 

@@ -1,7 +1,7 @@
 /* Properties of who has a right to room: P11, quotas, and what is lent. */
 #pragma once
 
-#include "tests/unit/reconcilers/pipeline/placement/property.h"
+#include "tests/unit/reconcilers/pipeline/placement/properties_zones.h"
 
 /* With what `low` has there, is there room in each zone for a stage of the same class that asks for
  * no more? Equal parts ask for the larger part on each pod (P5); who has one milli less on one may
@@ -11,17 +11,19 @@ static inline bool leaves_enough(const struct step *step, const struct seen_stag
 {
     uint32_t zones = low->class_id == 2 ? 1 : step->world->shape.zones;
     int64_t has[PLACE_ZONES_MAX] = {0};
+    if (zones > 1 && !is_spread(step, step->now, low))
+        return false;
     for (uint32_t pod = 0; pod < PODS; pod++) {
         int64_t room = step->now->pods[low->class_id][pod].pod.capacity -
                        step->now->pods[low->class_id][pod].used -
                        step->now->pods[low->class_id][pod].leaving + low->on[pod];
         if (low->on[pod])
-            has[pod % zones] += room;
+            has[zones > 1 ? step->now->pods[low->class_id][pod].pod.zone : 0] += room;
         if (low->class_id == 1 && low->on[pod] && room * low->count < high->rate + low->count - 1)
             return false;
     }
-    for (uint32_t zone = 0; zone < zones; zone++)
-        if (has[zone] < (high->rate + zones - 1) / zones)
+    for (uint32_t zone = 0; zone < PLACE_ZONES_MAX; zone++)
+        if (has[zone] > 0 && has[zone] < (high->rate + zones - 1) / zones)
             return false;
     return low->count <= step->world->shape.split / zones * zones;
 }

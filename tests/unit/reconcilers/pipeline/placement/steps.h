@@ -154,8 +154,9 @@ static inline void everything_comes(struct world *world)
         drain(world, class_id, pod);
         struct place_pod fact =
             placement_pod_look(world->placement, class_id, pod, &used, &leaving);
-        if (fact.state != POD_ABSENT) /* a pod that is here stays as large as it is */
-            pod_is(world, class_id, pod, POD_READY, (uint32_t)(CAPACITY_MAX - fact.capacity));
+        fact.state = fact.state == POD_ABSENT ? POD_ABSENT : POD_READY;
+        if (fact.state != POD_ABSENT)
+            pod_set(world, fact);
     }
 }
 

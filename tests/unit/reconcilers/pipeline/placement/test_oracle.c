@@ -168,8 +168,10 @@ static void test_oracle__nothing_better_is_there(void **state)
         printf("P5  %-14s %u cases as brute force has them, %u of them refused\n", kinds[kind].name,
                each, refused[kind]);
     }
-    printf("Prop. 3: less than r * H_m was free where %u of equal parts were refused (seed %llu)\n",
-           refused[1] + refused[3], (unsigned long long)seed);
+    printf(
+        "Prop. 3: %u refusals of equal parts left less than r * H_m, or r / split on a pod (seed "
+        "%llu)\n",
+        refused[1] + refused[3], (unsigned long long)seed);
 }
 
 /* P4: weighted, arrivals only: never a pod more than the sum of rates asks for, nor more shares

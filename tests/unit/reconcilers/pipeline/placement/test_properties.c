@@ -1,5 +1,5 @@
 /*
- * Random walks over small worlds of eleven shapes. PLACE_STEPS and PROOF_SEED lengthen and repeat
+ * Random walks over small worlds of twelve shapes. PLACE_STEPS and PROOF_SEED lengthen and repeat
  * them. Each row has faults planted in what is seen, and must catch each.
  */
 #include "tests/unit/reconcilers/pipeline/placement/seed.h"
@@ -19,7 +19,8 @@ static const struct shape shapes[] = {
     {.zones = 2, .split = 4},
     {.zones = 2, .split = 4, .uneven = true, .policy = PLACE_SPREAD},
     {.zones = 3, .split = 3},
-    {.zones = 2, .split = 6, .uneven = true},
+    {.zones = 2, .split = 6, .uneven = true, .more_zones = 1},
+    {.zones = 2, .split = 4, .more_zones = 2},
 };
 
 static struct op random_op(uint64_t *state)

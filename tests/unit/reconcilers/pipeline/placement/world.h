@@ -24,8 +24,9 @@ enum {
 /* Class 0 is weighted, 1 equal, 2 whole, and in one zone therefore. */
 struct shape {
     uint32_t zones, split;
-    bool uneven;    /* pods of 10 to CAPACITY_MAX */
-    uint32_t crowd; /* 1 + the class that all ask for, in round numbers: many are equals */
+    uint32_t more_zones; /* that there are; a pod comes in any, if there are any */
+    bool uneven;         /* pods of 10 to CAPACITY_MAX */
+    uint32_t crowd;      /* 1 + the class that all ask for, in round numbers: many are equals */
     enum place_policy policy;
 };
 
@@ -92,14 +93,21 @@ static inline uint64_t next_random(uint64_t *state)
     return x ^ (x >> 31);
 }
 
-/* `size`: any number; of pods that are all alike it says nothing. */
-static inline void pod_is(struct world *world, uint32_t class_id, uint32_t ordinal,
-                          enum pod_state state, uint32_t size)
+static inline void pod_set(struct world *world, struct place_pod pod)
 {
-    uint32_t zone = ordinal % world->shape.zones;
-    int64_t capacity = world->shape.uneven ? CAPACITY_MAX - size % 11 : CAPACITY;
-    struct place_pod pod = {class_id, ordinal, state, zone, capacity};
     assert_int_equal(placement_pod_set(world->ctx, world->placement, &pod, world->seen.now_s), 0);
+}
+
+/* `any`: a number from which size and zone are made; of pods that are all alike it says nothing. */
+static inline void pod_is(struct world *world, uint32_t class_id, uint32_t ordinal,
+                          enum pod_state state, uint32_t any)
+{
+    const struct shape *shape = &world->shape;
+    uint32_t zone = ordinal % shape->zones;
+    if (shape->more_zones && any % 4 == 0)
+        zone = (any >> 2) % (shape->zones + shape->more_zones);
+    int64_t capacity = shape->uneven ? CAPACITY_MAX - any % 11 : CAPACITY;
+    pod_set(world, (struct place_pod){class_id, ordinal, state, zone, capacity});
 }
 
 static inline struct placement *placement_with_classes(struct ctx *ctx, const struct shape *shape)
