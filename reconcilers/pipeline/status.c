@@ -52,7 +52,8 @@ static const char *quota_text(struct ctx *ctx, const struct world *world,
     const char *borrow =
         verdict->quota.borrow == 0
             ? ""
-            : arena_printf(ctx->arena, " and %" PRId64 " more while others leave them unused",
+            : arena_printf(ctx->arena,
+                           " and %" PRId64 " more of what those with quotas leave unused together",
                            verdict->quota.borrow / MILLI);
     return arena_printf(ctx->arena,
                         "tenant '%s' may use %" PRId64 " documents/s of class '%s' with all its "

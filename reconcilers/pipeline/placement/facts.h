@@ -95,10 +95,11 @@ enum place_phase {
     X(WAITS_FOR_DRAIN, "WaitingForDrain", "room is reserved where another pipeline is leaving")    \
     X(NO_CAPACITY, "NoCapacity", "the class has no room and may have no more pods")                \
     X(BEHIND, "QueuedBehind", "an older pipeline waits for the same class")                        \
-    X(OVER_QUOTA, "OverQuota", "the tenant's other pipelines use up its quota of the class")       \
+    X(OVER_QUOTA, "OverQuota",                                                                     \
+      "the tenant's quota of the class, or what it may borrow, is in use")                         \
     X(TIMED_OUT, "ScaleTimeout", "the pods that were asked for did not come in time")              \
     X(PREEMPTED, "Preempted",                                                                      \
-      "a pipeline of higher priority, or of who had lent it, took the room")                       \
+      "a pipeline of higher priority, or one of the tenant that had lent it, took the room")       \
     X(TOO_LARGE, "ExceedsMaxCapacity", "more than the class could ever give one stage")            \
     X(TOO_LARGE_FOR_QUOTA, "ExceedsQuota", "more than the tenant's whole quota of the class")
 enum place_reason {

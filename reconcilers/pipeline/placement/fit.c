@@ -1,7 +1,8 @@
 #include "reconcilers/pipeline/placement/fit.h"
 
-/* Pods that serve before pods that are to come, so that nothing waits that could run. */
-static const uint32_t tiers[] = {SHELVES_READY, SHELVES_ALL};
+/* Pods that serve before pods that are to come, so that nothing waits that could run. By reach;
+ * what is planned beyond has no shelf yet. */
+static const uint32_t tiers[] = {[REACH_READY] = SHELVES_READY, [REACH_COMING] = SHELVES_ALL};
 enum { TIERS = sizeof tiers / sizeof tiers[0] };
 
 static uint32_t zone_mask(uint32_t zone)

@@ -116,8 +116,8 @@ static bool fits_without(struct placement *placement, uint32_t id, const struct 
     return fits;
 }
 
-/* As few as it takes: twice as many each time until it fits, then each is let off if it still fits
- * without, the most important first. */
+/* As few as it takes: twice as many are asked each time until it fits, then each is let off if it
+ * still fits without, the most important first. */
 static bool victims_choose(struct placement *placement, uint32_t id, struct victims *victims)
 {
     const struct pipeline *for_whom = &placement->pipelines[id];
@@ -189,7 +189,8 @@ void preempt_charge(struct placement *placement, uint32_t id, uint32_t from, uin
 bool preempt(struct placement *placement, uint32_t id, int64_t now_s)
 {
     struct victims victims = {0};
-    if (quota_borrows(placement, &placement->pipelines[id]))
+    placement->postponed = false;
+    if (quota_is_borrower(placement, &placement->pipelines[id]))
         return false;
     placement->postponed = placement->work >= PLACE_WORK_MAX;
     if (placement->postponed)

@@ -92,7 +92,7 @@ static bool is_beyond(const struct placement *placement, const struct pipeline *
     return tenant->quotas[class_id].used + more > tenant->quotas[class_id].may.nominal;
 }
 
-bool quota_borrows(const struct placement *placement, const struct pipeline *pipeline)
+bool quota_is_borrower(const struct placement *placement, const struct pipeline *pipeline)
 {
     const struct tenant *tenant = placement->tenants[pipeline->tenant];
     for (uint32_t at = 0; tenant && at < pipeline->stage_count; at++) {

@@ -85,9 +85,9 @@ struct placement {
     uint32_t pipelines_size, shares_size, share_free, journal_size, journal_count;
     uint32_t changed_first, changed_last;
     bool holding;   /* what is added now waits until victims have drained */
-    uint32_t work;  /* of preemption since the last tick ended */
+    uint32_t work;  /* shares that preemption changed on trial, and stages, since the last tick */
     bool postponed; /* the try at hand had to do without preemption: that is spent */
-    bool behind;
+    bool behind;    /* placement_is_behind() */
 };
 
 /* state.c */
@@ -165,7 +165,8 @@ void admit_try(struct placement *placement, uint32_t id, int64_t now_s);
  * caller.
  */
 uint32_t *pods_pipelines(struct placement *placement, const struct pod *pod, uint32_t *ret_count);
-/* preempt.c: makes room by taking it from pipelines of lower priority; false: that does not help.
+/* preempt.c: makes room by taking it from pipelines of lower priority, and from those of tenants
+ * that have borrowed it. False: that does not help, or it borrows itself, or placement->postponed.
  */
 bool preempt(struct placement *placement, uint32_t id, int64_t now_s);
 
@@ -183,8 +184,9 @@ uint32_t quota_refuses(const struct placement *placement, const struct pipeline 
 void quota_charge(struct placement *placement, const struct pipeline *pipeline, int sign);
 /* A class is another size now. */
 void quota_resize(struct placement *placement);
-/* Does the pipeline have, or ask for, what is not its tenant's own? */
-bool quota_borrows(const struct placement *placement, const struct pipeline *pipeline);
+/* Is its tenant beyond its quota of a class that it asks for, or would be with it? Then what it has
+ * may be taken back, and it takes nothing from others. */
+bool quota_is_borrower(const struct placement *placement, const struct pipeline *pipeline);
 /* Has its tenant a quota of some class that it asks for? Only then may it have something back. */
 bool quota_lends(const struct placement *placement, const struct pipeline *pipeline);
 /* How much of the class the victim's tenant has borrowed that the other one may have back. */

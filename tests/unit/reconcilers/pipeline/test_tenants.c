@@ -196,10 +196,11 @@ static void test_what_is_borrowed_is_given_back(void **state)
     }
     assert_int_equal(verdict_of(&fixture, "third")->view.phase, PLACE_PLACED);
     assert_int_equal(verdict_of(&fixture, "first")->view.phase, PLACE_PLACED);
-    assert_true(str_starts(message_of(&fixture, "second"),
-                           "OverQuota: tenant 'acme' may use 15 documents/s of class 'green' with "
-                           "all its pipelines and 15 more while others leave them unused, and this "
-                           "one asks for 14; tried again at "));
+    assert_true(str_starts(
+        message_of(&fixture, "second"),
+        "OverQuota: tenant 'acme' may use 15 documents/s of class 'green' with "
+        "all its pipelines and 15 more of what those with quotas leave unused together, and this "
+        "one asks for 14; tried again at "));
     assert_false(decided(&fixture)->changed);
 }
 
