@@ -265,7 +265,7 @@ def test_what_gateways_answer_is_told_and_who_opts_out_keeps_serving(world, oper
     world.cluster.merge("workerclasses", "blue", {"spec": {"httpRoute": {}}}, world.namespace)
     wait_weights(world, "first-blue", {"blue-0": 2, "blue-1": 1})
     world.cluster.delete("pipelines", "first", world.namespace)
-    eventually(lambda: not world.list("httproutes") and not world.list("services"), 20, what="all of it goes")
+    eventually(lambda: not world.list("httproutes") and not world.list("services"), 60, what="all of it goes")
 
 
 def test_what_is_not_ours_is_left_alone_and_requests_are_spread_evenly(world, operate, routes):  # noqa: F811
