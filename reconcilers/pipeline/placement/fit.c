@@ -316,7 +316,8 @@ static uint32_t share_to_shrink(const struct placement *placement, const struct 
         if (counts && (last == PLACE_NONE || share->pod > placement->shares[last].pod))
             last = at;
     }
-    int64_t milli = placement->shares[last].milli, over = sums[fullest] - stage->rate / parts;
+    int64_t milli = placement->shares[last].milli;
+    int64_t over = sums[fullest] - stage->rate / (parts ? parts : 1); /* it has a share */
     *ret_most = over < milli ? over : milli;
     return last;
 }
