@@ -368,7 +368,11 @@ def ends(world, loads):
     """Everything says the same: the pipeline, its bindings, their slices, the ledger and the classes."""
     rows = world.get("placementledgers", "placement")["spec"].get("pipelines", [])
     carried = {pod.split("-")[0]: load for pod, load in world.loads().items()}
-    routed = [pod.split("-")[0] for name in world.list("pipelinebindings") for pod in world.endpoints(name)]
+    bindings = world.list("pipelinebindings")
+    routed = [pod.split("-")[0] for name in bindings for pod in world.endpoints(name)]
+    for name, item in bindings.items():
+        assert world.endpoints(name) == [share["pod"] for share in item["spec"]["shares"]]
+        assert item["status"].get("observedGeneration") == item["metadata"]["generation"]
     used = {name: item["status"]["used"] for name, item in world.list("workerclasses").items()}
     assert world.status("first")[:2] == (("Ready", "Routed") if loads else (None, None))
     assert carried == loads and sorted(routed) == sorted(loads) and len(rows) == bool(loads)
