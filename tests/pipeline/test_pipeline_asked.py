@@ -116,12 +116,27 @@ def test_a_name_that_the_cell_has_is_not_told_about(world, line):
     line.cluster.apply("pipelines", {"apiVersion": "scheduling.k8s.xxii.io/v1alpha1", "kind": "Pipeline",
                                      "metadata": {"name": "theirs", "namespace": line.namespace},
                                      "spec": {"documentsPerSecond": 1, "workers": {"a": {"class": "blue"}}}})
-    assert failed(line, "theirs") == {"code": "NameTaken"}
+    assert failed(line, "theirs") == {"code": "NameTakenInCell"}
     told = line.told("stream")
     assert "theirs" not in json.dumps(told)
 
 
 @pytest.fixture
+def test_a_namespace_that_is_too_large_is_not_read(world):
+    line = Line(world)
+    line.create("first")
+    eventually(lambda: world.exists("namespace", line.namespace), 20)
+    for number in range(52):
+        line.cluster.apply("workerclasses", {"apiVersion": "scheduling.k8s.xxii.io/v1alpha1", "kind": "WorkerClass", "spec": {"capacity": 1},
+                                             "metadata": {"name": f"large-{number}", "namespace": line.namespace,
+                                                          "annotations": {"note": "x" * 250_000}}})
+    asked = line.ask("stream")
+    assert line.ended(asked)["error"] == {"code": "NamespaceTooLarge"}
+    detail = world.api.get(asked.headers["operation-location"])["error"]["detail"]
+    assert line.namespace in detail and str(12 << 20) in detail
+    world.stack.kubectl("delete", "workerclasses", "--all", "-n", line.namespace)
+
+
 def bare(tmp_path):
     """A cluster that has none of our kinds."""
     home = tmp_path / "bare"
