@@ -161,8 +161,9 @@ def test_an_answer_is_the_tenant_s_and_placement_the_provider_s(service, small):
     assert small.api.get(path).json["result"] == {"placed": True}
     assert service.provider.get(path).json["result"] == {"placed": True, "placement": {"cell": "c"}}
     service.database.query("UPDATE operation SET status = 'failed', result = NULL, error = %s WHERE id = %s",
-                           '{"code": "CellUnreachable", "detail": "cell c: 10.0.0.1"}', made["id"], role="fleet")
+                           '{"code": "CellUnreachable", "detail": "cell c: 10.0.0.1", "placement": {"cell": "c"}}', made["id"], role="fleet")
     assert small.api.get(f"{path}?wait=5").json["error"] == {"code": "CellUnreachable"}
+    assert service.provider.get(path).json["error"].keys() == {"code", "detail", "placement"}
 
 
 def test_a_dry_run_of_a_change_answers_alike_and_leaves_nothing(service, small):

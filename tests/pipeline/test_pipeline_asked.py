@@ -149,7 +149,11 @@ def bare(tmp_path):
 def test_a_cell_that_cannot_tell_ends_the_question(world, bare):
     line = Line(world)
     world.db.query("UPDATE cell SET state = 'cordoned'")
-    assert failed(line, "stream") == {"code": "NoCell"}
+    asked = line.ask("stream")
+    assert line.ended(asked)["error"] == {"code": "NoCell"}
+    of_provider = world.api.get(asked.headers["operation-location"])["error"]
+    assert of_provider["detail"] == of_provider["placement"]["reason"]
+    assert {"cell": CELL, "why_not": "Cordoned"}.items() <= of_provider["placement"]["considered"][0].items()
     os.symlink(bare.clusters[0].kubeconfig, f"{world.directory}/cells/away.kubeconfig")
     world.api.ok("POST", "/v1/cells", {"name": "away", "kubeconfig": "away.kubeconfig"})
     assert failed(line, "stream") == {"code": "CellWithoutPipelines"}
