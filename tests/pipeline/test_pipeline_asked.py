@@ -212,6 +212,8 @@ def test_a_fleet_that_dies_anywhere_leaves_the_question(world, tmp_path):
         world.start("fleet")
         operation = line.ended(asked)
         assert operation["status"] == "succeeded" and ready(operation["result"])["reason"] == "UnknownClass", point
+    counted = ({"cell": "", "result": "PreviewExpired"}, 1)
+    eventually(lambda: metrics.read(world.running["fleet"], "flotilla_fleet_previews_total") == [counted], 20)
         assert not world.db.query("SELECT 1 FROM preview"), point
         world.stop("fleet")
 
