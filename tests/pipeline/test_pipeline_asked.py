@@ -8,6 +8,7 @@ import time
 import pytest
 from harness import metrics
 from harness.devcluster import Devclusters
+from harness.faultproxy import Table
 from harness.line import Line
 from harness.wait import eventually
 from harness.world import CELL
@@ -167,6 +168,27 @@ def test_a_cell_that_cannot_tell_ends_the_question(world, bare):
     assert not world.db.query("SELECT 1 FROM preview")
     world.db.query("UPDATE cell SET state = CASE name WHEN 'away' THEN 'cordoned' ELSE 'open' END")
     assert ready(line.told("stream"))["reason"] == "UnknownClass", "the other cell answers"
+
+
+def test_a_cell_that_wants_fewer_requests_is_asked_when_it_said(world, bare):
+    line = Line(world)
+    world.db.query("UPDATE cell SET state = 'cordoned'")
+    os.symlink(bare.clusters[0].kubeconfig, f"{world.directory}/cells/busy.kubeconfig")
+    world.api.ok("POST", "/v1/cells", {"name": "busy", "kubeconfig": "busy.kubeconfig"})
+    assert failed(line, "stream") == {"code": "CellWithoutPipelines"}, "it is open"
+    faults = Table(bare.clusters[0].connect)
+    refusal = {"client": "flotillad-fleet", "verb": "get", "resource": "namespaces", "name": line.namespace,
+               "action": "refuse", "reason": "TooManyRequests", "seconds": 4}
+    faults.put([refusal])
+    began = time.monotonic()
+    assert failed(line, "stream") == {"code": "CellWithoutPipelines"}
+    assert faults.rows()[0]["hit"] and time.monotonic() - began >= 4, "not half a second later"
+
+    faults.put([{**refusal, "nth": nth} for nth in range(1, 21)])
+    asked = line.ask("stream")
+    assert line.ended(asked)["error"] == {"code": "CellUnreachable"}
+    detail = world.api.get(asked.headers["operation-location"])["error"]["detail"]
+    assert "cell busy" in detail and "429" in detail
 
 
 def test_a_cell_that_hangs_holds_up_no_other(world, line, bare):
