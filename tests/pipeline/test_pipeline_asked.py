@@ -122,7 +122,6 @@ def test_a_name_that_the_cell_has_is_not_told_about(world, line):
     assert "theirs" not in json.dumps(told)
 
 
-@pytest.fixture
 def test_a_namespace_that_is_too_large_is_not_read(world):
     line = Line(world)
     line.create("first")
@@ -138,6 +137,7 @@ def test_a_namespace_that_is_too_large_is_not_read(world):
     world.stack.kubectl("delete", "workerclasses", "--all", "-n", line.namespace)
 
 
+@pytest.fixture
 def bare(tmp_path):
     """A cluster that has none of our kinds."""
     home = tmp_path / "bare"
@@ -163,7 +163,7 @@ def test_a_cell_that_cannot_tell_ends_the_question(world, bare):
     began = time.monotonic()
     operation = line.ended(asked)
     assert (operation["status"], operation["error"]) == ("failed", {"code": "CellUnreachable"})
-    assert 25 < time.monotonic() - began < 40, "it was asked again, until its time was over"
+    assert time.monotonic() - began > 25, "it was asked again, until its time was over"
     assert "cell away" in world.api.get(asked.headers["operation-location"])["error"]["detail"]
     assert not world.db.query("SELECT 1 FROM preview")
     world.db.query("UPDATE cell SET state = CASE name WHEN 'away' THEN 'cordoned' ELSE 'open' END")
@@ -212,10 +212,12 @@ def test_without_a_fleet_it_ends_when_one_comes(world):
     world.start("fleet")
     operation = line.ended(asked)
     assert (operation["status"], operation["error"]) == ("failed", {"code": "PreviewExpired"})
+    counted = ({"cell": "", "result": "PreviewExpired"}, 1)
+    eventually(lambda: metrics.read(world.running["fleet"], "flotilla_fleet_previews_total") == [counted], 20)
     eventually(lambda: line.api.request("GET", asked.headers["operation-location"]).status == 404, 20)  # and forgotten
 
 
-SHORT_LEASES = {"FLOTILLA_LEASE_DURATION_MS": 2000, "FLOTILLA_LEASE_RENEW_MS": 500}
+SHORT_LEASES = {"FLOTILLA_LEASE_DURATION_MS": 2000, "FLOTILLA_LEASE_RENEW_MS": 500, "FLOTILLA_LEASE_DEADLINE_MS": 1200}
 POINTS = [f"fleet.preview.{call}.{side}" for call in ("take", "read", "list", "end", "retry") for side in ("before", "after")]
 
 
@@ -230,27 +232,28 @@ def test_a_fleet_that_dies_anywhere_leaves_the_question(world, tmp_path):
         points = {"FLOTILLA_FAILPOINTS": f"{fails}{point}=kill", "FLOTILLA_FAILPOINT_DIR": marks}
         dying = world.start("fleet", env={**SHORT_LEASES, **points}, wait=False)
         eventually(lambda: dying.process.poll() is not None, 20)  # noqa: B023
+        assert dying.process.returncode == -signal.SIGKILL, (point, "it died there, and of nothing else")
         world.kill("fleet")
         world.start("fleet")
         operation = line.ended(asked)
         assert operation["status"] == "succeeded" and ready(operation["result"])["reason"] == "UnknownClass", point
-    counted = ({"cell": "", "result": "PreviewExpired"}, 1)
-    eventually(lambda: metrics.read(world.running["fleet"], "flotilla_fleet_previews_total") == [counted], 20)
         assert not world.db.query("SELECT 1 FROM preview"), point
         world.stop("fleet")
 
 
 def test_two_that_take_from_each_other_answer_once(world):
     line = Line(world)
-    open_gate = {"FLOTILLA_LEASE_GATE": "off", "FLOTILLA_UNSAFE": "1"}
+    open_gate = {"FLOTILLA_LEASE_GATE": "off", "FLOTILLA_UNSAFE": "1", **SHORT_LEASES}
     world.stop("fleet")
     for name in ("fleet", "fleet-2"):
         world.start("fleet", name=name, env=open_gate)
     asked = [line.ask(f"stream-{number}") for number in range(10)]
-    for answer in asked:
-        operation = line.ended(answer)
+    first = [line.ended(answer) for answer in asked]
+    for operation in first:
         assert operation["status"] == "succeeded" and len(operation["result"]["pipelines"]) == 1
     assert not world.db.query("SELECT 1 FROM preview")
+    time.sleep(3)  # all leases have run out, and who was slower has tried to answer, too
+    assert [line.ended(answer) for answer in asked] == first, "finishedAt and result are those of the first answer"
 
 
 @pytest.mark.skipif(os.environ.get("FLOTILLA_TEST_KUBE") == "devcluster", reason="it asks nobody for rights")
