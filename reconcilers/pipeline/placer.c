@@ -227,7 +227,8 @@ static int follow_pods(struct ctx *ctx, struct pass *pass)
 /* ---- telling ---- */
 
 /* When its time has come, and not as long after as the pass took, or as this second is old. A time
- * that came while the pass failed is not an hour to try again at once, past the back-off. */
+ * that came while the pass failed hurries nobody past the back-off; as failures that wait for a
+ * change have none, it counts a while later. */
 static void look_again(struct pass *pass)
 {
     const struct placer_scope *scope = pass->scope;
