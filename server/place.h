@@ -19,7 +19,7 @@ struct place_words {
  * left out. */
 int place_gather(struct ctx *ctx, const struct place_words *given, struct preview *ret);
 /* What there is in the preview's namespace of the cell, of max_bytes at most: -ERR_TOO_LARGE
- * PreviewTooLarge. */
+ * NamespaceTooLarge. */
 int place_list(struct ctx *ctx, enum call call, struct kube *kube, size_t max_bytes,
                struct preview *preview);
 /* Without control characters, which a terminal obeys. */
@@ -30,6 +30,7 @@ void place_print(struct ctx *ctx, const json_t *told);
 /*
  * A fleet_preview (reconcilers/fleet/fleet.h): of one Pipeline that is not there yet what
  * preview_make() tells, {"placed": wholly, "changes", "refused", "pipelines": [the one], "classes":
- * [those of its stages, in numbers only]}. -ERR_TAKEN NameTaken when the cell has one of that name.
+ * [those of its stages, in numbers only]}. -ERR_TAKEN NameTakenInCell when the cell has one of that
+ * name.
  */
 int place_ask(struct ctx *ctx, struct kube *kube, const json_t *object, json_t **ret);

@@ -26,7 +26,7 @@ int place_ask(struct ctx *ctx, struct kube *kube, const json_t *object, json_t *
     TRY(preview_begin(ctx, namespace, clock_wall_ms() / 1000, &preview));
     TRY(place_list(ctx, CALL_FLEET_PREVIEW_LIST, kube, PLACE_ASK_BYTES, &preview));
     if (preview_pipeline(&preview, name))
-        return err_set(ctx, ERR_TAKEN, "NameTaken",
+        return err_set(ctx, ERR_TAKEN, "NameTakenInCell",
                        "namespace %s has a Pipeline '%s' that the fleet has no row of, or it came "
                        "meanwhile",
                        namespace, name);

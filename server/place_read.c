@@ -102,7 +102,7 @@ int place_list(struct ctx *ctx, enum call call, struct kube *kube, size_t max_by
                               preview_kinds[at].label, &budget, &preview->lists[at]);
     if (rc != -ERR_TOO_LARGE)
         return rc;
-    return err_set(ctx, ERR_TOO_LARGE, "PreviewTooLarge",
+    return err_set(ctx, ERR_TOO_LARGE, "NamespaceTooLarge",
                    "what a placement looks at in namespace %s takes more than %zu bytes",
                    preview->namespace, max_bytes);
 }

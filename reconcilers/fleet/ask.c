@@ -5,6 +5,7 @@
 #include "server/base/clock.h"
 #include "server/base/ctx.h"
 #include "server/base/json.h"
+#include "server/base/str.h"
 #include "server/net/metrics.h"
 #include "server/store/fleet.h"
 #include "server/store/preview.h"
@@ -75,22 +76,36 @@ static int ask_cell(struct ctx *ctx, const struct ask *ask, const json_t *row, s
     return 0;
 }
 
-/* The operation's code is all that a tenant sees: in words that tell whose turn it is. */
+/* What a cell's answer is called. The rest keep their word, as what is the fleet's own trouble. */
+static const struct fault_name {
+    enum err_code code;
+    const char *reason;
+} fault_names[] = {
+    {ERR_DENIED, "CellDenied"},
+    {ERR_NOT_FOUND, "CellWithoutPipelines"},
+    {ERR_UNAVAILABLE, "CellUnreachable"},
+    {ERR_TIMEOUT, "CellUnreachable"},
+    {ERR_RATE_LIMITED, "CellUnreachable"},
+    {ERR_REFUSED, "CellUnreachable"},
+    {ERR_PROTOCOL, "CellUnreachable"},
+    {ERR_CONFLICT, "CellUnreachable"},
+    {ERR_GONE, "CellUnreachable"},
+};
+
+/* The operation's code is all that a tenant sees: in words that tell whose turn it is. When the
+ * cell wants to be asked again stays as it said. */
 static int name_fault(struct ctx *ctx, const struct cell *cell, int rc)
 {
-    const char *told = arena_printf(ctx->arena, "cell %s: %s", cell->name, ctx->err.message);
-    switch (-rc) {
-    case ERR_DENIED:
-        return err_set(ctx, ERR_DENIED, "CellDenied", "%s", told);
-    case ERR_NOT_FOUND:
-        return err_set(ctx, ERR_NOT_FOUND, "CellWithoutPipelines", "%s", told);
-    case ERR_UNAVAILABLE:
-        return err_set(ctx, ERR_UNAVAILABLE, "CellUnreachable", "%s", told);
-    case ERR_TIMEOUT:
-        return err_set(ctx, ERR_TIMEOUT, "CellUnreachable", "%s", told);
-    default:
-        return rc;
-    }
+    int retry_after_ms = ctx->err.retry_after_ms;
+    for (size_t at = 0; at < ARRAY_SIZE(fault_names); at++)
+        if (-rc == (int)fault_names[at].code) {
+            const char *told =
+                arena_printf(ctx->arena, "cell %s: %s", cell->name, ctx->err.message);
+            err_set(ctx, fault_names[at].code, fault_names[at].reason, "%s", told);
+            ctx->err.retry_after_ms = retry_after_ms;
+            break;
+        }
+    return rc;
 }
 
 static int run(struct ctx *ctx, const struct ask *ask, const struct store_preview_item *item,
@@ -110,17 +125,24 @@ static int run(struct ctx *ctx, const struct ask *ask, const struct store_previe
     return rc < 0 ? name_fault(ctx, ret->cell, rc) : 0;
 }
 
-/* May the same question have an answer in a moment? Rights, kinds and room are mended by people,
- * and who asks is told at once. */
-static bool may_ask_again(int rc)
+/* May the same question have an answer in a moment? As errors.def says of the error; but who asks
+ * is told at once of what lasts longer than a question. */
+static bool may_ask_again(const struct err *failure)
 {
-    static const enum err_code passing[] = {ERR_UNAVAILABLE, ERR_TIMEOUT,  ERR_RATE_LIMITED,
-                                            ERR_REFUSED,     ERR_PROTOCOL, ERR_GONE,
-                                            ERR_CONFLICT,    ERR_INTERNAL};
-    for (size_t at = 0; at < ARRAY_SIZE(passing); at++)
-        if (-rc == (int)passing[at])
-            return true;
-    return false;
+    static const struct {
+        enum err_code code;
+        const char *reason; /* NULL = each */
+        const char *why;
+    } lasting[] = {
+        {ERR_DENIED, NULL, "rights are given by people"},
+        {ERR_OVERLOADED, "NoCell", "so is room in the cells"},
+    };
+    enum retry_class retry = err_row(failure->code)->retry;
+    for (size_t at = 0; at < ARRAY_SIZE(lasting); at++)
+        if (failure->code == (int)lasting[at].code &&
+            (!lasting[at].reason || str_equal(lasting[at].reason, failure->reason)))
+            return false;
+    return retry == RETRY_NOW || retry == RETRY_BACKOFF;
 }
 
 static int settle(struct ctx *ctx, const struct ask *ask, const struct store_preview_item *item,
@@ -135,7 +157,7 @@ static int settle(struct ctx *ctx, const struct ask *ask, const struct store_pre
     ctx->deadline_ms = clock_boottime_ms() + SETTLE_MS;
     if (answer->gone)
         return 0;
-    if (rc == 0 || !may_ask_again(rc))
+    if (rc == 0 || !may_ask_again(&failure))
         return store_fleet_preview_end(ctx, ask->pool, item, &end, &is_ours);
     int at_least_ms = failure.retry_after_ms > WAIT_MS ? failure.retry_after_ms : WAIT_MS;
     return store_fleet_preview_retry(ctx, ask->pool, item, at_least_ms, failure.reason,
@@ -155,6 +177,7 @@ void ask_item(struct ctx *ctx, const struct ask *ask)
     }
     if (!answer.gone)
         metric_add(METRIC_PREVIEWS, 1, cell, rc < 0 ? ctx->err.reason : "Answered");
-    if (settle(ctx, ask, &item, &answer, rc) < 0)
-        log_failure(ctx, "settle a dry run"); /* its lease runs out, then it comes again */
+    /* Its lease runs out, then it comes again. One line a try: the first failure is the cause. */
+    if (settle(ctx, ask, &item, &answer, rc) < 0 && rc == 0)
+        log_failure(ctx, "settle a dry run");
 }

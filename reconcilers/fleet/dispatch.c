@@ -9,6 +9,7 @@
 #include "server/store/fleet.h"
 #include "server/store/preview.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 enum { CELLS_EVERY_MS = 1000, SWEEP_EVERY_MS = 1000, WORK_DEADLINE_MS = 20000 };
@@ -181,11 +182,24 @@ static int refresh_cells(struct ctx *ctx, struct fleet *fleet)
     return 0;
 }
 
+/* fleet_sweep.sql has written it into the operations; here it is counted, and told to people. */
+static void tell_expired(struct ctx *ctx, int64_t expired)
+{
+    if (expired <= 0)
+        return;
+    err_set(ctx, ERR_TIMEOUT, "PreviewExpired", "no fleet process answered %" PRId64 " within 30 s",
+            expired);
+    log_failure(ctx, "dry runs");
+    metric_add(METRIC_PREVIEWS, (double)expired, "", ctx->err.reason);
+    err_clear(ctx);
+}
+
 static int sweep(struct ctx *ctx, struct fleet *fleet)
 {
-    int64_t depth;
-    TRY(store_fleet_sweep(ctx, fleet->pool, &depth));
+    int64_t depth, expired;
+    TRY(store_fleet_sweep(ctx, fleet->pool, &depth, &expired));
     metric_set(METRIC_OUTBOX_DEPTH, (double)depth);
+    tell_expired(ctx, expired);
     return 0;
 }
 

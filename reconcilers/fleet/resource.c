@@ -35,7 +35,7 @@ const struct published_kind published_kinds[PUBLISHED_KINDS] = {
         .is_optional = true,
         .serves = "Ready",
         .rejected = "StageCount BadStageName UnknownNext Cycle UnreachableStage UnknownClass "
-                    "ExceedsMaxCapacity OverQuota NamespaceFull",
+                    "ExceedsMaxCapacity ExceedsQuota NamespaceFull",
     },
 };
 

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AUTOSCALER_MS = 1000, RESYNC_MS = 600000, SECOND_MS = 1000 };
+enum { AUTOSCALER_MS = 1000, RESYNC_MS = 600000, SECOND_MS = 1000, FAILED_AGAIN_MS = 10000 };
 
 /* ---- the ledger ---- */
 
@@ -226,13 +226,18 @@ static int follow_pods(struct ctx *ctx, struct pass *pass)
 
 /* ---- telling ---- */
 
-/* When its time has come, and not as long after as the pass took, or as this second is old. */
+/* When its time has come, and not as long after as the pass took, or as this second is old. A time
+ * that came while the pass failed hurries nobody past the back-off; as failures that wait for a
+ * change have none, it counts a while later. */
 static void look_again(struct pass *pass)
 {
     const struct placer_scope *scope = pass->scope;
     int64_t ahead_s = scope->world.now_s - scope->scene.now_s; /* of our clock */
+    int64_t after_ms = (scope->decision.wake_s - ahead_s) * SECOND_MS - clock_wall_ms();
+    if (pass->failure && after_ms <= 0)
+        after_ms = FAILED_AGAIN_MS;
     if (scope->decision.wake_s)
-        pass_requeue(pass, (scope->decision.wake_s - ahead_s) * SECOND_MS - clock_wall_ms());
+        pass_requeue(pass, after_ms);
 }
 
 /* Without a generation: a ledger that tells of each decision would be written twice for each. */

@@ -79,12 +79,14 @@ int store_fleet_enqueue(struct ctx *ctx, struct pg_pool *pool, const json_t *ids
     return statement_run(ctx, pool, &statement, &rows);
 }
 
-int store_fleet_sweep(struct ctx *ctx, struct pg_pool *pool, int64_t *ret_depth)
+int store_fleet_sweep(struct ctx *ctx, struct pg_pool *pool, int64_t *ret_depth,
+                      int64_t *ret_expired)
 {
     const struct statement statement = {"fleet_sweep", CALL_FLEET_SWEEP, {NULL}, 0};
     struct pg_rows rows;
     TRY(statement_run(ctx, pool, &statement, &rows));
     *ret_depth = statement_integer(&rows, 0);
+    *ret_expired = statement_integer(&rows, 1);
     return 0;
 }
 

@@ -67,8 +67,10 @@ int store_fleet_outbox_retry(struct ctx *ctx, struct pg_pool *pool,
  * loses his lease, so that what just happened in the cell is looked at once more. */
 int store_fleet_enqueue(struct ctx *ctx, struct pg_pool *pool, const json_t *ids,
                         const json_t *urgent);
-/* The same for rows whose grace period has passed. *ret_depth: rows that wait now. */
-int store_fleet_sweep(struct ctx *ctx, struct pg_pool *pool, int64_t *ret_depth);
+/* The same for rows whose grace period has passed. *ret_depth: rows that wait now; *ret_expired:
+ * dry runs that ended because nobody answered, and of which there is no other error. */
+int store_fleet_sweep(struct ctx *ctx, struct pg_pool *pool, int64_t *ret_depth,
+                      int64_t *ret_expired);
 
 /* Rows as resource.h describes them: those of `ids`, or with NULL all behind `after_id`; at most
  * 1000, by id. */

@@ -1,5 +1,6 @@
 -- The cells, and how full each is of the kind of resource $1 (NULL: of registries; an operation: a dry run's pipeline).
--- elsewhere: the tenant of a pipeline has others in another cell, with the workers that they share, and none in this one.
+-- elsewhere: the tenant of a pipeline has others in another cell, with the workers that they share, and none in this one;
+-- as in fleet_place, which decides.
 WITH wanted AS (
     SELECT tenant_id, kind_of(id) AS kind FROM resource WHERE id = $1
     UNION ALL

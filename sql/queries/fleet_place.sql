@@ -1,4 +1,5 @@
 -- $1 resource, $2 cell, $3 why; under fleet_place_lock. Recorded before anything is created; a cell is never changed here.
+-- The last condition: pipelines of a tenant stay together, as `elsewhere` in fleet_cells.
 UPDATE resource r
 SET cell = c.name, placement = $3::jsonb || jsonb_build_object('at', api_time(now()))
 FROM cell c

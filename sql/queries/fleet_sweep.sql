@@ -1,5 +1,6 @@
 -- Closed resources whose grace period has passed, by this server's clock, become work. Dry runs whose time is over end
--- with the last error, and those of more than an hour ago are forgotten. Answers how much waits in the outbox.
+-- with the last error, and those of more than an hour ago are forgotten. Answers how much waits in the outbox, and
+-- how many dry runs ended without any error: nobody asked for them.
 WITH due AS (
     INSERT INTO outbox (resource_id, tenant_id, generation)
     SELECT r.id, r.tenant_id, r.generation
@@ -14,7 +15,7 @@ WITH due AS (
 ), failed AS (
     UPDATE operation o
     SET status = 'failed', finished_at = now(),
-        error = coalesce(u.last_error, '{"code": "PreviewExpired", "detail": "no fleet process came to it within 30 s"}')
+        error = coalesce(u.last_error, '{"code": "PreviewExpired", "detail": "no fleet process answered within 30 s"}')
     FROM unanswered u
     WHERE o.id = u.operation_id AND o.status IN ('pending', 'running')
 ), old AS (
@@ -25,4 +26,4 @@ WITH due AS (
 ), forgotten AS (
     DELETE FROM operation o USING old WHERE o.id = old.id AND o.kind = 'preview'
 )
-SELECT count(*) FROM outbox
+SELECT count(*), (SELECT count(*) FROM unanswered WHERE last_error IS NULL) FROM outbox

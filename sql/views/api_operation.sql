@@ -1,5 +1,5 @@
 -- Why an operation failed, in words, names servers of the provider's: tenants get the code. So does why a dry run asked
--- this cell: result without placement. A dry run has no resource.
+-- this cell: result and error without placement. A dry run has no resource.
 CREATE OR REPLACE VIEW api_operation WITH (security_invoker = true) AS
 SELECT id,
        tenant_id,
@@ -16,7 +16,7 @@ SELECT id,
                        || '/' || resource_id) END,
            'requestedGeneration', requested_generation,
            'status', status,
-           'error', CASE WHEN acting_as_provider() THEN error ELSE error - 'detail' END,
+           'error', CASE WHEN acting_as_provider() THEN error ELSE error - '{detail,placement}'::text[] END,
            'result', CASE WHEN acting_as_provider() THEN result ELSE result - 'placement' END,
            'actor', actor,
            'requestId', request_id,

@@ -40,7 +40,7 @@ class Line:
             assert operation["status"] not in ("pending", "running"), (operation, where and self.api.get(where["href"]))
             return operation
 
-        return eventually(over, 45)
+        return eventually(over, 75)
 
     def ask(self, name, rate=10, workers=None):
         """A dry run: its answer over HTTP."""

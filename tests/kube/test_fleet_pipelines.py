@@ -154,6 +154,6 @@ def test_a_role_from_before_there_were_pipelines(start, stack, fleet_db, make):
         line.tell(stages=[{**STAGE, "podCount": 2, "pods": pods(2)}])
     finally:
         stack.kubectl(*replace, stdin=json.dumps({**role, "metadata": {"name": "flotilla-fleet"}}))
-    eventually(lambda: line.told()[0][0]["podCount"] == 2, 45, what="the pipeline is collected again")
-    row_errors = [entry for entry in fleet.logs if entry.get("msg") == "collect"]
+    eventually(lambda: line.told()[0][0]["podCount"] == 2, 75, what="the pipeline is collected again")
+    row_errors = [entry for entry in fleet.logs if entry.get("msg", "").startswith("collect:")]
     assert not row_errors

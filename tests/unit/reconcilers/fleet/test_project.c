@@ -46,6 +46,10 @@ static const struct seen seen[] = {
      "down"},
     {"whose class is not there", NULL, 2, 2, "False", "UnknownClass", NULL, NULL, false, "error",
      "down"},
+    {"beyond all of its tenant's quota", NULL, 2, 2, "False", "ExceedsQuota", NULL, NULL, false,
+     "error", "down"},
+    {"that waits for its tenant's quota", NULL, 2, 2, "False", "OverQuota", NULL, NULL, false,
+     "updating", "down"},
     {"rejected before it changed", NULL, 3, 2, "False", "UnknownClass", NULL, NULL, false,
      "updating", "down"},
 };
