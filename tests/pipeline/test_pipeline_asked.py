@@ -2,11 +2,12 @@
 
 import json
 import os
+import re
 import signal
 import time
 
 import pytest
-from harness import metrics
+from harness import REPO, metrics
 from harness.devcluster import Devclusters
 from harness.faultproxy import Table
 from harness.line import Line
@@ -218,7 +219,8 @@ def test_without_a_fleet_it_ends_when_one_comes(world):
 
 
 SHORT_LEASES = {"FLOTILLA_LEASE_DURATION_MS": 2000, "FLOTILLA_LEASE_RENEW_MS": 500, "FLOTILLA_LEASE_DEADLINE_MS": 1200}
-POINTS = [f"fleet.preview.{call}.{side}" for call in ("take", "read", "list", "end", "retry") for side in ("before", "after")]
+CALLS = re.findall(r'CALL\(\w+,\s*"(fleet\.preview\.[^"]+)",\s*"fleet"', (REPO / "server/base/calls.def").read_text())
+POINTS = [f"{call}.{side}" for call in CALLS for side in ("before", "after")]
 
 
 def test_a_fleet_that_dies_anywhere_leaves_the_question(world, tmp_path):
