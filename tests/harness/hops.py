@@ -47,10 +47,21 @@ def held_nodes(cell):
         cell.stack.kubectl("uncordon", *nodes)
 
 
+def job_ids(cell, registry):
+    return {job["metadata"]["uid"] for job in cell.stack.get("jobs", "-n", registry.namespace)["items"]}
+
+
 @contextlib.contextmanager
 def held_migration(cell, registry, ask, dumping=lambda: None):
     """The hop that `ask` asks for comes as far as its migration, whose pod finds no node: the Job waits until the test has done
-    what that pod would have done. Images are pulled before. `dumping` runs while the dump is due; gives what it returns."""
+    what that pod would have done. Images are pulled before, and the Job of an earlier version is gone. `dumping` runs while the
+    dump is due; gives what it returns."""
+    before = job_ids(cell, registry)
+
+    def only_its_own():
+        jobs = job_ids(cell, registry)
+        return len(jobs) == 1 and jobs.isdisjoint(before)
+
     pin(cell, registry)
     ask()
     told(registry, "Migration", "Unknown", "Stopping")
@@ -58,14 +69,16 @@ def held_migration(cell, registry, ask, dumping=lambda: None):
         unpin(cell, registry)
         given = dumping()
         told(registry, "Migration", "Unknown", "Migrating")
+        eventually(only_its_own, 60, what="its Job is the only one")
         yield given
 
 
 def lose_image(cell, registry, component):
-    """The kubelet says of a Job's pod that its image cannot be pulled; which one, is returned."""
+    """The kubelet says of a Job's pod, which found no node, that its image cannot be pulled; which one, is returned."""
     def pods():
         return [pod for pod in registry.pods() if pod["metadata"]["labels"]["app.kubernetes.io/component"] == component
-                and pod["metadata"]["ownerReferences"][0]["kind"] == "Job"]
+                and pod["metadata"]["ownerReferences"][0]["kind"] == "Job" and pod["status"]["phase"] == "Pending"
+                and "deletionTimestamp" not in pod["metadata"]]
 
     pod = eventually(pods, 60, what=f"a pod of {component}")[0]
     container = pod["spec"]["containers"][0]
