@@ -8,6 +8,7 @@ import ssl
 import urllib.parse
 
 import pytest
+from harness.autoscale import READER
 from harness.front_proxy import VERSIONS, Authority, Proxy, Serving, available, installed, manifests, port_of, value_path
 from harness.pipes import Pipes
 from harness.process import Flotillad
@@ -102,29 +103,6 @@ def test_what_is_refused(aggregated, shop):
     assert "Forbidden" in denied.stderr and "custom.metrics.k8s.io" in denied.stderr  # by the API server, before it asks
     posted = aggregated.kubectl("create", "--raw", value_path(shop.namespace, "blue"), "-f", "-", stdin="{}", check=False)
     assert posted.returncode != 0 and "there is only GET" in posted.stderr, posted.stderr
-
-
-READER = """
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: read-classes}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: read-classes}
-rules: [{apiGroups: [scheduling.k8s.xxii.io], resources: [workerclasses], verbs: [get]}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: read-classes}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: read-classes}
-subjects: [{kind: ServiceAccount, name: read-classes}]
----
-apiVersion: v1
-kind: Secret
-metadata: {name: read-classes-token, annotations: {kubernetes.io/service-account.name: read-classes}}
-type: kubernetes.io/service-account-token
-"""
 
 
 def test_what_keda_s_scaler_does(stack, aggregated, shop):
