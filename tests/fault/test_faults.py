@@ -81,9 +81,12 @@ def test_a_life_that_is_spoilt_is_told(embedded, tmp_path, monkeypatch):
     proof = Spoilt(World(embedded, tmp_path, CALM), [Table(Cluster(embedded).connect)])
     proof.begin()
     proof.record(1)
-    monkeypatch.setattr(crash_life, "STAGE_SECONDS", 15)  # it is waited for in vain
     case, said = next(case for case in proof.cases() if case.name == "operate watch ovhnginxes=503"), []
     for proof.spoil in (("change", other_spec), ("purge", something_left), None):
+        if proof.spoil:
+            monkeypatch.setattr(crash_life, "STAGE_SECONDS", 20)  # it is waited for in vain
+        else:
+            monkeypatch.undo()
         proof.run_all(fault_cases.Waiting([case], proof.met, SEED), lambda aim, error: said.append((aim.case, error)))
     proof.end()
     assert [told for told, _ in said] == [case] * 3 and "not as undisturbed" in said[0][1] and "ns-crash-left" in said[1][1]
