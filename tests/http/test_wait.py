@@ -26,7 +26,7 @@ def test_wait_ends_with_the_operation(service, tenant):
         end(service, where.rsplit("/", 1)[1])
         answer = waiting.result(60)
     assert answer.json["status"] == "succeeded"
-    assert 0.5 <= time.monotonic() - started < 40, "before its time"
+    assert 0.5 <= time.monotonic() - started < 15, "long before its time"
 
 
 def test_wait_ends_with_its_time(tenant):
@@ -34,7 +34,7 @@ def test_wait_ends_with_its_time(tenant):
     started = time.monotonic()
     answer = tenant.api.get(f"{where}?wait=1")
     assert (answer.status, answer.json["status"]) == (200, "pending")
-    assert 1 <= time.monotonic() - started < 20
+    assert 1 <= time.monotonic() - started < 10
 
 
 def test_many_waits_hold_no_worker(service, tenant):
@@ -45,7 +45,7 @@ def test_many_waits_hold_no_worker(service, tenant):
         time.sleep(1)
         started = time.monotonic()
         assert tenant.api.get("/v1/plans").status == 200
-        assert time.monotonic() - started < 10, "long before one of them ends"
+        assert time.monotonic() - started < 5, "long before one of them ends"
         sessions = service.database.value(
             "SELECT count(*) FROM pg_stat_activity WHERE usename = 'flotilla_serve' AND datname = current_database()"
             " AND state <> 'idle'")
@@ -106,5 +106,5 @@ def test_stop_ends_waits_early(service, tenant):
         time.sleep(0.5)
         started = time.monotonic()
         assert service.process.stop() == 0
-        assert time.monotonic() - started < 40
+        assert time.monotonic() - started < 10
         assert waiting.result(20).json["status"] == "pending"
