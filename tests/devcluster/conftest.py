@@ -5,6 +5,7 @@ import itertools
 import pytest
 from harness import REPO
 from harness.devcluster import Devclusters
+from harness.wait import eventually
 
 _numbers = itertools.count(1)
 
@@ -28,4 +29,6 @@ def dev(devclusters):
 def namespace(dev):
     name = f"t-{next(_numbers)}"
     dev.ok("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    path = f"/api/v1/namespaces/{name}/configmaps/kube-root-ca.crt"  # made by a controller, which comes a moment later
+    eventually(lambda: dev.request("GET", path)[0] == 200, what=f"{name} is complete")
     return name

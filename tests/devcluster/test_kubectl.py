@@ -25,7 +25,7 @@ def kubectl(dev, namespace):
 def test_apply_wait_get_describe(kubectl):
     item = json.dumps(workload("Deployment", "web", 2))
     assert "serverside-applied" in kubectl("apply", "--server-side", "-f", "-", stdin=item)
-    kubectl("wait", "--for=condition=Available", "deploy/web", "--timeout=10s")
+    kubectl("wait", "--for=condition=Available", "deploy/web", "--timeout=30s")
     assert "2/2" in kubectl("get", "deploy", "web") and "node-1" in kubectl("get", "pods", "-o", "wide")
     assert kubectl("get", "deploy", "web", "-o", "jsonpath={.spec.replicas}") == "2"
     assert "replicas: 2" in kubectl("get", "deploy", "web", "-o", "yaml")
@@ -48,7 +48,7 @@ def test_change_and_delete(kubectl):
     assert (container["image"], container["env"]) == ("nginx:1", [{"name": "A", "value": "b"}])
     assert (item["spec"]["replicas"], item["spec"]["minReadySeconds"]) == (3, 1)
     assert item["metadata"]["labels"] == {"tier": "front", "a/b": "c"} and item["metadata"]["annotations"]["note"] == "mine"
-    assert "deleted" in kubectl("delete", "deploy/web", "--timeout=10s")
+    assert "deleted" in kubectl("delete", "deploy/web", "--timeout=30s")
     assert kubectl("get", "deploy", "web", check=False).returncode == 1
 
 

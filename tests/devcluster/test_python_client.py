@@ -55,6 +55,6 @@ def test_custom_kinds(api, namespace):
     made = nginx("web", 2)
     group, version = made["apiVersion"].split("/")
     custom.create_namespaced_custom_object(group, version, namespace, "ovhnginxes", made)
-    stream = watch.Watch().stream(custom.list_namespaced_custom_object, group, version, namespace, "ovhnginxes", timeout_seconds=5)
+    stream = watch.Watch().stream(custom.list_namespaced_custom_object, group, version, namespace, "ovhnginxes", timeout_seconds=30)
     first = next(iter(stream))
     assert (first["type"], first["object"]["spec"]["replicaCount"]) == ("ADDED", 2)

@@ -1,9 +1,7 @@
 """Whoever dies while the volume of a Redis of a registry's own is looked for or removed: the next operator ends the purge."""
 
-import json
-
 import pytest
-from harness.cell import PINNED, SHORT_LEASES, emptied, operators
+from harness.cell import PINNED, SHORT_LEASES, bury, emptied, operators
 from harness.wait import eventually
 
 POOL = "own-redis"
@@ -35,12 +33,13 @@ def test_the_purge_ends_all_the_same(cell, operate, point):
     registry = cell.registry(cell.namespace("own"), backends={**PINNED, "redis": {"pool": POOL}}, deletionPolicy="Delete")
     first = operate()
     eventually(lambda: registry.external("Redis")["state"] == "Pending", 60, 0.2, "its backends were looked at")
-    assert registry.condition("BackendsReady") == ("False", "RedisFailed"), json.dumps(registry.get()["status"])
+    eventually(lambda: registry.condition("BackendsReady") == ("False", "RedisFailed"), what="and told")
     assert first.stop() == 0
     identity = registry.id
     plant_volume(registry, identity)
     registry.delete(wait=False)
     assert operate(f"{point}=kill").wait(120) == -9, f"{point} was not reached"
+    bury(cell)
     operate()
     eventually(lambda: not cell.identity(identity), 60, 0.2, "the purge ended")
     cell.wait_purged(identity)

@@ -1,6 +1,7 @@
 """What an operator verified counts only while the status says so: the write that was to tell may be lost."""
 
 import pytest
+from harness.cell import SHORT_LEASES
 from harness.cluster import Cluster
 from harness.wait import eventually
 from harness.world import POOL, World
@@ -10,7 +11,7 @@ POINT = "kube.status.write.before"
 
 @pytest.fixture
 def world(stack, tmp_path):
-    running = World(stack, tmp_path)
+    running = World(stack, tmp_path, SHORT_LEASES)
     running.make_database()
     running.make_cell()
     yield running

@@ -1,6 +1,7 @@
 """A Registry whose finalizer was removed by hand while no operator ran; the one that finds it dies on the way."""
 
 from harness import pools
+from harness.cell import bury
 from harness.cluster import Cluster
 from harness.wait import eventually
 
@@ -34,6 +35,7 @@ def test_it_is_closed_and_retained(world, tmp_path):
                            env={"FLOTILLA_FAILPOINTS": f"{point}=kill", "FLOTILLA_FAILPOINT_DIR": marks})
         eventually(lambda died=died: died.process.poll() is not None, 60, what=f"died at {point}")
         assert world.stop("operate") == -9 and (marks / f"fired.{point}").exists()
+        bury(cluster)
         held = cluster.get("registryidentities", identity)["spec"]
         assert held["state"] == ("Retained" if point == POINTS[-1] else "Held")
     role = world.pool_query("SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", f"t_{identity}")

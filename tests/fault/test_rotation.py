@@ -3,6 +3,7 @@
 import psycopg2
 import pytest
 from harness import pools
+from harness.cell import SHORT_LEASES, bury
 from harness.cluster import Cluster
 from harness.wait import eventually
 from harness.world import World
@@ -14,7 +15,7 @@ DEATHS_MAX = 24
 
 @pytest.fixture
 def world(stack, tmp_path):
-    running = World(stack, tmp_path).up()
+    running = World(stack, tmp_path, SHORT_LEASES).up()
     yield running
     running.down()
 
@@ -65,6 +66,7 @@ def test_every_step_may_be_the_last_of_its_process(world):
         registry.open_everything(registry.told())
         if process.process.poll() is not None:
             world.stop("operate")
+            bury(registry)
     assert deaths >= 2 * 4, "it died before and after each of four steps"
     after = registry.kept()
     assert registry.phases() == {kind: "Current" for kind in KINDS} and not [key for key in after if key.endswith("Other")]

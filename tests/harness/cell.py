@@ -16,7 +16,8 @@ POOL = "registry-tests"
 POOLS = {"PostgreSQL": POOL, "Redis": world.POOLS["Redis"], "S3": "registry-tests-s3"}
 PINNED = {kind.lower(): {"pool": name} for kind, name in POOLS.items()}
 VERIFY_MS = 1000
-SHORT_LEASES = {"FLOTILLA_LEASE_DURATION_MS": 3000, "FLOTILLA_LEASE_RENEW_MS": 500, "FLOTILLA_LEASE_DEADLINE_MS": 2000}
+# Short, but not so that a busy machine ends its operator.
+SHORT_LEASES = {"FLOTILLA_LEASE_DURATION_MS": 6000, "FLOTILLA_LEASE_RENEW_MS": 1000, "FLOTILLA_LEASE_DEADLINE_MS": 4500}
 _numbers = itertools.count(1)  # of namespaces: one that is going cannot be used again
 
 
@@ -130,7 +131,7 @@ class Registry:
 
     def ready(self):
         """Whole, or but for what its operator leaves out."""
-        eventually(lambda: (self.condition() or (None,))[0] == "True", 30, what="Ready=True")
+        eventually(lambda: (self.condition() or (None,))[0] == "True", 90, what="Ready=True")
         return self
 
     @property
@@ -154,6 +155,11 @@ class Registry:
     def events(self):
         items = self.cell.cluster.list("events", self.namespace)
         return {event["reason"] for event in items if event["regarding"]["kind"] == "Registry"}
+
+    def told(self, *reasons):
+        """Events of all these: one is sent with the pass that it tells of, or, if that failed, with a later one."""
+        eventually(lambda: set(reasons) <= self.events(), what=f"events {reasons}")
+        return True
 
     def write_row(self):
         conninfo = self.cell.conninfo(self.id)
@@ -193,9 +199,10 @@ def operators(flotillad, env):
 
 def bury(cell):
     """As a peer does that finds them dead: the member Leases of those that were killed go, and nobody waits until they end."""
-    for lease in cell.cluster.list("leases", "flotilla-system"):
+    cluster = getattr(cell, "cluster", cell)
+    for lease in cluster.list("leases", "flotilla-system"):
         if lease["metadata"]["name"].startswith("flotilla-member-"):
-            cell.cluster.delete("leases", lease["metadata"]["name"], "flotilla-system")
+            cluster.delete("leases", lease["metadata"]["name"], "flotilla-system")
 
 
 @contextlib.contextmanager

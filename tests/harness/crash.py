@@ -189,7 +189,7 @@ class Proof:
 
         eventually(clean, 30, 0.2, "clean audit")
         # who woke late may have put work into the outbox, which must come to nothing
-        scenario.await_equal(self.expected_end(scenario), 10, "after the end", self.cluster)
+        scenario.await_equal(self.expected_end(scenario), 30, "after the end", self.cluster)
         assert (left := leftovers(self.world, self.cluster)) == [], f"left behind: {left}"
         eventually(lambda: self.same_creations(scenario), 5, what="nothing created twice")
 

@@ -52,8 +52,10 @@ def sweep(world, cluster):
     for kind in LISTED:
         for item in cluster.list(kind):
             meta = item["metadata"]
-            if meta.get("finalizers"):
-                cluster.merge(kind, meta["name"], {"metadata": {"finalizers": None}}, meta.get("namespace"))
+            if meta.get("finalizers"):  # it may be going, and gone by now
+                path = cluster.path(kind, meta.get("namespace"), meta["name"])
+                status, answer = cluster.request("PATCH", path, {"metadata": {"finalizers": None}}, "application/merge-patch+json")
+                assert status in (200, 404), f"{path}: {status} {answer}"
             cluster.delete(kind, meta["name"], meta.get("namespace"))
     for item in cluster.list("secrets", "flotilla-system", "flotilla.dev/identity"):
         cluster.delete("secrets", item["metadata"]["name"], "flotilla-system")

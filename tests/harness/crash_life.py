@@ -21,7 +21,7 @@ from .wait import eventually
 
 STAGES = ("create", "change", "drift", "raise", "lose", "diverge", "resolve", "close", "undo", "purge")
 ROTATED = ("database", "redis", "s3", "registry", "internal")
-STAGE_SECONDS = float(os.environ.get("CRASH_STAGE_SECONDS", 45))
+STAGE_SECONDS = float(os.environ.get("CRASH_STAGE_SECONDS", 90))
 
 
 def _pretty(value):

@@ -2,6 +2,7 @@
 took them. Resources share one store, so their versions are of one count (Kubernetes promises that of each alone)."""
 
 import bisect
+import contextlib
 import http.client
 import json
 import threading
@@ -9,7 +10,7 @@ import time
 import urllib.parse
 import zlib
 
-from .wait import eventually
+from .wait import eventually, within
 
 
 PACKED = ("placementledgers",)  # a hundred KiB each, thousands of times
@@ -113,5 +114,21 @@ class History:
 
         return eventually(told, timeout, what=what)
 
+    def _has_all(self):
+        told = {watch.resource: {} for watch in self._watches}
+        for change in self.changes():
+            told[change.resource][change.name] = None if change.gone else change.version
+        return all({name: version for name, version in told[watch.resource].items() if version} == {
+            item["metadata"]["name"]: int(item["metadata"]["resourceVersion"]) for item in self.cluster.list(watch.resource, self.namespace)}
+            for watch in self._watches)
+
+    def catch_up(self):
+        """Watches tell a moment later than a look at the server: until they have told what it has now. Returns itself."""
+        eventually(self._has_all, what="the watches have told all that is there")
+        return self
+
     def stop(self):
+        """When the watches have told what is there, if it holds still."""
+        with contextlib.suppress(AssertionError):
+            within(self._has_all, 5)
         self.stopping = True

@@ -1,12 +1,14 @@
 """What Harbor does to its database, where pods are only played: the schema's version, and a migration that waits."""
 
 import contextlib
+import itertools
 import json
 
 from .wait import eventually
 
 SCHEMAS = {"2.13.5": 160, "2.14.4": 171, "2.15.2": 180}
 FOLDER = ".flotilla/dump/"
+_numbers = itertools.count(1)  # of pods: one that is going cannot be used again
 
 
 def set_schema(cell, registry, version, dirty=False):
@@ -36,12 +38,30 @@ def unpin(cell, registry, name="old"):
     cell.stack.kubectl("delete", "pod", name, "-n", registry.namespace, "--now", "--wait=false")
 
 
+def find_no_node(cell):
+    """A scheduler hears of a cordon a moment later: until a pod of ours found no node."""
+    while True:
+        name = f"finds-no-node-{next(_numbers)}"
+        cell.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"},
+                    "spec": {"containers": [{"name": "one", "image": "one"}], "terminationGracePeriodSeconds": 0}})
+
+        def scheduled(name=name):
+            rows = cell.get("pod", name, "default").get("status", {}).get("conditions", [])
+            return next((row["status"] for row in rows if row["type"] == "PodScheduled"), None)
+
+        told = eventually(scheduled, what="the scheduler has looked")
+        cell.stack.kubectl("delete", "pod", name, "-n", "default", "--now", "--wait=false")
+        if told == "False":
+            return
+
+
 @contextlib.contextmanager
 def held_nodes(cell):
     """No new pod finds a node."""
     nodes = [node["metadata"]["name"] for node in cell.stack.get("nodes")["items"]]
     cell.stack.kubectl("cordon", *nodes)
     try:
+        find_no_node(cell)
         yield
     finally:
         cell.stack.kubectl("uncordon", *nodes)

@@ -22,7 +22,7 @@ class KillPoint:
         self.fired.unlink(missing_ok=True)
 
     def assert_killed(self, process):
-        assert process.wait(20) == -signal.SIGKILL and self.fired.exists(), f"{self.fired.name}: {process.logs[-3:]}"
+        assert process.wait(60) == -signal.SIGKILL and self.fired.exists(), f"{self.fired.name}: {process.logs[-3:]}"
 
 
 class Quiet:

@@ -10,11 +10,10 @@ _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 def port_of(process):
     """serve answers on its own port, the others on one that they log."""
-    for line in list(process.logs):
-        found = re.search(r"(?:health and metrics|ready) on [^ ]*:(\d+)", line.get("msg", ""))
-        if found:
-            return int(found.group(1))
-    raise AssertionError(f"{process.args[0]} told no port")
+    def told(line):
+        return re.search(r"(?:health and metrics|ready) on [^ ]*:(\d+)", line.get("msg", ""))
+
+    return int(told(process.wait_log(told)).group(1))
 
 
 def read(process, name):

@@ -38,7 +38,7 @@ class Place:
         self.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
                     "spec": {"selector": {"app": name}, "ports": [{"port": port, "targetPort": target}]}})
 
-    def wait_ready(self, pod, timeout=30):
+    def wait_ready(self, pod, timeout=90):
         done = self.stack.kubectl("wait", "--for=condition=Ready", f"pod/{pod}", "-n", self.name, f"--timeout={timeout}s", check=False)
         assert done.returncode == 0, self.stack.kubectl("describe", "pod", pod, "-n", self.name)
 

@@ -100,7 +100,7 @@ class Child:
         for reader in self._readers:
             reader.join(timeout=5)
 
-    def wait(self, timeout=30.0):
+    def wait(self, timeout=90.0):
         """Waits for its own end; returns the exit status."""
         status = self.process.wait(timeout)
         self._join()

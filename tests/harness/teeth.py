@@ -24,7 +24,7 @@ PLACES = {
 }  # fmt: skip
 NTH = {"500": 3}  # not one of the two by which it sees that there is nothing yet
 SLOW_MS = 4000  # than which the naive one is less patient, on a busy machine, too
-SETTLE_S = 5.0  # longer than a dropped event stays unknown
+SETTLE_S = 10.0  # longer than a dropped event stays unknown, on a busy machine, too
 RIGHT = {"a": (3, "0"), "b": (2, "1")}  # (replicas, place in the list) of both Deployments
 CRD = REPO / "crds/ovhnginxes.yaml"
 _numbers = itertools.count(1)

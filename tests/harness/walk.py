@@ -177,9 +177,15 @@ class Walk:
         self.equal({key: columns.get(key) for key in wanted}, wanted, "kubectl get registries")
         spec = self.world.stack.get("registry", self.name, "-n", self.namespace)["spec"]
         self.equal((spec["revision"], spec["identity"]), (int(self.etag[2:-1]), self.identity), "revision and identity")
-        portal = self.world.stack.get("deployment", f"{self.name}-portal", "-n", self.namespace)
         replicas = REPLICAS[self.plan] if lifecycle == "Active" else 0
-        self.equal((portal["spec"]["replicas"], portal["status"].get("readyReplicas", 0)), (replicas, replicas), "portal pods")
+
+        def portal():
+            item = self.world.stack.get("deployment", f"{self.name}-portal", "-n", self.namespace)
+            return item["spec"]["replicas"], item["status"].get("readyReplicas", 0)
+
+        self.equal(portal()[0], replicas, "portal pods that are wanted")
+        eventually(lambda: portal() == (replicas, replicas), what="portal pods, as their controller counts them")
+        self.check(True, "portal pods")
 
     def described(self, *reasons):
         """`kubectl describe` tells conditions, and the events so far; events are written after the fact."""

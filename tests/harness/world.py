@@ -3,8 +3,10 @@
 The proofs and the fault suite stand on it. Leases are short so that take-overs take seconds.
 """
 
+import contextlib
 import json
 import os
+import random
 import socket
 import subprocess
 import time
@@ -26,9 +28,11 @@ POOLS = {"PostgreSQL": POOL, "Redis": "pool-2", "S3": "pool-3"}
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below those of outgoing connections, of which one could take it while nobody listens there, and beside the stacks'."""
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", random.SystemRandom().randrange(10000, 20000)))
+            return probe.getsockname()[1]
 
 
 class World:

@@ -70,8 +70,15 @@ def test_a_revoked_key_dies_within_five_seconds(service):
     old = Api(service.port, made["key"])
     assert old.get(tenant.path).status == 200
     assert tenant.api.call("DELETE", f"{tenant.path}/api-keys/{made['id']}").status == 204
+    revoked = time.monotonic()
     assert tenant.api.call("DELETE", f"{tenant.path}/api-keys/{made['id']}").status == 204
-    eventually(lambda: old.get(tenant.path).status == 401, timeout=6)
+    asked, status = revoked, 200
+    while status == 200:
+        assert asked - revoked <= 5, "who asks later than that is refused, however late the answer comes"
+        time.sleep(0.05)
+        asked = time.monotonic()
+        status = old.get(tenant.path).status
+    eventually(lambda: old.get(tenant.path).status == 401, what="or 429, while it counts as one guess too many")
     assert made["id"] not in [item["id"] for item in tenant.api.get(f"{tenant.path}/api-keys").json["items"]]
 
 
@@ -86,23 +93,27 @@ def test_cells_and_plans(service, tenant):
 
 def test_guessing_keys_is_slowed_down(service):
     guesser = Api(service.port, "flk_aaaaaaaa_" + "a" * 52)
-    statuses = [guesser.get("/v1/plans").status for _ in range(40)]
-    assert statuses[0] == 401 and 429 in statuses
-    limited = guesser.get("/v1/plans")
-    assert limited.status == 429 and int(limited.headers["Retry-After"]) >= 1
+    eventually(lambda: guesser.get("/v1/plans").status == 401, what="tests before this one guessed, too")
+    limited = next(answer for answer in (guesser.get("/v1/plans") for _ in range(40)) if answer.status == 429)
+    assert int(limited.headers["Retry-After"]) >= 1
 
 
 def test_guesses_do_not_lock_out_who_has_a_key(service, tenant):
     """Behind a proxy everybody has one address."""
     made = tenant.api.post(f"{tenant.path}/api-keys", {"name": "fresh"}).json
     guesser = Api(service.port, "flk_aaaaaaaa_" + "a" * 52)
-    assert 429 in [guesser.get("/v1/plans").status for _ in range(40)]
+
+    def is_limited(api, tries):
+        """One guess in a second is let through again."""
+        return 429 in [api.get(tenant.path).status for _ in range(tries)]
+
+    assert is_limited(guesser, 40)
     assert tenant.api.get(tenant.path).status == 200
     fresh = Api(service.port, made["key"])
     assert fresh.get(tenant.path).status == 200, "a right key that this process never saw before"
-    assert guesser.get("/v1/plans").status == 429, "a right key does not fill the bucket again"
+    assert is_limited(guesser, 10), "a right key does not fill the bucket again"
     near = Api(service.port, tenant.api.key[:-1] + ("a" if tenant.api.key[-1] != "a" else "b"))
-    assert near.get(tenant.path).status == 429, "a wrong secret with a known prefix is a guess like any other"
+    assert is_limited(near, 10), "a wrong secret with a known prefix is a guess like any other"
 
 
 def test_all_keys_of_a_tenant_share_one_rate(service, tenant, other, tmp_path):

@@ -86,8 +86,8 @@ def test_changes_have_a_rate_of_their_own(service, other, tmp_path):
         busy = Api(slow.port, tenant.api.key)
         answers = [busy.post(f"{tenant.path}/registries", tenant.body()) for _ in range(20)]
         assert answers[0].status == 202
-        limited = answers[-1]
-        assert (limited.status, limited.json["code"]) == (429, "RateLimited")
+        limited = next(answer for answer in answers if answer.status == 429)  # each second one is let through again
+        assert limited.json["code"] == "RateLimited"
         assert "changes per second" in limited.json["detail"] and int(limited.headers["Retry-After"]) >= 1
         assert busy.get(tenant.path).status == 200, "looking is not changing"
         theirs = Api(slow.port, other.api.key).post(f"{other.path}/registries", other.body())

@@ -20,13 +20,13 @@ def test_wait_ends_with_the_operation(service, tenant):
     where = tenant.create().headers["Operation-Location"]
     with ThreadPoolExecutor(1) as pool:
         started = time.monotonic()
-        waiting = pool.submit(tenant.api.get, f"{where}?wait=30")
+        waiting = pool.submit(tenant.api.get, f"{where}?wait=60")
         time.sleep(0.5)
         assert not waiting.done()
         end(service, where.rsplit("/", 1)[1])
-        answer = waiting.result(10)
+        answer = waiting.result(60)
     assert answer.json["status"] == "succeeded"
-    assert 0.5 <= time.monotonic() - started < 5
+    assert 0.5 <= time.monotonic() - started < 15, "long before its time"
 
 
 def test_wait_ends_with_its_time(tenant):
@@ -34,38 +34,38 @@ def test_wait_ends_with_its_time(tenant):
     started = time.monotonic()
     answer = tenant.api.get(f"{where}?wait=1")
     assert (answer.status, answer.json["status"]) == (200, "pending")
-    assert 1 <= time.monotonic() - started < 4
+    assert 1 <= time.monotonic() - started < 10
 
 
 def test_many_waits_hold_no_worker(service, tenant):
     """Five times as many as there are workers, and others are still answered at once."""
     where = tenant.create().headers["Operation-Location"]
     with ThreadPoolExecutor(40) as pool:
-        waiting = [pool.submit(tenant.api.get, f"{where}?wait=20") for _ in range(40)]
+        waiting = [pool.submit(tenant.api.get, f"{where}?wait=60") for _ in range(40)]
         time.sleep(1)
         started = time.monotonic()
         assert tenant.api.get("/v1/plans").status == 200
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 5, "long before one of them ends"
         sessions = service.database.value(
             "SELECT count(*) FROM pg_stat_activity WHERE usename = 'flotilla_serve' AND datname = current_database()"
             " AND state <> 'idle'")
         assert sessions <= 2
         end(service, where.rsplit("/", 1)[1])
-        assert {answer.result(10).json["status"] for answer in waiting} == {"succeeded"}
+        assert {answer.result(60).json["status"] for answer in waiting} == {"succeeded"}
 
 
 def test_one_tenant_does_not_take_all_waits(service, tenant, other):
     where, elsewhere = (who.create().headers["Operation-Location"] for who in (tenant, other))
     with ThreadPoolExecutor(132) as pool:
-        waiting = [pool.submit(tenant.api.get, f"{where}?wait=30") for _ in range(130)]
+        waiting = [pool.submit(tenant.api.get, f"{where}?wait=60") for _ in range(130)]
         eventually(lambda: sum(answer.done() for answer in waiting) >= 30, 15)
-        theirs = pool.submit(other.api.get, f"{elsewhere}?wait=30")
+        theirs = pool.submit(other.api.get, f"{elsewhere}?wait=60")
         time.sleep(1)
         assert sum(answer.done() for answer in waiting) == 30 and not theirs.done()
         for operation in (where, elsewhere):
             end(service, operation.rsplit("/", 1)[1])
-        assert theirs.result(10).json["status"] == "succeeded"
-        assert {answer.result(10).status for answer in waiting} == {200}
+        assert theirs.result(60).json["status"] == "succeeded"
+        assert {answer.result(60).status for answer in waiting} == {200}
 
 
 def test_waits_leave_connections_for_others(service):
@@ -78,7 +78,7 @@ def test_waits_leave_connections_for_others(service):
             where = who.create().headers["Operation-Location"]
             for _ in range(WAITS_OF_ONE):
                 connections.append(socket.create_connection(("127.0.0.1", service.port), timeout=10))
-                connections[-1].sendall(request.format(f"{where}?wait=40", who.api.key).encode())
+                connections[-1].sendall(request.format(f"{where}?wait=60", who.api.key).encode())
             time.sleep(0.6)  # the rate is two hundred per second and tenant
         answered = eventually(lambda: len(done := readable(connections)) >= len(connections) - 500 and done, 20)
         time.sleep(1)
@@ -107,4 +107,4 @@ def test_stop_ends_waits_early(service, tenant):
         started = time.monotonic()
         assert service.process.stop() == 0
         assert time.monotonic() - started < 10
-        assert waiting.result(5).json["status"] == "pending"
+        assert waiting.result(20).json["status"] == "pending"

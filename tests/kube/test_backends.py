@@ -9,7 +9,7 @@ import pytest
 from harness import metrics, pools
 from harness.cell import PINNED, POOLS, pool_of
 from harness.pools import Refused
-from harness.wait import eventually
+from harness.wait import eventually, within
 
 pytestmark = pytest.mark.usefixtures("alone")
 
@@ -119,7 +119,7 @@ def test_drift_is_repaired(cell):
         eventually(lambda: (cell.redis_users()[f"t_{identity}"], store.policy(f"t-{identity}")) == wanted, 15, what=what)
     admin.close()
     registry.ready()
-    assert "BackendChanged" in eventually(registry.events, 5)
+    assert registry.told("BackendChanged")
 
 
 def test_lost_bucket_waits_for_a_person(cell):
@@ -131,7 +131,7 @@ def test_lost_bucket_waits_for_a_person(cell):
     assert bucket not in store.buckets()
     accept_loss(cell, registry)
     registry.ready()
-    assert bucket in store.buckets() and "Recovered" in eventually(registry.events, 5)
+    assert bucket in store.buckets() and registry.told("Recovered")
 
 
 def test_lost_while_retained_is_told_as_if_it_was_lost_in_use(cell):
@@ -146,7 +146,7 @@ def test_lost_while_retained_is_told_as_if_it_was_lost_in_use(cell):
     admin.call("ACL", "DELUSER", f"t_{identity}")
     back = cell.registry(namespace, "second", identity=identity).wait("True", "BucketLost", "Stalled")
     assert states(back) == ["Open", "Open", "Lost"] and bucket not in store.buckets()
-    assert "Remade" in eventually(back.events, 5)
+    assert back.told("Remade")
     admin.call("SELECT", cell.index(identity))
     assert admin.call("DBSIZE") == 1
     admin.close()
@@ -200,7 +200,7 @@ def test_lost_secret_is_not_made_anew_in_silence(cell):
     assert after["password"] != before["password"] and after["s3AccessKey"] != before["s3AccessKey"]
     assert [access for access in cell.store().accounts() if identity in access] == [after["s3AccessKey"]]
     write_canaries(cell, identity).close()
-    assert "CredentialsRemade" in eventually(registry.events, 5)
+    assert registry.told("CredentialsRemade")
 
 
 def test_secret_of_an_earlier_version_gets_what_it_lacks(cell):
@@ -267,7 +267,7 @@ def test_drained_pool_takes_nobody_further(cell):
     first.ready()
     cell.patch("backendpool", "drained", {"spec": {"drain": False}})
     second.ready()
-    eventually(lambda: cell.get("backendpool", "drained")["status"]["usedSlots"] == 2, 5)
+    within(lambda: cell.get("backendpool", "drained")["status"]["usedSlots"] == 2, 20, what="a claim wakes its pool")
 
 
 def narrow(cell, connections, pool="narrow"):
@@ -332,8 +332,11 @@ def test_pool_counts_what_its_server_bears(cell):
                                                 "'superuser_reserved_connections') ORDER BY name")]
     wanted = {"limit": server[0] - server[1] - 20, "promised": 0}
     eventually(lambda: cell.get("backendpool", "counted")["status"]["connections"] == wanted, 15)
-    told = {labels["what"]: value for labels, value in metrics.read(cell.operator, "flotilla_pool_connections") if labels["pool"] == "counted"}
-    assert told == wanted
+
+    def told():
+        return {labels["what"]: value for labels, value in metrics.read(cell.operator, "flotilla_pool_connections") if labels["pool"] == "counted"}
+
+    eventually(lambda: told() == wanted, what="the metric says the same")
 
 
 def test_pools_tell_their_health(cell):
@@ -341,10 +344,10 @@ def test_pools_tell_their_health(cell):
         found = cell.get("backendpool", POOLS[kind])["status"]["conditions"]
         return {c["type"]: (c["status"], c["reason"]) for c in found}
 
-    assert conditions("Redis") == {
+    eventually(lambda: conditions("Redis") == {
         "Ready": ("True", "Healthy"), "AclNotPersisted": ("False", "AclFile"), "OpenToAll": ("False", "DefaultUserOff"),
-        "Evicting": ("False", "NoEviction"), "TooFewDatabases": ("False", "EnoughDatabases")}
-    assert conditions("S3") == {"Ready": ("True", "Healthy"), "CannotClose": ("False", "PolicyLocks")}
+        "Evicting": ("False", "NoEviction"), "TooFewDatabases": ("False", "EnoughDatabases")}, what="the Redis is well")
+    eventually(lambda: conditions("S3") == {"Ready": ("True", "Healthy"), "CannotClose": ("False", "PolicyLocks")}, what="the store is well")
     pool_of(cell, "Redis", POOLS["Redis"], slots=2000)
     eventually(lambda: conditions("Redis")["TooFewDatabases"] == ("True", "SlotsBeyondDatabases"), 15)
     pool_of(cell, "Redis", POOLS["Redis"])
@@ -403,6 +406,7 @@ def test_audit_finds_what_was_planted(cell, flotillad, operate_env):
         process.wait()
         return {(f["finding"], f["object"]) for f in map(json.loads, process.stdout) if "finding" in f}
 
+    eventually(lambda: not cell.cluster.list("registries"), what="those of earlier tests are gone")
     before = audit()
     mark = f"flotilla:{cell.get('backendpool', POOLS['Redis'])['status']['ownerMark']}:{STRANGER}"
     tags = f"<Tagging><TagSet><Tag><Key>flotilla</Key><Value>{mark}</Value></Tag></TagSet></Tagging>".encode()

@@ -125,8 +125,11 @@ def test_an_edit_by_hand_is_reverted_with_an_event(fleet, make):
     settled(row, 1)
     row.patch({"spec": {"size": "L"}})
     eventually(lambda: row.live()["spec"]["size"] == "S")
-    events = json.loads(row.kubectl("get", "events.events.k8s.io", "-o", "json"))["items"]
-    assert [e["reason"] for e in events] == ["DriftReverted"]
+
+    def events():  # told when it is done
+        return [e["reason"] for e in json.loads(row.kubectl("get", "events.events.k8s.io", "-o", "json"))["items"]]
+
+    eventually(lambda: events() == ["DriftReverted"], what="one event")
     row.patch({"spec": {"purgeAfter": "2099-01-01T00:00:00Z", "storageBytes": 1 << 50}})
     eventually(lambda: not {"purgeAfter", "storageBytes"} & set(row.live()["spec"]))
     assert row.get("generation") == 1

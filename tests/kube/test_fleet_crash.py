@@ -11,7 +11,7 @@ from harness.wait import eventually
 from kube.test_fleet import env, make  # noqa: F401  pylint: disable=unused-import
 from kube.test_handover import shop  # noqa: F401  pylint: disable=unused-import
 
-LEASES = {"FLOTILLA_LEASE_DURATION_MS": 500, "FLOTILLA_LEASE_RENEW_MS": 100, "FLOTILLA_LEASE_DEADLINE_MS": 300}
+LEASES = {"FLOTILLA_LEASE_DURATION_MS": 1000, "FLOTILLA_LEASE_RENEW_MS": 200, "FLOTILLA_LEASE_DEADLINE_MS": 700}
 # To give leases back a process takes as long as it has for a renewal.
 PATIENT = {"FLOTILLA_LEASE_DURATION_MS": 15000, "FLOTILLA_LEASE_RENEW_MS": 5000, "FLOTILLA_LEASE_DEADLINE_MS": 10000}
 CALLS = re.findall(r'CALL\(\w+,\s*"(fleet\.(?!preview\.)[^"]+)",\s*"fleet"', (REPO / "server/base/calls.def").read_text())

@@ -143,6 +143,8 @@ def test_a_role_from_before_there_were_pipelines(start, stack, fleet_db, make):
     replace = ("replace", "-f", "-")
     stack.kubectl(*replace, stdin=json.dumps({**old, "metadata": {"name": "flotilla-fleet"}}))
     try:
+        eventually(lambda: stack.kubectl("get", "pipelines.scheduling.k8s.xxii.io", "-A", kubeconfig="fleet", check=False).returncode,
+                   what="the API server knows the role")
         fleet = start()
         fleet.wait_log(lambda entry: "cannot watch pipelines" in entry.get("msg", ""))
         registry = make("beside", tenant, kind=Row)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from harness.process import base_env, binary
+from harness.quiet import REPORT_S
 from harness.wait import eventually
 from harness.world import registry_of
 from kube import fleet_rows
@@ -229,8 +230,9 @@ def test_a_dead_cell_delays_no_other(flotillad, env, make, stack, tmp_path):
 def test_quiet_means_no_writes(fleet, make):
     row = make("quiet")
     settled(row, 1)
+    eventually(lambda: row.last_operation() == "succeeded" and not row.waits())
     changed = ("SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_user_tables WHERE relname <> 'cell_lease'")
-    time.sleep(1.5)  # statistics are reported at most once per second
+    time.sleep(REPORT_S)
     before = row.db.value(changed)
-    time.sleep(4)
+    time.sleep(REPORT_S + 4)
     assert row.db.value(changed) == before

@@ -7,7 +7,7 @@ import pytest
 from harness import canary
 from harness.cell import VERIFY_MS
 from harness.harbor import ADMIN_PASSWORD, managed
-from harness.wait import eventually
+from harness.wait import eventually, rests, within
 
 GIB = 1 << 30
 RIGHTS = {"quota/list", "garbage-collection/read", "garbage-collection/list", "garbage-collection/create", "garbage-collection/update",
@@ -97,8 +97,7 @@ def test_its_secret_is_nowhere_else(cell, registry, harbor):
 
 
 def test_looks_that_find_the_same_write_nothing(registry, harbor):
-    looked(harbor, 2)
-    assert quiet(registry, harbor)
+    eventually(lambda: quiet(registry, harbor), 60, what="it comes to rest")
     before = changes(harbor)
     looked(harbor, 16)  # more often than what holds for projects to come is looked at
     assert changes(harbor) == before
@@ -179,6 +178,7 @@ def test_usage_is_told_in_steps(registry, harbor):
     harbor.control(projects=[[GIB, -1]])
     eventually(lambda: usage(registry)["storageBytes"] == GIB, 30)
     assert usage(registry)["limitBytes"] == 10 * GIB
+    rests(lambda: registry.get()["metadata"]["resourceVersion"], 1)
     harbor.control(push=[1, 5 << 20])
     assert quiet(registry, harbor), "less than a hundredth of the limit"
     harbor.control(push=[1, 200 << 20])
@@ -206,21 +206,21 @@ def test_who_was_refused_is_told(cell, registry, harbor):
     keep(cell, registry, ADMIN_PASSWORD)
 
 
-def test_a_look_that_fails_is_told(registry, harbor):
+def test_a_look_that_fails_is_told(cell, registry, harbor):
     harbor.control(set={"raw": {"/api/v2.0/quotas": [500, ""]}})
     for kind in ("Managed", "StorageQuota", "Collecting"):
         registry.wait("Unknown", "LookFailed", kind)
         assert message(registry, kind).endswith("account: HarborFailed")
     registry.wait("True", "ReadyInPart")
     eventually(lambda: "LookFailed" in registry.events(), 10)
-    assert "LookFailed: account" in (harbor.operator / "flotillad.log").read_text(encoding="utf-8")
+    cell.operator.wait_log(lambda line: "LookFailed: account" in str(line))
     harbor.control(set={"raw": {}})
     registry.wait("True", "AccountReady", "Managed").wait("True", "Held", "StorageQuota").wait("Unknown", "NotYet", "Collecting")
 
 
 def test_a_harbor_that_hangs_is_left_soon(registry, harbor):
     harbor.control(set={"hangs": ["/api/v2.0/quotas"]})
-    eventually(lambda: registry.condition("Managed") == ("Unknown", "LookFailed"), 18, what="two looks that ended by their timeout")
+    within(lambda: registry.condition("Managed") == ("Unknown", "LookFailed"), 30, what="two looks that ended by their timeout of 5 s")
     assert message(registry, "Managed").endswith("account: Timeout")
     harbor.control(set={"hangs": []})
     registry.wait("True", "AccountReady", "Managed")

@@ -4,7 +4,7 @@ import time
 
 import pytest
 from harness.harbor import PROBE_MS, managed
-from harness.wait import eventually
+from harness.wait import eventually, rests
 
 LOOK_ONCE = {"FLOTILLA_HARBOR_INTERVAL_MS": 86400000}  # into Harbor; tests/kube/test_managed.py is about that
 
@@ -40,6 +40,7 @@ def version_after(registry, harbor, probes):
 
 def test_ready_means_that_harbor_serves(registry, harbor):
     registry.wait("True", "ReadyInPart").wait("True", "Serves", "Serving").wait("True", "StackAvailable", "Available")
+    rests(lambda: registry.get()["metadata"]["resourceVersion"], 1)
     sessions = harbor.control()["sessions"]
     before, after = version_after(registry, harbor, 8)
     assert before == after, "probes that find the same write nothing"

@@ -24,9 +24,11 @@ def decoded(secret):
 
 
 def job_of(registry):
-    jobs = registry.cell.stack.get("jobs", "-n", registry.namespace)["items"]
-    assert len(jobs) == 1
-    return jobs[0]
+    def jobs():
+        return registry.cell.stack.get("jobs", "-n", registry.namespace)["items"]
+
+    eventually(lambda: len(jobs()) == 1, what="one Job: those of before are gone")
+    return jobs()[0]
 
 
 def available_at(deployment):
@@ -95,7 +97,7 @@ def test_components_and_versions_come_and_go(cell):
         set_schema(cell, registry, SCHEMAS["2.15.2"])
     ready(registry)
     for kind in ("deployment", "networkpolicy", "service", "secret"):
-        assert not registry.child(kind, "exporter"), kind
+        eventually(lambda kind=kind: not registry.child(kind, "exporter"), what=f"no {kind} of the exporter")
     assert job_of(registry)["metadata"]["name"] != old_job  # another version is another migration
     after = registry.child("deployment", "core")["spec"]["template"]["metadata"]["annotations"]
     assert before["flotilla.dev/config"] != after["flotilla.dev/config"]  # metrics are off: core's environment changed

@@ -59,7 +59,7 @@ def test_the_api_from_inside(place):
 def test_pools_are_where_pods_reach_them(stack, place):
     place.client()
     url = f"http://{stack.env['POOL_S3_HOST']}:{stack.env['POOL_S3_PORT']}/health"
-    assert place.fetch("client", url) is not None
+    eventually(lambda: place.fetch("client", url) is not None, what="the object store answers")
     ports = {stack.env["POOL_PG_HOST"]: stack.env["POOL_PG_PORT"], stack.env["POOL_REDIS_HOST"]: stack.env["POOL_REDIS_PORT"]}
     for host, port in ports.items():
         done = place.run("client", "/usr/bin/curl", "-sS", "--max-time", "2", f"http://{host}:{port}/", check=False)

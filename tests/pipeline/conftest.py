@@ -4,7 +4,7 @@ import pytest
 from harness import proof
 from harness.world import POOLS, World
 
-LEASE_TIMES = ["--lease-duration-ms=3000", "--lease-renew-ms=750", "--lease-deadline-ms=2000"]
+LEASE_TIMES = ["--lease-duration-ms=6000", "--lease-renew-ms=1500", "--lease-deadline-ms=4500"]
 
 
 @pytest.fixture

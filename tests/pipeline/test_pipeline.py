@@ -156,9 +156,12 @@ def test_sharing_waiting_scaling(world, operate):
     eventually(lambda: note in world.kubectl("describe", "pl/third").split("Events:")[1], what="the event")
     green = eventually(lambda: (found := world.get("workerclasses", "green")["status"])["wantedReplicas"] == 3 and found)
     assert (green["readyReplicas"], green["request"], green["used"]) == (2, 30, 30)
-    rows = {row["workerclass_name"]: value for row, value in metrics.read(operator, "workerclass_request")
-            if row["workerclass_namespace"] == world.namespace}
-    assert rows == {"blue": 30, "green": 30, "yellow": 30}
+
+    def asked():
+        return {row["workerclass_name"]: value for row, value in metrics.read(operator, "workerclass_request")
+                if row["workerclass_namespace"] == world.namespace}
+
+    eventually(lambda: asked() == {"blue": 30, "green": 30, "yellow": 30}, what="the metric says the same")
     world.pod("green", 2)
     world.wait("third", "Ready", "Routed")
     after = {name: item["metadata"]["resourceVersion"] for name, item in world.list("pipelinebindings").items()}
@@ -185,7 +188,7 @@ def test_a_lost_worker_moves_its_shares_only(world, operate):
     assert {name for name in before if before[name] != after[name]} == {"first-yellow", "second-yellow"}
     world.cluster.delete("pods", "blue-0", world.namespace)  # the only one
     world.wait("first", "Broken", "DeadEnd")
-    assert world.status("first-blue", "pipelinebindings")[0] == "DeadEnd"
+    eventually(lambda: world.status("first-blue", "pipelinebindings")[0] == "DeadEnd", what="so says its binding")
     assert world.status("first-green", "pipelinebindings")[0] == "Ready", "the others stay"
     world.pod("blue", 0)
     for name in ("first", "second"):
@@ -207,14 +210,14 @@ def test_rates_change_in_place_and_preemption_unsets(world, operate):
     assert world.get("pipelines", "late")["status"]["waiting"]["retry"]
     world.pipeline("first", 0)
     world.wait("first", "Ready", "NoLoad")
-    assert world.status("first-blue", "pipelinebindings")[0] == "Unset" and world.endpoints("first-blue") == []
+    eventually(lambda: world.status("first-blue", "pipelinebindings")[0] == "Unset" and world.endpoints("first-blue") == [], what="Unset")
     world.wait("late", "Ready", "Routed")
     world.pipeline("first", 12)
     world.wait("first", "Ready", "RateRefused")
     world.pipeline("urgent", 15, priority=9)
     world.wait("urgent", "Ready", "Routed", 30)
     world.wait("late", "Pending", "NoCapacity")  # it has been tried again since
-    assert world.status("late-blue", "pipelinebindings")[0] == "Unset"
+    eventually(lambda: world.status("late-blue", "pipelinebindings")[0] == "Unset", what="so says its binding")
     assert world.loads() == {"blue-0": 15, "green-0": 15, "yellow-0": 15}
 
 
@@ -239,8 +242,8 @@ def test_bad_graphs_are_named_alike_in_kubectl_log_and_metric(world, operate):
     for name, _, reason, says in BAD:
         world.wait(name, "Pending", reason, 30)
         assert says in world.status(name)[2]
-        assert {"reason": reason} in [labels for labels, _ in metrics.read(operator, "flotilla_pipeline_reasons_total")]
-        assert any(f"pipeline {name}: {reason}: " in line.get("msg", "") for line in operator.logs)
+        eventually(lambda reason=reason: {"reason": reason} in [labels for labels, _ in metrics.read(operator, "flotilla_pipeline_reasons_total")])
+        operator.wait_log(lambda line, says=f"pipeline {name}: {reason}: ": says in line.get("msg", ""))
     assert not world.list("pipelinebindings")
     world.pod("blue", 0)
     world.pipeline("cycle", 10, {"a": one("blue", "b"), "b": one()})
@@ -334,7 +337,7 @@ def test_a_ledger_that_lies_is_replaced(world, operate):
     eventually(replaced, 20)
     world.wait("first", "Ready", "Routed")
     assert world.loads() == {"blue-0": 10, "green-0": 10, "yellow-0": 10}
-    assert any("LedgerRefused" in line.get("msg", "") for line in operator.logs)
+    operator.wait_log(lambda line: "LedgerRefused" in line.get("msg", ""))
 
 
 def redraw(world):

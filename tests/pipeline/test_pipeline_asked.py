@@ -11,7 +11,7 @@ from harness import REPO, metrics
 from harness.devcluster import Devclusters
 from harness.faultproxy import Table
 from harness.line import Line
-from harness.wait import eventually
+from harness.wait import eventually, rests
 from harness.world import CELL
 
 KINDS = ("pipelines", "pipelinebindings", "placementledgers", "workerclasses")
@@ -51,7 +51,7 @@ def failed(line, *args, **more):
 
 
 def test_what_fits_is_told_where_it_would_run(world, line):
-    before = of_cell(line)
+    before = rests(lambda: of_cell(line), 2)  # numbers of a class are told once a second
     answer = line.ask("stream")
     operation = line.ended(answer)
     told = operation["result"]
@@ -71,8 +71,8 @@ def test_what_fits_is_told_where_it_would_run(world, line):
     assert whole["placement"]["cell"] == CELL, "the provider is told where"
     documented = world.api.get("/openapi.json")["components"]["schemas"]["Preview"]["properties"]
     assert set(whole) == set(documented) - {"refused"}
-    counted = metrics.read(world.running["fleet"], "flotilla_fleet_previews_total")
-    assert counted == [({"cell": CELL, "result": "Answered"}, 1)]
+    counted = [({"cell": CELL, "result": "Answered"}, 1)]
+    eventually(lambda: metrics.read(world.running["fleet"], "flotilla_fleet_previews_total") == counted, what="it is counted")
     assert of_cell(line) == before and line.live("stream") is None, "nothing was written"
     assert [row["name"] for row in line.api.get(line.base)["items"]] == ["first"]
 
@@ -89,9 +89,13 @@ def test_what_does_not_fit_is_told_in_numbers(line):
     assert (status["waiting"]["stage"], status["waiting"]["need"], status["waiting"]["free"]) == ("only", 25, 20)
     assert "stage 'only' needs 25 documents/s of class 'blue', whose pods have 20 free" in ready(told)["message"]
     waits = line.create("waits", rate=25, workers=alone)
-    eventually(lambda: line.live("waits")["status"]["conditions"], 20)
-    live = line.live("waits")["status"]
-    assert live["stages"] == status["stages"] and ready({"pipelines": [{"status": live}]})["reason"] == ready(told)["reason"]
+
+    def as_told():
+        live = line.live("waits")["status"]
+        assert live["stages"] == status["stages"] and ready({"pipelines": [{"status": live}]})["reason"] == ready(told)["reason"], live
+        return True
+
+    eventually(as_told, 20)
     assert line.api.get(waits.headers["operation-location"])["status"] == "running"
 
 

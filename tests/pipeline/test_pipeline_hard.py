@@ -121,6 +121,9 @@ def test_the_talk_s_sample_gauge(world, operate):  # noqa: F811
         world.pipeline(f"all-of-{name}", load, {name: one(name)})
     for name, (_, load) in GAUGE.items():
         world.wait_class(name, request=load)
-    rows = {row["workerclass_name"]: value for row, value in metrics.read(operator, "workerclass_request")
-            if row["workerclass_namespace"] == world.namespace}
-    assert rows == {name: load for name, (_, load) in GAUGE.items()}
+
+    def asked():
+        return {row["workerclass_name"]: value for row, value in metrics.read(operator, "workerclass_request")
+                if row["workerclass_namespace"] == world.namespace}
+
+    eventually(lambda: asked() == {name: load for name, (_, load) in GAUGE.items()}, what="the metric says the same")

@@ -9,7 +9,7 @@ from pipeline.test_pipeline import API, one, world  # noqa: F401
 
 
 def paths(history):
-    return talk.paths(view for _, view in talk.views(history))
+    return talk.paths(view for _, view in talk.views(history.catch_up()))
 
 
 def test_a_repair_is_seen_step_by_step(world, operate):  # noqa: F811
@@ -89,6 +89,7 @@ def test_holes_are_filled_so_that_the_highest_pod_can_go(world, operate):  # noq
         return True
 
     eventually(compact, 20)
+    history.catch_up()
     assert world.endpoints("p-1-blue") == ["blue-1"] and paths(history)["p-2"] == ["Ready"]
     ledger = world.get("placementledgers", "placement")["spec"]
     assert ledger["classes"][0]["compacted"] <= ledger["time"]

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 from harness import metrics
+from harness.cell import bury
 from harness.history import History
 from harness.killpoint import KillPoint
 from harness.pipes import CLASS_LABEL, Pipes
@@ -79,9 +80,13 @@ def test_from_zero_to_five_and_back(scaled, operate):
     eventually(lambda: not scaled.pods(), 20, what="all gone")
     words = {"ScaledUp", "ScaledDown"}
     eventually(lambda: words <= {row["reason"] for row, _ in metrics.read(operator, "flotilla_pipeline_scaled_total")}, what="counted")
-    told = scaled.stack.kubectl("-n", scaled.namespace, "describe", "pled/placement").split("Events:")[1]
-    assert all(word in told for word in words)
-    assert any("ScaledUp: class 'blue': StatefulSet 'blue' from" in line.get("msg", "") for line in operator.logs)
+
+    def told():
+        text = scaled.stack.kubectl("-n", scaled.namespace, "describe", "pled/placement").split("Events:")[1]
+        return all(word in text for word in words)
+
+    eventually(told, what="events of both")
+    operator.wait_log(lambda line: "ScaledUp: class 'blue': StatefulSet 'blue' from" in line.get("msg", ""))
 
 
 def test_a_statefulset_keeps_all_below_the_highest_that_carries(scaled, operate):
@@ -118,6 +123,7 @@ def test_spare_pods_and_calm(scaled, operate):
     scaled.wait_ready("first")
     scaled.end("first")
     scaled.wait_replicas(blue=2)
+    history.catch_up()
     began, went = [], []
     for (_, _, before), (time, asked, after) in itertools.pairwise(kept_until(history)):
         began += [until - time for pod, until in after.items() if pod not in before]
@@ -141,7 +147,7 @@ def test_another_autoscaler_is_left_alone(scaled, operate):
     scaled.pipeline("first", 10, ["blue"])
     scaled.wait_ready("first")
     assert scaled.replicas("blue") == 2, "neither more nor less"
-    assert {"reason": "ForeignAutoscaler"} in [row for row, _ in metrics.read(operator, "flotilla_pipeline_scaled_total")]
+    eventually(lambda: {"reason": "ForeignAutoscaler"} in [row for row, _ in metrics.read(operator, "flotilla_pipeline_scaled_total")])
     scaled.cluster.delete("horizontalpodautoscalers", "theirs", scaled.namespace)
     scaled.wait_scaled("blue", "True", "AsAsked")
     scaled.wait_replicas(blue=1)
@@ -229,6 +235,7 @@ def test_who_dies_before_it_has_asked_is_followed_by_one_who_asks(scaled, operat
             killed.arm()
             scaled.end("first")
         killed.assert_killed(operator)
+        bury(scaled)
         after = operate()
         if "routes" not in point:
             scaled.wait_ready("first")

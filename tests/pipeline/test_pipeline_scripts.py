@@ -8,7 +8,7 @@ from harness import pipe_rules
 from harness.history import History
 from harness.pipes import Pipes
 from harness.skew import skewed
-from harness.wait import eventually
+from harness.wait import eventually, rests
 
 from pipeline.test_pipeline import one, world  # noqa: F401
 
@@ -168,6 +168,7 @@ def test_a_third_of_the_pods_flap(pipes, operate):
     for name in names:
         pipes.pipeline(name, 12, ["blue"])
     pipes.wait_ready(*names)
+    rests(lambda: [item["metadata"]["resourceVersion"] for item in pipes.cluster.list("pipelines", pipes.namespace)], 1.5)
     history, began = History(pipes.cluster, pipes.namespace, WATCHED), time.monotonic()
     flap = Flapping(pipes, [f"blue-{ordinal}" for ordinal in range(FLAPPING)])
     there = {item["spec"]["pipeline"] for item in pipes.cluster.list("pipelinebindings", pipes.namespace)
@@ -187,7 +188,7 @@ def test_a_third_of_the_pods_flap(pipes, operate):
 
     eventually(moved, 20, what="what they carried has moved")
     pipes.wait_ready(*names)
-    found = judged(history)
+    found = judged(history.catch_up())
     assert found.reasons.keys() == {"unready"}, found.reasons
     moves = found.checked["moves"]
     for name in flap.names:

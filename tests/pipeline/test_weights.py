@@ -192,8 +192,8 @@ def test_requests_are_divided_by_the_shares_and_nobody_is_sent_to_who_leaves(wor
     leaves, = {"blue-1", "blue-2"} - {stays}
     eventually(lambda: list(workers_of(world.list("services")).values()) == [stays], what="the Service of who left went")
     eventually(lambda: lived_on(history, service_of("first-blue", leaves)), what="the history has it")
-    assert 1 < lived_on(history, service_of("first-blue", leaves)) < 10, "who serves by the route may hear of that later"
-    assert lived_on(history, service_of("first-blue", "blue-0")) < 1, "of a pod that went nothing stays"
+    assert 1 < lived_on(history, service_of("first-blue", leaves)) < 20, "who serves by the route may hear of that later"
+    assert lived_on(history, service_of("first-blue", "blue-0")) < 1.9, "of a pod that went nothing stays, not for those two seconds"
     world.pipeline("first", 0, {"blue": one("blue")})
     world.wait("first", "Ready", "NoLoad")
     wait_weights(world, "first-blue", {"first-blue": 1})
@@ -252,8 +252,8 @@ def test_what_gateways_answer_is_told_and_who_opts_out_keeps_serving(world, oper
     answer(world, "first-blue", ("True", "Accepted", ""))
     wait_weighted(world, "first-blue", "True", "Accepted")
     eventually(lambda: class_condition(world, "blue", "Weighted")[:2] == ("True", "Accepted"))
-    counted = [labels["reason"] for labels, _ in metrics.read(operator, "flotilla_pipeline_reasons_total")]
-    assert {"Unanswered", "NotAccepted", "Accepted"} <= set(counted), "as other reasons are"
+    eventually(lambda: {"Unanswered", "NotAccepted", "Accepted"} <= {
+        labels["reason"] for labels, _ in metrics.read(operator, "flotilla_pipeline_reasons_total")}, what="as other reasons are")
     history = History(world.cluster, world.namespace, SHOWN)
     world.cluster.merge("workerclasses", "blue", {"spec": {"httpRoute": None}}, world.namespace)
     eventually(lambda: not world.list("httproutes") and sorted(world.list("services")) == ["first-blue"], what="all is taken back")

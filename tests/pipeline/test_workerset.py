@@ -8,6 +8,7 @@ import os
 import signal
 
 import pytest
+from harness.cell import bury
 from harness.history import History
 from harness.killpoint import KillPoint
 from harness.pipes import API, CLASS_LABEL, Pipes
@@ -184,11 +185,10 @@ def test_who_fails_at_once_is_not_made_anew_at_once(sets, operate):
         sets.cluster.ok("PATCH", path, {"status": {"phase": "Failed", "conditions": None}}, "application/merge-patch+json")
         eventually(lambda uid=uid: sets.live().get("blue-0", {"metadata": {"uid": uid}})["metadata"]["uid"] != uid, 30, what="a new one")
     made = {change.item["metadata"]["uid"]: datetime.datetime.fromisoformat(change.item["metadata"]["creationTimestamp"])
-            for change in history.changes()}
+            for change in history.catch_up().changes()}
     times = sorted(made.values())
     assert len(times) == 3 and all((after - before).total_seconds() >= 10 for before, after in itertools.pairwise(times)), times
-    events = sets.cluster.list("events", sets.namespace)
-    assert "PodsFail" in {event["reason"] for event in events}
+    eventually(lambda: "PodsFail" in {event["reason"] for event in sets.cluster.list("events", sets.namespace)}, what="it is told")
 
 
 @pytest.mark.parametrize("side", ["before", "after"])
@@ -208,6 +208,7 @@ def test_a_process_that_dies_is_followed_by_one_that_goes_on(sets, operate, tmp_
             killed.arm()
             sets.cluster.delete("pipelines", "first", sets.namespace)
         killed.assert_killed(operator)
+        bury(sets)
         after = operate()
         if call in comes:
             sets.wait_ready("first")
