@@ -20,6 +20,7 @@ static int run(struct ctx *ctx, const struct config *config)
         .address = address,
         .port = port,
         .workers = (int)config->http_workers,
+        .connections_per_address = (int)config->connections_per_address,
         .requests_per_second = (int)config->requests_per_second,
         .writes_per_second = (int)config->writes_per_second,
     };

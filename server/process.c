@@ -52,6 +52,7 @@ int process_health_start(struct ctx *ctx, const struct config *config,
     const struct http_server_options options = {.address = address,
                                                 .port = port,
                                                 .workers = HEALTH_WORKERS,
+                                                .connections_per_address = HTTP_ADDRESS_CONNECTIONS,
                                                 .handler = answer,
                                                 .arg = health};
     int rc = http_server_start(ctx, &options, &health->server);

@@ -252,6 +252,7 @@ static int start_threads(struct ctx *ctx, struct engine *engine)
     start_caches(engine);
     engine->shards = shards_new(&(struct shards_options){
         .kube = options->lease_kube,
+        .io = engine->io,
         .identity = options->identity,
         .namespace = options->lease_namespace,
         .duration_ms = options->lease_duration_ms,

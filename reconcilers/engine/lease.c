@@ -5,9 +5,14 @@
 
 #include <string.h>
 
+int64_t lease_left_ms(const struct lease_record *record, int64_t now_ms)
+{
+    return record->changed_ms + record->duration_ms + 1 - now_ms;
+}
+
 bool lease_expired(const struct lease_record *record, int64_t now_ms)
 {
-    return now_ms - record->changed_ms > record->duration_ms;
+    return lease_left_ms(record, now_ms) <= 0;
 }
 
 /* While a last pass is inside, an unwanted Lease is kept: nobody else may begin yet. */

@@ -43,6 +43,8 @@ struct lease_view {
 };
 
 bool lease_expired(const struct lease_record *record, int64_t now_ms);
+/* Until it is; 0 or less when it is. */
+int64_t lease_left_ms(const struct lease_record *record, int64_t now_ms);
 enum lease_action lease_decide(const struct lease_view *view);
 
 /*

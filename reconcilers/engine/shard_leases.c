@@ -1,9 +1,9 @@
 /*
- * The lease thread: one round a fifth of the renewal time. A round renews our member Lease when
- * that is due, lists all Leases (one read) when the last list is half a renewal old or something
- * failed, fences members that are dead (shard_members.c), and does for each shard what
- * lease_decide() says, in a few lanes at a time. A call that fails ends its lane: the others of it
- * would only wait as long.
+ * The lease thread: one round a fifth of the renewal time, one when another's Lease runs out, and
+ * one when a member leaves. A round renews our member Lease when that is due, lists all Leases (one
+ * read) when the last list is half a renewal old, a member left or something failed, fences members
+ * that are dead (shard_members.c), and does for each shard what lease_decide() says, in a few lanes
+ * at a time. A call that fails ends its lane: the others of it would only wait as long.
  */
 #include "reconcilers/engine/shards_internal.h"
 
@@ -202,7 +202,8 @@ static void show_metrics(struct shards *shards)
 static bool list_is_due(const struct shards *shards)
 {
     int64_t period_ms = shards->options.renew_ms / LISTS_PER_RENEWAL;
-    return !shards->listed_ms || clock_boottime_ms() - shards->listed_ms >= period_ms;
+    return !shards->listed_ms || shards->look_now ||
+           clock_boottime_ms() - shards->listed_ms >= period_ms;
 }
 
 static int look(struct ctx *ctx, struct shards *shards)
@@ -210,7 +211,7 @@ static int look(struct ctx *ctx, struct shards *shards)
     int64_t now_ms = clock_boottime_ms();
     shards->listed_ms = 0;
     TRY(list_leases(ctx, shards));
-    shard_members_fence_dead(ctx, shards);
+    shards->look_now = false;
     shards->listed_ms = now_ms;
     return 0;
 }
@@ -224,9 +225,10 @@ static int renew_and_look(struct ctx *ctx, struct shards *shards, uint64_t *acqu
 {
     if (shards->listed_ms)
         TRY(shard_members_renew(ctx, shards, acquired));
-    if (!list_is_due(shards))
-        return 0;
-    TRY(look(ctx, shards));
+    shards_take_heard(shards);
+    if (list_is_due(shards))
+        TRY(look(ctx, shards));
+    shard_members_fence_dead(ctx, shards);
     return shard_members_renew(ctx, shards, acquired);
 }
 
@@ -248,6 +250,7 @@ void *shard_leases_main(void *arg)
 {
     struct shards *shards = arg;
     const struct shards_options *options = &shards->options;
+    int64_t period_ms = options->renew_ms / ROUNDS_PER_RENEWAL + 1;
     struct arena *arena = arena_new();
     bool failing = false;
     do {
@@ -266,7 +269,8 @@ void *shard_leases_main(void *arg)
         show_metrics(shards);
         if (acquired)
             options->acquired(options->arg, acquired);
-    } while (!shards_wait_stop(shards, options->renew_ms / ROUNDS_PER_RENEWAL + 1));
+    } while (
+        !shards_wait_round(shards, shard_members_wait_ms(shards, clock_boottime_ms(), period_ms)));
     arena_free(arena);
     return NULL;
 }

@@ -11,13 +11,19 @@
 
 /* ---- who is there ---- */
 
+/* NULL when it is not on record. */
+static struct shard_member *find(struct shards *shards, const char *name)
+{
+    for (int at = 0; at < shards->member_count; at++)
+        if (str_equal(shards->members[at].name, name))
+            return &shards->members[at];
+    return NULL;
+}
+
 int shard_members_note(struct ctx *ctx, struct shards *shards, const char *name,
                        struct lease_record **ret)
 {
-    struct shard_member *member = NULL;
-    for (int at = 0; at < shards->member_count && !member; at++)
-        if (str_equal(shards->members[at].name, name))
-            member = &shards->members[at];
+    struct shard_member *member = find(shards, name);
     if (!member && shards->member_count < SHARD_MEMBERS_MAX) {
         member = &shards->members[shards->member_count++];
         *member = (struct shard_member){0};
@@ -115,9 +121,35 @@ void shard_members_leave(struct ctx *ctx, struct shards *shards)
 
 /* ---- others ---- */
 
+static bool is_another(const struct shards *shards, const struct shard_member *member)
+{
+    return member->record.exists && !str_equal(member->name, shards->options.identity);
+}
+
+void shard_members_hear(struct shards *shards, const struct shard_heard *heard)
+{
+    struct shard_member *member = find(shards, heard->name);
+    if (member && is_another(shards, member) &&
+        kube_version_compare(heard->record.version, member->record.version) > 0)
+        member->record = heard->record;
+}
+
+int64_t shard_members_wait_ms(const struct shards *shards, int64_t now_ms, int64_t at_most_ms)
+{
+    int64_t wait_ms = at_most_ms;
+    for (int at = 0; at < shards->member_count; at++) {
+        const struct shard_member *member = &shards->members[at];
+        int64_t left_ms = lease_left_ms(&member->record, now_ms);
+        if (is_another(shards, member) && left_ms > 0 && left_ms < wait_ms)
+            wait_ms = left_ms;
+    }
+    return wait_ms;
+}
+
 /*
- * Refused: it lives, its renewal was on the way. When the server could not do it, the member counts
- * as living, too: nothing of it is taken, our own renewals go on, and the next list tries again.
+ * Refused: it lives, and was not heard of: the next round lists. When the server could not do it,
+ * the member counts as living, too: nothing of it is taken, our own renewals go on, and the next
+ * list tries again.
  */
 static void fence(struct ctx *ctx, struct shards *shards, struct shard_member *member)
 {
@@ -127,6 +159,7 @@ static void fence(struct ctx *ctx, struct shards *shards, struct shard_member *m
         member->record.exists = false;
     if (failed && !member->told)
         log_failure(ctx, "removing the Lease of a member that is gone");
+    shards->look_now |= lease_raced(rc);
     member->told = failed;
     err_clear(ctx);
 }
@@ -135,8 +168,7 @@ void shard_members_fence_dead(struct ctx *ctx, struct shards *shards)
 {
     for (int at = 0; at < shards->member_count; at++) {
         struct shard_member *member = &shards->members[at];
-        if (!str_equal(member->name, shards->options.identity) && member->record.exists &&
-            lease_expired(&member->record, clock_boottime_ms()))
+        if (is_another(shards, member) && lease_expired(&member->record, clock_boottime_ms()))
             fence(ctx, shards, member);
     }
 }

@@ -147,16 +147,26 @@ void shards_leave(struct shard_visit *visit)
 
 /* ---- watchdog ---- */
 
-bool shards_wait_stop(struct shards *shards, int64_t ms)
+static bool pause_for(struct shards *shards, int64_t ms, bool ends_when_roused)
 {
     const struct timespec until = clock_until(ms);
     pthread_mutex_lock(&shards->mutex);
     int rc = 0;
-    while (!shards->stopping && rc == 0)
-        rc = pthread_cond_timedwait(&shards->stop, &shards->mutex, &until);
+    while (!shards->stopping && !(ends_when_roused && shards->roused) && rc == 0)
+        rc = pthread_cond_timedwait(&shards->wake, &shards->mutex, &until);
     bool stopping = shards->stopping;
     pthread_mutex_unlock(&shards->mutex);
     return stopping;
+}
+
+bool shards_wait_stop(struct shards *shards, int64_t ms)
+{
+    return pause_for(shards, ms, false);
+}
+
+bool shards_wait_round(struct shards *shards, int64_t ms)
+{
+    return pause_for(shards, ms, true);
 }
 
 /* -1 when every pass inside is within its time. */
@@ -202,7 +212,7 @@ struct shards *shards_new(const struct shards_options *options)
         abort();
     shards->options = *options;
     pthread_mutex_init(&shards->mutex, NULL);
-    clock_cond_init(&shards->stop);
+    clock_cond_init(&shards->wake);
     return shards;
 }
 
@@ -224,6 +234,7 @@ static int check_options(struct ctx *ctx, const struct shards_options *options)
 int shards_start(struct ctx *ctx, struct shards *shards)
 {
     TRY(check_options(ctx, &shards->options));
+    shards_listen(shards);
     if (pthread_create(&shards->lease_thread, NULL, shard_leases_main, shards) != 0)
         return err_set(ctx, ERR_INTERNAL, NULL, "cannot start the lease thread");
     /* Without the gate passes may be inside any shard: there is nothing to watch. */
@@ -254,15 +265,16 @@ void shards_stop(struct shards *shards)
         return;
     pthread_mutex_lock(&shards->mutex);
     shards->stopping = true;
-    pthread_cond_broadcast(&shards->stop);
+    pthread_cond_broadcast(&shards->wake);
     pthread_mutex_unlock(&shards->mutex);
+    shards_listen_no_more(shards);
     if (shards->started) {
         pthread_join(shards->lease_thread, NULL);
         if (shards->options.gate)
             pthread_join(shards->watchdog_thread, NULL);
         give_back(shards);
     }
-    pthread_cond_destroy(&shards->stop);
+    pthread_cond_destroy(&shards->wake);
     pthread_mutex_destroy(&shards->mutex);
     free(shards);
 }

@@ -4,7 +4,9 @@
  * holder holds as long as its member Lease lives: that one alone is renewed. Who finds another's
  * member Lease expired deletes it at the version that he saw (a fence: a renewal that comes later
  * fails, and its process drops all it held), and only then takes what it held. Leases only keep
- * double work away: what is written is fenced by resourceVersion.
+ * double work away: what is written is fenced by resourceVersion. Expired is what did not change
+ * for its duration, by our own clock, since we knew of its last change: a watch tells that at once,
+ * a list up to half a renewal later.
  *
  * Three times count from the moment the last renewal that succeeded was *sent*: past `deadline` the
  * gate of every pass inside is closed, past 13/15 of `duration` a pass that is still inside makes
@@ -23,7 +25,8 @@ enum { SHARD_ROOTS = 32, SHARD_OF_CLUSTER = SHARD_ROOTS, SHARDS_ALL };
 struct shards;
 
 struct shards_options {
-    struct kube *kube; /* best with connections of its own */
+    struct kube *kube;  /* best with connections of its own */
+    struct http_io *io; /* for the watch of member Leases; NULL = lists alone tell */
     const char *identity, *namespace;
     int duration_ms, renew_ms, deadline_ms;
     bool gate; /* false: every shard is ours, always */

@@ -1,5 +1,5 @@
 /* What shards.c (gate, watchdog) and the files of the lease thread share: shard_leases.c (rounds),
- * shard_members.c (who lives), lease_client.c (one Lease). */
+ * shard_members.c (who lives), shard_heard.c (the watch), lease_client.c (one Lease). */
 #pragma once
 
 #include "reconcilers/engine/shards.h"
@@ -15,17 +15,27 @@ struct shard_member {
     bool told; /* that it is dead and cannot be fenced */
 };
 
+/* What the watch told of a member and the lease thread has not taken yet. */
+struct shard_heard {
+    char name[LEASE_HOLDER_BYTES];
+    struct lease_record record;
+};
+
 struct shards {
     struct shards_options options;
     pthread_t lease_thread, watchdog_thread;
+    struct kube_cache *watch; /* of member Leases; NULL = none */
     bool started;
     atomic_bool spoken;
 
     pthread_mutex_t mutex; /* guards what follows up to the blank line */
-    pthread_cond_t stop;
+    pthread_cond_t wake;
     bool stopping;
     struct lease_hold hold[SHARDS_ALL];
     struct shard_visit *visits;
+    struct shard_heard heard[SHARD_MEMBERS_MAX];
+    int heard_count;
+    bool roused; /* a member Lease went: the next round is now, and lists */
 
     /* Of the lease thread; while its lanes run, each lane has the records of its shards. */
     struct lease_record record[SHARDS_ALL];
@@ -33,6 +43,7 @@ struct shards {
     int member_count;
     struct lease_hold own; /* our own member Lease */
     int64_t listed_ms;     /* when all Leases were listed; 0 = list before anything is decided */
+    bool look_now;         /* what is known of a member is old, or one went */
     int first;             /* where the next round begins; moves on after a failure */
 };
 
@@ -52,6 +63,8 @@ int shards_count_held(struct shards *shards, bool *ret_cluster);
 void *shard_leases_main(void *shards);
 /* Waits, or returns true at once when the process stops. */
 bool shards_wait_stop(struct shards *shards, int64_t ms);
+/* The same; ends early when roused. */
+bool shards_wait_round(struct shards *shards, int64_t ms);
 
 /* ---- shard_members.c ---- */
 
@@ -68,8 +81,23 @@ int shard_members_live(const struct shards *shards, const char *live[SHARD_MEMBE
 int shard_members_renew(struct ctx *ctx, struct shards *shards, uint64_t *acquired);
 /* Deletes the Leases of those that are dead, before anything of theirs may be taken. */
 void shard_members_fence_dead(struct ctx *ctx, struct shards *shards);
+/* Another's Lease has changed; nothing where no list has told of it, or that was a later change. */
+void shard_members_hear(struct shards *shards, const struct shard_heard *heard);
+/* Until the first Lease of another runs out, or `at_most_ms`. */
+int64_t shard_members_wait_ms(const struct shards *shards, int64_t now_ms, int64_t at_most_ms);
 /* Without our member Lease everything that we held is free. After the lease thread has ended. */
 void shard_members_leave(struct ctx *ctx, struct shards *shards);
+
+/* ---- shard_heard.c ---- */
+
+void shards_listen(struct shards *shards);
+/* After that nothing is told any more. */
+void shards_listen_no_more(struct shards *shards);
+/* An event of the watch: a kube_cache_event, on the I/O thread. */
+void shards_on_lease(void *shards, enum kube_kind kind, const json_t *lease,
+                     enum kube_change change);
+/* What was told since the last time becomes what the lease thread knows. */
+void shards_take_heard(struct shards *shards);
 
 /* ---- lease_client.c ---- */
 

@@ -20,7 +20,7 @@ struct family {
     struct member *members;
 };
 
-static void *allocate(size_t count, size_t bytes)
+void *cache_memory(size_t count, size_t bytes)
 {
     void *memory = calloc(count, bytes);
     if (!memory)
@@ -50,7 +50,7 @@ size_t family_places(const json_t *object, struct entry *entry, struct member **
         count += family_covers(label) && json_is_string(value);
     if (!count)
         return 0;
-    struct member *member = *ret = allocate(count, sizeof *member);
+    struct member *member = *ret = cache_memory(count, sizeof *member);
     json_object_foreach(labels, label, value)
         if (family_covers(label) && json_is_string(value))
             *member++ =
@@ -63,7 +63,7 @@ static struct family *take_family(struct family **all, uint64_t hash)
     struct family *family;
     HASH_FIND(hh, *all, &hash, sizeof hash, family);
     if (!family) {
-        family = allocate(1, sizeof *family);
+        family = cache_memory(1, sizeof *family);
         family->hash = hash;
         HASH_ADD(hh, *all, hash, sizeof family->hash, family);
     }

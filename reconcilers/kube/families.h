@@ -27,6 +27,9 @@ struct member {
     uint64_t hash;
 };
 
+/* Zeroed, for what a cache keeps; aborts when there is none. */
+void *cache_memory(size_t count, size_t bytes);
+
 bool family_covers(const char *label);
 /* The places that an object takes; *ret is to be freed, and NULL when there are none. */
 size_t family_places(const json_t *object, struct entry *entry, struct member **ret);

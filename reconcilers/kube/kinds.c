@@ -34,6 +34,20 @@ const char *kube_annotation(const json_t *object, const char *key)
     return json_string_value(json_object_get(json_at(object, "metadata.annotations"), key));
 }
 
+json_t *kube_named(const json_t *list, const char *name, size_t *ret_at)
+{
+    size_t at;
+    json_t *object;
+    json_array_foreach(list, at, object) {
+        if (!str_equal(json_str(object, "metadata.name"), name))
+            continue;
+        if (ret_at)
+            *ret_at = at;
+        return object;
+    }
+    return NULL;
+}
+
 bool kube_is_going(const json_t *object)
 {
     return json_at(object, "metadata.deletionTimestamp") != NULL;

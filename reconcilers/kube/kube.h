@@ -42,6 +42,9 @@ enum kube_kind kube_kind_of(const char *api_version, const char *kind);
 /* Borrowed, or NULL. Their keys hold dots and slashes: json_str() cannot reach them. */
 const char *kube_label(const json_t *object, const char *key);
 const char *kube_annotation(const json_t *object, const char *key);
+/* Of an array of objects the one of that name, borrowed, and where it stands (ret_at may be NULL);
+ * NULL when there is none. */
+json_t *kube_named(const json_t *list, const char *name, size_t *ret_at);
 /* It is being deleted. */
 bool kube_is_going(const json_t *object);
 /* The ownerReference of whoever controls it, borrowed, or NULL. */

@@ -37,14 +37,6 @@ struct store {
     char *home;
 };
 
-static void *allocate(size_t bytes)
-{
-    void *memory = calloc(1, bytes);
-    if (!memory)
-        abort();
-    return memory;
-}
-
 /* ---- uids that are gone ---- */
 
 static void gone_free(struct store *store, struct gone *gone)
@@ -75,7 +67,7 @@ static struct gone *gone_take(struct store *store, const char *uid)
     struct gone *gone = gone_find(store, uid);
     if (!gone) {
         size_t bytes = strlen(uid) + 1;
-        gone = allocate(sizeof *gone + bytes);
+        gone = cache_memory(1, sizeof *gone + bytes);
         memcpy(gone->uid, uid, bytes);
         gone->until_ms = now + GONE_KEPT_MS;
         HASH_ADD_STR(store->gone, uid, gone);
@@ -93,9 +85,9 @@ static void gone_clear(struct store *store)
 
 struct store *store_new(const char *home)
 {
-    struct store *store = allocate(sizeof *store);
+    struct store *store = cache_memory(1, sizeof *store);
     if (home)
-        store->home = memcpy(allocate(strlen(home) + 1), home, strlen(home));
+        store->home = memcpy(cache_memory(1, strlen(home) + 1), home, strlen(home));
     pthread_mutex_init(&store->lock, NULL);
     return store;
 }
@@ -286,7 +278,7 @@ size_t store_swap(struct store *store, const char *version, bool rollback,
     pthread_mutex_lock(&store->lock);
     size_t most = HASH_COUNT(store->live.entries) + HASH_COUNT(store->shadow.entries) +
                   HASH_COUNT(store->gone) + 1;
-    struct changes changes = {.list = allocate(sizeof *changes.list * most)};
+    struct changes changes = {.list = cache_memory(1, sizeof *changes.list * most)};
 
     HASH_ITER(hh, store->gone, gone, next_gone) {
         if (gone->unannounced)

@@ -19,14 +19,6 @@ struct bucket {
     char namespace[];
 };
 
-static void *allocate(size_t bytes)
-{
-    void *memory = calloc(1, bytes);
-    if (!memory)
-        abort();
-    return memory;
-}
-
 void entry_key(char key[ENTRY_KEY_MAX_BYTES], const char *namespace, const char *name)
 {
     snprintf(key, ENTRY_KEY_MAX_BYTES, "%s/%s", namespace ? namespace : "", name ? name : "");
@@ -46,7 +38,7 @@ struct entry *entry_make(const json_t *object, bool echoed)
     entry_key_of(key, object);
     size_t key_bytes = strlen(key) + 1, uid_bytes = strlen(uid) + 1;
     size_t version_bytes = strlen(version) + 1;
-    struct entry *entry = allocate(sizeof *entry + key_bytes + uid_bytes + version_bytes);
+    struct entry *entry = cache_memory(1, sizeof *entry + key_bytes + uid_bytes + version_bytes);
     memcpy(entry->key, key, key_bytes);
     entry->uid = memcpy(entry->key + key_bytes, uid, uid_bytes);
     entry->version = memcpy(entry->key + key_bytes + uid_bytes, version, version_bytes);
@@ -102,7 +94,7 @@ static struct bucket *take_bucket(struct table *table, const char *key)
     size_t length = strcspn(key, "/");
     HASH_FIND(hh, table->buckets, key, length, bucket);
     if (!bucket) {
-        bucket = allocate(sizeof *bucket + length + 1);
+        bucket = cache_memory(1, sizeof *bucket + length + 1);
         memcpy(bucket->namespace, key, length);
         HASH_ADD_KEYPTR(hh, table->buckets, bucket->namespace, length, bucket);
     }
@@ -184,7 +176,7 @@ size_t table_collect(const struct table *table, const char *namespace, const str
     }
     if (by_family)
         members = family_find(table->families, term->label, term->value, &family);
-    *ret = allocate(((by_family ? family : room) + 1) * sizeof **ret);
+    *ret = cache_memory(1, ((by_family ? family : room) + 1) * sizeof **ret);
     if (by_family && (!namespace || family <= room)) /* others may carry the label, elsewhere */
         return collect_family(members, namespace, *ret);
     if (namespace)

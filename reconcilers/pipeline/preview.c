@@ -111,19 +111,6 @@ static int check(struct ctx *ctx, const json_t *schema, json_t *object)
                   json_str_or(problems, "0.message", ""));
 }
 
-static json_t *named(const json_t *list, const char *name, size_t *ret_at)
-{
-    size_t at;
-    json_t *object;
-    json_array_foreach(list, at, object) {
-        if (!str_equal(json_str(object, "metadata.name"), name))
-            continue;
-        *ret_at = at;
-        return object;
-    }
-    return NULL;
-}
-
 static void default_to(json_t *object, const char *path, json_t *value)
 {
     const json_t *there = json_at(object, path);
@@ -184,7 +171,7 @@ int preview_apply(struct ctx *ctx, struct preview *preview, const json_t *object
         TRY(drop_odd_status(ctx, schema, made));
         crd_default(schema, made);
     }
-    const json_t *live = named(list, json_str_or(made, "metadata.name", ""), &at);
+    const json_t *live = kube_named(list, json_str_or(made, "metadata.name", ""), &at);
     identify(preview, made, live);
     if (live)
         json_array_set(list, at, made);
@@ -195,8 +182,7 @@ int preview_apply(struct ctx *ctx, struct preview *preview, const json_t *object
 
 const json_t *preview_pipeline(const struct preview *preview, const char *name)
 {
-    size_t at;
-    return named(preview->lists[PIPELINES], name, &at);
+    return kube_named(preview->lists[PIPELINES], name, NULL);
 }
 
 /* ---- what is decided ---- */
@@ -205,11 +191,11 @@ const json_t *preview_pipeline(const struct preview *preview, const char *name)
 static bool is_taken(struct ctx *ctx, const json_t *bindings, const struct pipeline_wish *wish,
                      const struct verdict *verdict)
 {
-    size_t stage, at;
+    size_t stage;
     json_t *row;
     json_array_foreach(verdict->view.ran ? json_at(verdict->entry, "stages") : NULL, stage, row) {
-        const json_t *live = named(
-            bindings, binding_name(ctx->arena, wish->name, json_str_or(row, "name", "")), &at);
+        const json_t *live = kube_named(
+            bindings, binding_name(ctx->arena, wish->name, json_str_or(row, "name", "")), NULL);
         if (live && !kube_is_controlled_by(live, wish->uid))
             return true;
     }
@@ -231,8 +217,7 @@ static json_t *tell_class(struct ctx *ctx, const struct placer_scope *scope, uin
 {
     const struct workers *workers = &scope->world.classes[at];
     const struct place_class *spec = &workers->class.spec;
-    size_t found;
-    const json_t *object = named(scope->scene.classes, workers->class.name, &found);
+    const json_t *object = kube_named(scope->scene.classes, workers->class.name, NULL);
     const json_t *live = json_object_get(object, "status");
     json_t *status = live ? json_deep_copy(live) : json_object();
     class_status(ctx, workers, &scope->decision.classes[at], &scope->decision.notes[at], status);
@@ -245,8 +230,7 @@ static json_t *tell_class(struct ctx *ctx, const struct placer_scope *scope, uin
 
 int preview_make(struct ctx *ctx, const struct preview *preview, json_t **ret)
 {
-    size_t found;
-    const json_t *ledger = named(preview->lists[LEDGERS], LEDGER_NAME, &found);
+    const json_t *ledger = kube_named(preview->lists[LEDGERS], LEDGER_NAME, NULL);
     struct placer_scope scope = {.scene = {.classes = preview->lists[CLASSES],
                                            .pods = preview->lists[PODS],
                                            .pipelines = preview->lists[PIPELINES],

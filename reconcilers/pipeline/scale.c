@@ -19,16 +19,6 @@ enum { AGAIN_MS = 1000 };
 
 /* ---- looking ---- */
 
-static const json_t *named(const json_t *list, const char *name)
-{
-    size_t at;
-    json_t *object;
-    json_array_foreach(list, at, object)
-        if (str_equal(json_str(object, "metadata.name"), name))
-            return object;
-    return NULL;
-}
-
 /* "apps" of "apps/v1"; "" of "v1". */
 static bool same_group(const char *one, const char *other)
 {
@@ -105,8 +95,9 @@ static void judge(struct ctx *ctx, const struct scene *scene, const struct world
 static void look_at_target(struct ctx *ctx, struct placer_scope *scope, uint32_t at)
 {
     struct scaling *scaling = &scope->world.classes[at].scaling;
-    const json_t *target = named(
-        scaling->any ? scope->scene.worker_sets : scope->scene.stateful_sets, scaling->target);
+    const json_t *target =
+        kube_named(scaling->any ? scope->scene.worker_sets : scope->scene.stateful_sets,
+                   scaling->target, NULL);
     if (kube_is_going(target))
         target = NULL;
     scaling->object = target;
@@ -198,7 +189,7 @@ static int verify_class(struct ctx *ctx, struct pass *pass, struct workers *work
     for (uint32_t at = 0; at < workers->count; at++) {
         struct worker *worker = &workers->pods[at];
         if (!is_new(workers, entry, at) ||
-            (at < wanted && is_alive(named(pods, worker->name), worker->uid)))
+            (at < wanted && is_alive(kube_named(pods, worker->name, NULL), worker->uid)))
             continue;
         *worker = (struct worker){.bound = worker->bound};
         pass_requeue(pass, AGAIN_MS);

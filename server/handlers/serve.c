@@ -263,6 +263,7 @@ static int listen_http(struct ctx *ctx, struct serve *serve, const struct serve_
         .address = options->address,
         .port = options->port,
         .workers = options->workers,
+        .connections_per_address = options->connections_per_address,
         .handler = api_answer,
         .refuse = api_refuse,
         .arg = serve->api,

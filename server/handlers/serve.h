@@ -8,11 +8,12 @@ struct serve;
 
 /* Defaults and bounds stand in server/config.def. */
 struct serve_options {
-    const char *conninfo;    /* of the role flotilla_serve */
-    const char *kek_file;    /* see server/adapters/kek.h */
-    const char *address;     /* to listen on */
-    int port;                /* 0 = any free one */
-    int workers;             /* as many database sessions, and two more */
+    const char *conninfo; /* of the role flotilla_serve */
+    const char *kek_file; /* see server/adapters/kek.h */
+    const char *address;  /* to listen on */
+    int port;             /* 0 = any free one */
+    int workers;          /* as many database sessions, and two more */
+    int connections_per_address;
     int requests_per_second; /* 0 = no limit */
     int writes_per_second;   /* the same */
 };

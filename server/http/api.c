@@ -32,7 +32,7 @@ struct api *api_new(const struct api_options *options)
     if (!api)
         abort();
     api->options = *options;
-    api->auth = auth_new(options->find_key, options->app);
+    api->auth = auth_new(options->find_key, options->app, AUTH_CACHE_MS);
     api->payers =
         limits_new("requests", options->requests_per_second, options->requests_per_second * 2);
     api->writers = limits_new("changes", options->writes_per_second,

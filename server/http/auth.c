@@ -26,17 +26,19 @@ struct slot {
 struct auth {
     auth_finder find;
     void *app;
+    int cache_ms;
     pthread_mutex_t lock; /* guards the slots */
     struct slot slot[SETS][WAYS];
 };
 
-struct auth *auth_new(auth_finder find, void *app)
+struct auth *auth_new(auth_finder find, void *app, int cache_ms)
 {
     struct auth *auth = calloc(1, sizeof *auth);
     if (!auth)
         abort();
     auth->find = find;
     auth->app = app;
+    auth->cache_ms = cache_ms;
     pthread_mutex_init(&auth->lock, NULL);
     return auth;
 }
@@ -112,7 +114,7 @@ static void remember(struct auth *auth, const char *prefix, const struct princip
     if (!slot)
         slot = victim_of(set_of(auth, prefix), principal->tenant);
     memcpy(slot->prefix, prefix, sizeof slot->prefix);
-    slot->expires_ms = clock_boottime_ms() + AUTH_CACHE_MS;
+    slot->expires_ms = clock_boottime_ms() + auth->cache_ms;
     slot->principal = *principal;
     pthread_mutex_unlock(&auth->lock);
 }

@@ -13,7 +13,8 @@ enum { AUTH_PREFIX_LENGTH = 8, AUTH_SECRET_LENGTH = 52, AUTH_CACHE_MS = 5000 };
 typedef int (*auth_finder)(struct ctx *ctx, void *app, const char *prefix, struct principal *ret,
                            bool *ret_found);
 
-struct auth *auth_new(auth_finder find, void *app);
+/* What is found is remembered for `cache_ms`. */
+struct auth *auth_new(auth_finder find, void *app, int cache_ms);
 void auth_free(struct auth *auth);
 /*
  * Of the value of an Authorization header, NULL = none. -ERR_UNAUTHENTICATED for whatever is wrong

@@ -299,11 +299,12 @@ static int start_daemon(struct ctx *ctx, struct http_server *server)
     struct MHD_OptionItem of_port[] = {
         {MHD_OPTION_SOCK_ADDR, 0, &address},
         {MHD_OPTION_THREAD_POOL_SIZE, EPOLL_THREADS, NULL},
+        {MHD_OPTION_PER_IP_CONNECTION_LIMIT, own->connections_per_address, NULL},
         {MHD_OPTION_END, 0, NULL},
     };
     server->daemon = MHD_start_daemon(
         daemon_flags(server, address.ss_family), (uint16_t)own->port, NULL, NULL,
-        http_exchange_step, server, MHD_OPTION_ARRAY, listens ? of_port : &of_port[2],
+        http_exchange_step, server, MHD_OPTION_ARRAY, listens ? of_port : &of_port[3],
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)INACTIVITY_TIMEOUT_S, MHD_OPTION_STRICT_FOR_CLIENT, 1,

@@ -20,6 +20,7 @@ struct sockaddr;
  */
 enum {
     HTTP_CONNECTIONS_MAX = 1000,
+    HTTP_ADDRESS_CONNECTIONS = HTTP_CONNECTIONS_MAX / 2, /* of one address, where nothing is said */
     HTTP_REQUEST_BODY_MAX = 64 << 10,
     HTTP_HEADERS_OUT_MAX = 12,
 };
@@ -80,6 +81,9 @@ struct http_server_options {
     const char *address; /* "127.0.0.1"; NULL = no port: connections come by http_server_take() */
     int port;            /* 0 = any free one; see http_server_port() */
     int workers;
+    /* Of one address at a time; one more is closed before anything is read. 0 = as many as there
+     * are. IPv6 addresses count whole: who has a network of them is no single address. */
+    int connections_per_address;
     int request_timeout_ms; /* absolute, default 75000 so that ?wait=60 fits */
     int receive_timeout_ms; /* absolute, for head and body together; default 20000 */
     bool star_in_path;      /* a path may have '*', which Go's clients send as %2A */

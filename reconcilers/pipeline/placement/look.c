@@ -44,9 +44,11 @@ int placement_class_set(struct ctx *ctx, struct placement *placement, uint32_t c
     if (!placement->classes[class_id])
         placement->classes[class_id] = class_new();
     struct class *class = placement->classes[class_id];
+    bool resized = class->spec.capacity != spec->capacity || class->spec.pods_max != spec->pods_max;
     memory_grow_pods(class, spec->pods_max);
     class->spec = *spec;
-    quota_resize(placement);
+    if (resized)
+        quota_resize(placement); /* asks all tenants */
     phase_room(placement, class);
     for (uint32_t at = 0; at < class->pods_size; at++)
         state_shelve(class, at);

@@ -32,28 +32,38 @@ static void handle(struct ctx *ctx, void *arg, const struct request *request,
     response_text(ctx, response, 200, "text/plain", request->resumed ? "resumed" : request->body);
 }
 
-static struct http_server *start(struct ctx *ctx, int receive_timeout_ms)
+static struct http_server *start_with(struct ctx *ctx, struct http_server_options options)
 {
     struct http_server *server = NULL;
-    const struct http_server_options options = {
-        .address = "127.0.0.1",
-        .workers = WORKERS,
-        .receive_timeout_ms = receive_timeout_ms,
-        .handler = handle,
-    };
+    options.address = "127.0.0.1";
+    options.workers = WORKERS;
+    options.handler = handle;
     atomic_store(&parked_count, 0);
     assert_int_equal(http_server_start(ctx, &options, &server), 0);
     return server;
 }
 
-static int dial(const struct http_server *server)
+static struct http_server *start(struct ctx *ctx, int receive_timeout_ms)
+{
+    return start_with(ctx, (struct http_server_options){.receive_timeout_ms = receive_timeout_ms});
+}
+
+/* From 127.0.0.<last>. */
+static int dial_from(const struct http_server *server, unsigned last)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(127U << 24 | last)};
+    assert_int_equal(bind(fd, (struct sockaddr *)&own, sizeof own), 0);
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons((uint16_t)http_server_port(server)),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
     return fd;
+}
+
+static int dial(const struct http_server *server)
+{
+    return dial_from(server, 1);
 }
 
 static void say(int fd, const char *text)
@@ -106,6 +116,39 @@ static void test_a_slow_sender_is_cut(void **state)
         assert_true(took_ms >= 500 && took_ms < 5000);
         close(fd);
     }
+    http_server_stop(server);
+}
+
+/* What a health check asks; false when the connection was closed instead. */
+static bool is_served(struct ctx *ctx, const struct http_server *server, unsigned last)
+{
+    static const char request[] = "GET /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    int fd = dial_from(server, last);
+    send(fd, request, strlen(request), MSG_NOSIGNAL); /* it may be closed by now */
+    return strstr(hear(ctx, fd), "HTTP/1.1 200") != NULL;
+}
+
+static void test_an_address_leaves_connections_to_others(void **state)
+{
+    enum { SHARE = 3, STRANGER = 2, OTHER = 3 };
+    struct ctx *ctx = *state;
+    struct http_server *server =
+        start_with(ctx, (struct http_server_options){.connections_per_address = SHARE});
+    int held[SHARE];
+    char answer[256];
+    for (int at = 0; at < SHARE; at++) { /* answered, and kept: each request would renew it */
+        held[at] = dial_from(server, STRANGER);
+        say(held[at], "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert_true(recv(held[at], answer, sizeof answer, 0) > 0);
+    }
+    assert_false(is_served(ctx, server, STRANGER));
+    assert_true(is_served(ctx, server, OTHER));
+    close(held[0]);
+    int64_t until_ms = clock_boottime_ms() + 10000; /* the server has to see that it went */
+    while (!is_served(ctx, server, STRANGER))
+        assert_true(clock_boottime_ms() < until_ms);
+    for (int at = 1; at < SHARE; at++)
+        close(held[at]);
     http_server_stop(server);
 }
 
@@ -167,6 +210,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_echo),
         TEST(test_a_slow_sender_is_cut),
+        TEST(test_an_address_leaves_connections_to_others),
         TEST(test_a_parked_request_holds_no_worker),
         TEST(test_stop_lets_running_requests_end),
         TEST(test_bad_address),

@@ -106,6 +106,44 @@ static void test_quotas__fair_order(void **state)
     }
 }
 
+/* Tenant 1 has a third of its class, 2 a quarter of another, which becomes another size. */
+static void test_quotas__fair_order_follows_the_size_of_a_class(void **state)
+{
+    enum { OTHER = CLASS + 1 };
+    static const struct {
+        int64_t capacity;
+        uint32_t pods_max;
+        int32_t timeout_s;
+        uint32_t first;
+    } rows[] = {{15, 4, 30, 4}, {15, 4, 99, 4}, {15, 2, 30, 3}, {8, 4, 30, 3}};
+    for (size_t row = 0; row < ARRAY_SIZE(rows); row++) {
+        struct placement *placement = with(*state, plain, PODS);
+        struct place_class other = plain;
+        const struct place_pod pod = {OTHER, 0, POD_READY, 0, 15};
+        struct place_stage stage = {OTHER, 15};
+        const struct place_pipeline of_two = {2, 2, 0, 2, 1, &stage};
+        assert_int_equal(placement_class_set(*state, placement, OTHER, &other), 0);
+        assert_int_equal(placement_pod_set(*state, placement, &pod, 0), 0);
+        admit(*state, placement, 0, 40, 0, 3, 0);
+        admit(*state, placement, 1, 20, 0, 1, 0);
+        assert_int_equal(placement_admit(*state, placement, &of_two, 0), 0);
+        admit(*state, placement, 3, 40, 0, 1, 0);
+        admit(*state, placement, 4, 40, 0, 2, 0);
+        assert_int_equal(placement_class_set(*state, placement, CLASS, &plain), 0);
+        placement_tick(placement, 0); /* there might be room: whose turn it is was found out */
+        other.capacity = rows[row].capacity;
+        other.pods_max = rows[row].pods_max;
+        other.timeout_s = rows[row].timeout_s;
+        assert_int_equal(placement_class_set(*state, placement, OTHER, &other), 0);
+        assert_int_equal(placement_remove(*state, placement, 0), 0);
+        drain_all(*state, placement);
+        placement_tick(placement, 0);
+        assert_int_equal(placement_look(placement, rows[row].first).phase, PLACE_PLACED);
+        assert_int_equal(placement_look(placement, 7 - rows[row].first).phase, PLACE_WAITING);
+        placement_free(placement);
+    }
+}
+
 static void test_quotas__limits_are_refused(void **state)
 {
     struct placement *placement = with(*state, plain, 1);
@@ -127,6 +165,7 @@ int main(void)
         TEST(test_quotas__who_borrows_displaces_nobody),
         TEST(test_quotas__what_is_its_own_is_left_to_a_borrower),
         TEST(test_quotas__fair_order),
+        TEST(test_quotas__fair_order_follows_the_size_of_a_class),
         TEST(test_quotas__limits_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
