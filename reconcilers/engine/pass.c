@@ -111,6 +111,15 @@ bool pass_serves(struct pass *pass, enum kube_kind kind)
     return shared && kube_cache_served(shared->cache);
 }
 
+bool pass_heard_end(struct pass *pass, enum kube_kind kind, const char *uid)
+{
+    const struct shared_cache *shared;
+    for (int at = -1; (shared = next_cache(running(pass), kind, &at));)
+        if (kube_cache_heard_end(shared->cache, uid))
+            return true;
+    return false;
+}
+
 /* The finalizers are gone and so is the object, with the answer that said so. */
 static bool let_go(const json_t *object)
 {
