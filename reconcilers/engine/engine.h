@@ -145,6 +145,8 @@ json_t *pass_list(struct ctx *ctx, struct pass *pass, enum kube_kind kind, const
                   const char *label, const char *value);
 /* Does the cluster serve this kind? Always true but for optional sources. */
 bool pass_serves(struct pass *pass, enum kube_kind kind);
+/* See kube_cache_heard_end(): whoever is gone by that need not be asked for. */
+bool pass_heard_end(struct pass *pass, enum kube_kind kind, const char *uid);
 /*
  * Asks the server, when the cache cannot know: an apply or create was refused because there is an
  * object that no cache of ours selects. From now on this pass knows the object like one it read.
@@ -165,8 +167,7 @@ int pass_create(struct ctx *ctx, struct pass *pass, enum call call, json_t *obje
 /* Merge patch on an object that was read in this pass, fenced with its uid and resourceVersion. */
 int pass_patch(struct ctx *ctx, struct pass *pass, enum call call, const json_t *object,
                const char *subresource, json_t *patch, json_t **ret);
-/* Deletes exactly the object that was read (uid and resourceVersion preconditions); gone is fine.
- */
+/* Deletes exactly the object that was read (by uid and resourceVersion); gone is fine. */
 int pass_delete(struct ctx *ctx, struct pass *pass, enum call call, const json_t *object);
 
 /* The status of another object that was read in this pass; sends nothing when nothing differs. */

@@ -111,6 +111,15 @@ bool pass_serves(struct pass *pass, enum kube_kind kind)
     return shared && kube_cache_served(shared->cache);
 }
 
+bool pass_heard_end(struct pass *pass, enum kube_kind kind, const char *uid)
+{
+    const struct shared_cache *shared;
+    for (int at = -1; (shared = next_cache(running(pass), kind, &at));)
+        if (kube_cache_heard_end(shared->cache, uid))
+            return true;
+    return false;
+}
+
 /* The finalizers are gone and so is the object, with the answer that said so. */
 static bool let_go(const json_t *object)
 {
@@ -178,7 +187,7 @@ int pass_apply(struct ctx *ctx, struct pass *pass, enum call call, json_t *desir
     enum kube_kind kind = kind_of(desired);
     const json_t *read = pass_get(ctx, pass, kind, json_str(desired, "metadata.namespace"),
                                   json_str_or(desired, "metadata.name", ""));
-    json_t *fenced = arena_json(ctx->arena, json_deep_copy(desired));
+    json_t *fenced = arena_json(ctx->arena, json_copy_with(desired, "metadata"));
     json_put(fenced, "metadata.resourceVersion",
              json_string(json_str_or(read, "metadata.resourceVersion", KUBE_VERSION_ABSENT)));
     if (read)
@@ -200,7 +209,7 @@ int pass_patch(struct ctx *ctx, struct pass *pass, enum call call, const json_t 
                const char *subresource, json_t *patch, json_t **ret)
 {
     enum kube_kind kind = kind_of(object);
-    json_t *fenced = arena_json(ctx->arena, json_deep_copy(patch));
+    json_t *fenced = arena_json(ctx->arena, json_copy_with(patch, "metadata"));
     json_put(fenced, "metadata.resourceVersion",
              json_string(json_str_or(object, "metadata.resourceVersion", KUBE_VERSION_ABSENT)));
     json_put(fenced, "metadata.uid", json_string(json_str_or(object, "metadata.uid", "")));

@@ -162,6 +162,11 @@ size_t kube_cache_count(const struct kube_cache *cache)
     return store_count(cache->store);
 }
 
+bool kube_cache_heard_end(const struct kube_cache *cache, const char *uid)
+{
+    return !cache->label_selector && store_heard_end(cache->store, uid);
+}
+
 /*
  * Whether the server would list the object here. Of selectors only "key=value" terms are
  * understood; for others the echo of the watch has to do.

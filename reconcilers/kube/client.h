@@ -9,7 +9,7 @@ struct arena;
 
 /*
  * The server leaves managedFields out where it can (KEP-5958, alpha in 1.36: others ignore the
- * parameter); client_strip() takes them off anyway.
+ * parameter); client_parse() cuts them off anyway.
  */
 #define CLIENT_ACCEPT "application/json; drop=metadata.managedFields"
 
@@ -42,7 +42,9 @@ char *client_what(struct ctx *ctx, const char *verb, enum kube_kind kind, const 
                   const char *name);
 /* As json_text(), for bodies of writes: see text.c. */
 char *client_text(struct ctx *ctx, const json_t *value);
-/* Removes metadata.managedFields of one object. */
+/* As json_parse_foreign(), of what the server sent: without managedFields, see managed.c. */
+int client_parse(struct ctx *ctx, const char *text, size_t bytes, size_t max_bytes, json_t **ret);
+/* Removes metadata.managedFields of one object, which may have come with blanks in it. */
 void client_strip(json_t *object);
 /* Fills in apiVersion and kind, which items of a built-in list lack. */
 void client_name_kind(json_t *object, enum kube_kind kind);

@@ -97,8 +97,7 @@ static int parse_answer(struct ctx *ctx, const struct client_request *request,
                         const struct http_response *response, json_t **ret)
 {
     json_t *object = NULL;
-    if (json_parse_foreign(ctx, response->body, response->body_bytes, HTTP_BODY_MAX_BYTES,
-                           &object) < 0)
+    if (client_parse(ctx, response->body, response->body_bytes, HTTP_BODY_MAX_BYTES, &object) < 0)
         return err_set(ctx, ERR_PROTOCOL, NULL, "%s: the answer is not JSON", request->what);
     client_strip(object);
     *ret = object;

@@ -161,6 +161,9 @@ json_t *kube_cache_get(struct ctx *ctx, struct kube_cache *cache, const char *na
 json_t *kube_cache_list(struct ctx *ctx, struct kube_cache *cache, const char *namespace,
                         const char *label, const char *value);
 size_t kube_cache_count(const struct kube_cache *cache);
+/* Has the watch said in the last minutes that the object of this uid was deleted? Then it is gone
+ * for good. False where it may only have left the selection. */
+bool kube_cache_heard_end(const struct kube_cache *cache, const char *uid);
 
 /*
  * Read your own writes: what a write returned goes into the cache at once; a later watch event

@@ -54,7 +54,7 @@ static int send_object(struct ctx *ctx, enum call call, struct kube *kube, const
     if (kube_kind_row(kind)->scope == NAMESPACED && !aim.namespace)
         return err_set(ctx, ERR_INTERNAL, NULL, "%s %s %s: the object has no namespace", verb->word,
                        kube_kind_row(kind)->kind, aim.name ? aim.name : "*");
-    json_t *body = arena_json(ctx->arena, json_deep_copy(object));
+    json_t *body = arena_json(ctx->arena, json_copy_with(object, "metadata"));
     client_strip(body);
     client_name_kind(body, kind);
     return send_write(ctx, call, kube, verb, &aim, body, manager, ret);

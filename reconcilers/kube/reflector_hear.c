@@ -202,7 +202,7 @@ static bool on_frame(void *arg, const char *text, size_t bytes)
         return stop(reflector, ENDED_SKIPPED);
     if (!text)
         return true;
-    if (json_parse_foreign(&reflector->ctx, text, bytes, FRAME_MAX_BYTES, &event) < 0)
+    if (client_parse(&reflector->ctx, text, bytes, FRAME_MAX_BYTES, &event) < 0)
         return stop(reflector, ENDED_UNREADABLE);
     size_t at = 0;
     while (at < ARRAY_SIZE(event_types) &&
@@ -252,8 +252,8 @@ static void add_items(struct reflector *reflector, const json_t *page)
 enum reflector_verdict reflector_read_page(struct reflector *reflector)
 {
     json_t *page = NULL;
-    json_parse_foreign(&reflector->ctx, str_text(&reflector->page), reflector->page.length,
-                       REFLECTOR_PAGE_MAX_BYTES, &page);
+    client_parse(&reflector->ctx, str_text(&reflector->page), reflector->page.length,
+                 REFLECTOR_PAGE_MAX_BYTES, &page);
     str_done(&reflector->page);
     const char *version = json_str(page, "metadata.resourceVersion");
     if (!version)

@@ -129,6 +129,15 @@ size_t store_count(struct store *store)
     return count;
 }
 
+bool store_heard_end(struct store *store, const char *uid)
+{
+    pthread_mutex_lock(&store->lock);
+    const struct gone *gone = gone_find(store, uid);
+    bool heard = gone && *gone->version;
+    pthread_mutex_unlock(&store->lock);
+    return heard;
+}
+
 /* ---- events and own writes ---- */
 
 /* Takes the reference of the caller. False: its namespace is full; it was let go. */

@@ -25,6 +25,8 @@ struct entry *store_find(struct store *store, const char *namespace, const char 
 size_t store_collect(struct store *store, const char *namespace, const struct term *term,
                      struct entry ***ret);
 size_t store_count(struct store *store);
+/* Was the object of this uid deleted, as the watch has said? False also where nobody remembers. */
+bool store_heard_end(struct store *store, const char *uid);
 
 enum store_answer {
     STORE_OUTDATED, /* known already, or known to be gone: nobody needs to hear of it */

@@ -112,6 +112,9 @@ static int begin(struct ctx *ctx, struct pass *pass)
 int placer_pipeline_live(struct ctx *ctx, struct pass *pass, const char *name, const char *uid,
                          json_t **ret)
 {
+    *ret = NULL;
+    if (pass_heard_end(pass, KIND_PIPELINE, uid))
+        return 0;
     TRY(pass_get_live(ctx, pass, CALL_KUBE_OBJECT_READ, KIND_PIPELINE, pass->key.namespace, name,
                       ret));
     if (!str_equal(json_str(*ret, "metadata.uid"), uid))

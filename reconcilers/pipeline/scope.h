@@ -151,7 +151,7 @@ void scale_status(struct ctx *ctx, struct pass *pass, uint32_t at, json_t *statu
 
 /* ---- statuses (tell.c writes them; status.c and stages.c are pure) ---- */
 
-/* Those of pipelines, and those of classes, whose numbers are written once a second at most. */
+/* Those of pipelines, and those of classes, of which the load is written every 5 s at most. */
 int tell_all(struct ctx *ctx, struct pass *pass);
 
 /* Of milli-documents; a part counts as a whole one. */

@@ -7,7 +7,7 @@
 #include "server/base/str.h"
 #include "server/net/metrics.h"
 
-enum { CLASS_MS = 1000 };
+enum { CLASS_MS = 5000 };
 
 static void note_reason(struct ctx *ctx, const char *name, const json_t *before,
                         const json_t *after)
@@ -40,19 +40,24 @@ static int tell_pipelines(struct ctx *ctx, struct pass *pass)
     return refusals_end(ctx, &refusals);
 }
 
-/* What people have to see to: told at once. The rest goes up and down with each decision. */
-static const char *const urgent[] = {"PodsCounted", "Scaled", "Zoned"};
+/* What people have to see to, or wait for: told at once. The rest, how much is used and wanted,
+ * goes up and down with each decision. */
+static const char *const conditions[] = {"PodsCounted", "Scaled", "Zoned"};
+static const char *const numbers[] = {"observedGeneration", "readyReplicas", "replicas"};
 
 static bool is_urgent(const json_t *live, const json_t *status)
 {
-    for (size_t at = 0; at < ARRAY_SIZE(urgent); at++)
-        if (!str_equal(json_str(condition_get(live, urgent[at]), "reason"),
-                       json_str(condition_get(status, urgent[at]), "reason")))
+    for (size_t at = 0; at < ARRAY_SIZE(conditions); at++)
+        if (!str_equal(json_str(condition_get(live, conditions[at]), "reason"),
+                       json_str(condition_get(status, conditions[at]), "reason")))
+            return true;
+    for (size_t at = 0; at < ARRAY_SIZE(numbers); at++)
+        if (json_int_or(live, numbers[at], -1) != json_int_or(status, numbers[at], -1))
             return true;
     return false;
 }
 
-/* Not after each decision: people and autoscalers look every few seconds. */
+/* Not after each decision: autoscalers look every 15 or 30 s. */
 static int tell_class(struct ctx *ctx, struct pass *pass, const json_t *object, json_t *status)
 {
     const struct pipeline_operator *home = pass->home;

@@ -153,6 +153,13 @@ json_t *json_find(const json_t *root, const char *path, const char *key, const c
     return NULL;
 }
 
+json_t *json_copy_with(const json_t *object, const char *name)
+{
+    json_t *copy = json_copy((json_t *)(uintptr_t)object), *member = json_object_get(object, name);
+    json_object_set_new(copy, name, member ? json_copy(member) : json_object());
+    return copy;
+}
+
 void json_put(json_t *root, const char *path, json_t *value)
 {
     json_t *at = root;

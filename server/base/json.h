@@ -41,5 +41,8 @@ bool json_bool_or(const json_t *root, const char *path, bool otherwise);
 /* The element of array `path` whose member `key` is `value`, or NULL. */
 json_t *json_find(const json_t *root, const char *path, const char *key, const char *value);
 
+/* A copy whose top and whose member `name` (an object; made where it is missing) are its own to
+ * change. All below is shared. */
+json_t *json_copy_with(const json_t *object, const char *name);
 /* Creates the objects on the way. Steals `value`. */
 void json_put(json_t *root, const char *path, json_t *value);

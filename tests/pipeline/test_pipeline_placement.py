@@ -132,6 +132,12 @@ def test_less_than_the_minimum_is_broken(world, operate):  # noqa: F811
     for name in ("picky", "modest"):  # made anew, over both
         world.cluster.delete("pipelines", name, world.namespace)
         eventually(lambda name=name: not world.get("pipelines", name))
+
+    def is_empty():  # or the second pod is still as full as the first one was
+        ledger = world.get("placementledgers", "placement")["spec"]
+        return not ledger["pipelines"] and not any(row.get("leaving") for row in ledger["classes"])
+
+    eventually(is_empty, 20)
     for name, least in (("picky", 3), ("modest", 2)):
         world.pipeline(name, 4, {"grey": one("grey")}, minDocumentsPerSecond=least)
         world.wait(name, "Ready", "Routed", 30)

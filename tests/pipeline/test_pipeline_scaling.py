@@ -69,7 +69,7 @@ def test_from_zero_to_five_and_back(scaled, operate):
     scaled.wait_ready(*names)
     assert scaled.replicas("blue") == 5 and scaled.pods() == [f"blue-{at}" for at in range(5)]
 
-    def is_told():  # once a second at most
+    def is_told():  # the load every 5 s at most
         status = scaled.get("workerclasses", "blue")["status"]
         return (status["replicas"], status["wantedReplicas"], status["readyReplicas"]) == (5, 5, 5)
 

@@ -7,9 +7,7 @@
 static int review(struct call *call)
 {
     json_t *body = NULL;
-    int rc = call_body(call, &body);
-    if (rc < 0)
-        return rc;
+    TRY(call_body(call, &body));
     json_put(body, "status", json_pack("{s:b}", "allowed", 1));
     call->answer = body;
     call->status = 201;

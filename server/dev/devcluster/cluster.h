@@ -28,13 +28,16 @@ enum kind_flag {
 struct object {
     char *key; /* "namespace/name" */
     json_t *value;
+    json_t *told; /* {text, metadata: {namespace, name, labels}}: see store.h */
     UT_hash_handle hh;
 };
 
 struct change {
     uint64_t version;
     const char *type;       /* ADDED, MODIFIED, DELETED */
-    json_t *before, *after; /* before: NULL for ADDED; after a deletion: the last state */
+    json_t *before, *after; /* told; before: NULL for ADDED; after a deletion: the last state */
+    size_t bytes;           /* of the text after */
+    struct change *prev, *next;
 };
 
 struct kind {
@@ -46,8 +49,9 @@ struct kind {
     bool served;
     struct object *objects;
     struct change *changes; /* oldest first */
-    size_t changed;
-    uint64_t forgotten; /* the newest version that `changes` does not have any more */
+    size_t changed, bytes;  /* how many, and of what length */
+    uint64_t forgotten;     /* the newest version that `changes` does not have any more */
+    pthread_cond_t news;    /* for its watches; a cluster has some twenty, and most are quiet */
     struct kind *next;
 };
 
@@ -61,7 +65,7 @@ struct devcluster {
     void *daemon;
     int port;
     pthread_mutex_t lock;
-    pthread_cond_t news; /* something changed, or stopping */
+    pthread_cond_t news; /* for the controllers: something changed, or stopping */
     bool stopping;
     struct arena *arena; /* of what lives as long as the cluster */
     struct kind *kinds;

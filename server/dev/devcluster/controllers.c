@@ -7,6 +7,7 @@
 #include "server/dev/devcluster/defaults.h"
 #include "server/dev/devcluster/garbage.h"
 #include "server/dev/devcluster/kinds.h"
+#include "server/dev/devcluster/lists.h"
 #include "server/dev/devcluster/namespaces.h"
 #include "server/dev/devcluster/store.h"
 #include "server/dev/devcluster/write.h"
@@ -18,7 +19,8 @@ enum { KEY_BYTES = 1024, IDLE_MS = 1000 };
 
 /* One object that a controller has to look at. */
 struct task {
-    char *key, *namespace, *name;
+    char *key;
+    json_t *namespace, *name; /* NULL: it is in none */
     struct kind *kind;
     int64_t due_ms;
     UT_hash_handle hh;
@@ -26,29 +28,23 @@ struct task {
 
 /* ---- the queue ---- */
 
-static char *copy(const char *text)
-{
-    char *made = text ? strdup(text) : NULL;
-    if (text && !made)
-        abort();
-    return made;
-}
-
 static struct task *task_of(struct devcluster *cluster, struct kind *kind, const json_t *object)
 {
     char key[KEY_BYTES];
     struct task *task = NULL;
-    const char *namespace = json_str(object, "metadata.namespace");
-    const char *name = json_str_or(object, "metadata.name", "");
-    snprintf(key, sizeof key, "%s.%s/%s/%s", kind->plural, kind->group, namespace ? namespace : "",
-             name);
+    json_t *namespace = json_at(object, "metadata.namespace");
+    json_t *name = json_at(object, "metadata.name");
+    snprintf(key, sizeof key, "%s.%s/%s/%s", kind->plural, kind->group,
+             namespace ? json_string_value(namespace) : "", json_string_value(name));
     HASH_FIND_STR(cluster->tasks, key, task);
     if (task)
         return task;
     task = calloc(1, sizeof *task);
     if (!task)
         abort();
-    *task = (struct task){copy(key), copy(namespace), copy(name), kind, 0, {0}};
+    *task = (struct task){strdup(key), json_incref(namespace), json_incref(name), kind, 0, {0}};
+    if (!task->key)
+        abort();
     HASH_ADD_KEYPTR(hh, cluster->tasks, task->key, strlen(task->key), task);
     return task;
 }
@@ -57,8 +53,8 @@ static void task_free(struct devcluster *cluster, struct task *task)
 {
     HASH_DEL(cluster->tasks, task);
     free(task->key);
-    free(task->namespace);
-    free(task->name);
+    json_decref(task->namespace);
+    json_decref(task->name);
     free(task);
 }
 
@@ -113,11 +109,8 @@ void controllers_notice(struct devcluster *cluster, struct kind *kind, const jso
                         const char *type)
 {
     bool gone = str_equal(type, "DELETED");
-    bool is_crd = str_equal(kind->plural, "customresourcedefinitions");
-    if (is_crd && gone)
-        kinds_undefine(cluster, object);
-    else if (is_crd)
-        kinds_define(cluster, object);
+    if (str_equal(kind->plural, "customresourcedefinitions"))
+        (gone ? kinds_undefine : kinds_define)(cluster, object);
     notice_owners(cluster, object);
     if (gone) {
         garbage_notice(cluster, object);
@@ -154,12 +147,14 @@ static void *controllers_main(void *arg)
         int64_t wait_ms;
         struct task *task = due(cluster, &wait_ms);
         if (!task) {
+            lists_expire(cluster);
             struct timespec until = clock_until(wait_ms);
             pthread_cond_timedwait(&cluster->news, &cluster->lock, &until);
             continue;
         }
         struct kind *kind = task->kind;
-        json_t *live = store_get(kind, task->namespace, task->name);
+        json_t *live =
+            store_get(kind, json_string_value(task->namespace), json_string_value(task->name));
         task_free(cluster, task);
         if (live && kind->served) {
             json_incref(live); /* a write may put another in its place */

@@ -102,8 +102,7 @@ static void fold_string_data(json_t *secret)
     json_t *value;
     json_object_foreach(json_object_get(secret, "stringData"), name, value) {
         const char *text = json_string_value(value);
-        if (!json_object_get(secret, "data"))
-            json_object_set_new(secret, "data", json_object());
+        fill(secret, "data", "{}");
         json_object_set_new(json_object_get(secret, "data"), name,
                             json_string(crypto_base64(arena, text, text ? strlen(text) : 0)));
     }
@@ -113,11 +112,9 @@ static void fold_string_data(json_t *secret)
 
 static void label_namespace(json_t *object)
 {
-    json_t *metadata = json_object_get(object, "metadata");
-    if (!json_object_get(metadata, "labels"))
-        json_object_set_new(metadata, "labels", json_object());
-    json_object_set(json_object_get(metadata, "labels"), "kubernetes.io/metadata.name",
-                    json_object_get(metadata, "name"));
+    fill(object, "metadata.labels", "{}");
+    json_object_set(json_at(object, "metadata.labels"), "kubernetes.io/metadata.name",
+                    json_at(object, "metadata.name"));
 }
 
 static const struct {

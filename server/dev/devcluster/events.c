@@ -24,20 +24,12 @@ static void rename_field(json_t *object, const char *from, const char *to)
         json_object_set_new(object, to, value);
 }
 
-json_t *events_as_core(const json_t *event)
+json_t *events_view(const json_t *event, bool core)
 {
     json_t *view = json_copy((json_t *)(uintptr_t)event);
     for (size_t at = 0; at < ARRAY_SIZE(names); at++)
-        rename_field(view, names[at].stored, names[at].core);
-    json_object_set_new(view, "apiVersion", json_string("v1"));
+        rename_field(view, core ? names[at].stored : names[at].core,
+                     core ? names[at].core : names[at].stored);
+    json_object_set_new(view, "apiVersion", json_string(core ? "v1" : "events.k8s.io/v1"));
     return view;
-}
-
-json_t *events_from_core(const json_t *event)
-{
-    json_t *stored = json_copy((json_t *)(uintptr_t)event);
-    for (size_t at = 0; at < ARRAY_SIZE(names); at++)
-        rename_field(stored, names[at].core, names[at].stored);
-    json_object_set_new(stored, "apiVersion", json_string("events.k8s.io/v1"));
-    return stored;
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 
-/* Both give a new object; the object itself stays as it is. */
-json_t *events_as_core(const json_t *event);
-json_t *events_from_core(const json_t *event);
+/* A new object: of what is kept what core/v1 shows, or the other way round. */
+json_t *events_view(const json_t *event, bool core);

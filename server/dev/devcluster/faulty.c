@@ -65,19 +65,21 @@ void faulty_hit(struct call *call)
 /* ---- what was before the last change that is remembered ---- */
 
 /* *version becomes what the whole list had at the most then. */
-static json_t *before(const struct change *change, uint64_t *version)
+static json_t *before(const struct call *call, const struct change *change, uint64_t *version)
 {
     if (change->version <= *version)
         *version = change->version - 1;
-    return change->before;
+    return store_recall(call->ctx.arena, change->before);
 }
 
 /* An object that is there: NULL when it was not, itself when no change of it is remembered. */
-static json_t *stale(const struct kind *kind, json_t *live, uint64_t *version)
+static json_t *stale(const struct call *call, json_t *live, uint64_t *version)
 {
-    for (size_t at = kind->home->changed; at-- > 0;)
-        if (kind->home->changes[at].after == live)
-            return before(&kind->home->changes[at], version);
+    const struct kind *home = call->kind->home;
+    const char *text = store_text(call->ctx.arena, home, live);
+    for (const struct change *change = NULL; (change = store_older(home, change));)
+        if (json_str(change->after, "text") == text)
+            return before(call, change, version);
     return live;
 }
 
@@ -91,13 +93,12 @@ static bool is_end(const struct change *change, const char *namespace, const cha
 /* What the call names. */
 static json_t *stale_get(const struct call *call, json_t *live)
 {
-    const struct kind *home = call->kind->home;
     uint64_t version = call->cluster->version;
     if (live)
-        return stale(call->kind, live, &version);
-    for (size_t at = home->changed; at-- > 0;)
-        if (is_end(&home->changes[at], call->namespace, call->name))
-            return home->changes[at].before;
+        return stale(call, live, &version);
+    for (const struct change *change = NULL; (change = store_older(call->kind->home, change));)
+        if (is_end(change, call->namespace, call->name))
+            return before(call, change, &version);
     return NULL;
 }
 
@@ -114,8 +115,8 @@ static void add_deleted(const struct call *call, json_t *list, uint64_t *version
 {
     const struct kind *home = call->kind->home;
     json_t *known = arena_json(call->ctx.arena, json_object());
-    for (size_t at = home->changed; at-- > 0 && json_object_size(known) < RECALLED_MAX;) {
-        const struct change *change = &home->changes[at];
+    for (const struct change *change = NULL;
+         (change = store_older(home, change)) && json_object_size(known) < RECALLED_MAX;) {
         const char *namespace = json_str(change->after, "metadata.namespace");
         const char *name = json_str(change->after, "metadata.name");
         const char *key = arena_printf(call->ctx.arena, "%s/%s", namespace ? namespace : "", name);
@@ -123,7 +124,7 @@ static void add_deleted(const struct call *call, json_t *list, uint64_t *version
             json_object_get(known, key))
             continue;
         json_object_set_new(known, key, json_true());
-        json_array_append(list, before(change, version));
+        json_array_append(list, before(call, change, version));
     }
 }
 
@@ -133,7 +134,7 @@ json_t *faulty_list(const struct call *call, uint64_t *version)
     json_t *then = json_array();
     size_t at;
     json_array_foreach(now, at, item) {
-        json_t *seen = stale(call->kind, item, version);
+        json_t *seen = stale(call, item, version);
         if (seen)
             json_array_append(then, seen);
     }

@@ -3,8 +3,6 @@
 #include "server/base/json.h"
 #include "server/base/str.h"
 
-#include <string.h>
-
 static bool is_member(const json_t *node)
 {
     return node && (json_object_size(node) == 0 || json_object_get(node, "."));

@@ -29,23 +29,21 @@ static bool exists(struct devcluster *cluster, const json_t *object, const json_
 static bool collect_orphan(struct devcluster *cluster, struct kind *kind, json_t *live)
 {
     const json_t *references = json_at(live, "metadata.ownerReferences");
-    json_t *kept = json_array(), *reference;
+    _cleanup_json_ json_t *kept = json_array();
+    json_t *reference;
     size_t at, all = json_array_size(references);
     json_array_foreach((json_t *)(uintptr_t)references, at, reference)
         if (exists(cluster, live, reference))
             json_array_append(kept, reference);
     size_t left = json_array_size(kept);
-    if (left == all || json_at(live, "metadata.deletionTimestamp")) {
-        json_decref(kept);
+    if (left == all || json_at(live, "metadata.deletionTimestamp"))
         return false;
-    }
     if (left == 0) {
-        json_decref(kept);
         write_remove(cluster, kind, live, "Background");
         return true;
     }
     json_t *next = json_deep_copy(live);
-    json_put(next, "metadata.ownerReferences", kept);
+    json_put(next, "metadata.ownerReferences", json_incref(kept));
     control_put(cluster, kind, live, next);
     return true;
 }

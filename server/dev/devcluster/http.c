@@ -230,6 +230,8 @@ void devcluster_stop(struct devcluster *cluster)
     pthread_mutex_lock(&cluster->lock);
     cluster->stopping = true;
     pthread_cond_broadcast(&cluster->news);
+    for (struct kind *kind = cluster->kinds; kind; kind = kind->next)
+        pthread_cond_broadcast(&kind->news);
     pthread_mutex_unlock(&cluster->lock);
     if (cluster->daemon) {
         MHD_stop_daemon(cluster->daemon);

@@ -1,8 +1,10 @@
 #include "server/dev/devcluster/kinds.h"
 
 #include "server/base/cleanup.h"
+#include "server/base/clock.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
+#include "server/dev/devcluster/shape.h"
 #include "server/dev/devcluster/store.h"
 
 #include <stdlib.h>
@@ -37,6 +39,7 @@ static struct kind *add(struct devcluster *cluster, struct kind row)
     *kind = row;
     kind->home = kind;
     kind->served = true;
+    clock_cond_init(&kind->news);
     kind->api_version =
         *row.group ? arena_printf(cluster->arena, "%s/%s", row.group, row.version) : row.version;
     while (*end)
@@ -65,6 +68,7 @@ void kinds_done(struct devcluster *cluster)
 {
     for (struct kind *kind = cluster->kinds; kind; kind = kind->next) {
         store_done(kind);
+        pthread_cond_destroy(&kind->news);
         json_decref(kind->definition);
     }
     json_decref(cluster->owners);
@@ -100,16 +104,6 @@ struct kind *kinds_named(const struct devcluster *cluster, const char *api_versi
 
 /* ---- CustomResourceDefinitions ---- */
 
-static const char *words(struct arena *arena, const json_t *list)
-{
-    const char *text = "";
-    size_t at;
-    json_t *word;
-    json_array_foreach(list, at, word)
-        text = arena_printf(arena, "%s%s%s", text, at ? " " : "", json_string_value(word));
-    return text;
-}
-
 static json_t *served_version(const json_t *definition)
 {
     size_t at;
@@ -136,8 +130,8 @@ void kinds_define(struct devcluster *cluster, const json_t *definition)
     kind->plural = arena_strdup(arena, json_str_or(spec, "names.plural", ""));
     kind->singular = arena_strdup(arena, json_str_or(spec, "names.singular", ""));
     kind->name = arena_strdup(arena, json_str_or(spec, "names.kind", ""));
-    kind->short_names = words(arena, json_at(spec, "names.shortNames"));
-    kind->categories = words(arena, json_at(spec, "names.categories"));
+    kind->short_names = shape_words(arena, json_at(spec, "names.shortNames"));
+    kind->categories = shape_words(arena, json_at(spec, "names.categories"));
     kind->flags = CUSTOM | GENERATION |
                   (str_equal(json_str(spec, "scope"), "Namespaced") ? NAMESPACED : 0) |
                   (json_at(version, "subresources.status") ? STATUS : 0) |

@@ -51,6 +51,14 @@ static const struct snapshot *keep(struct devcluster *cluster, json_t *items)
     return made;
 }
 
+void lists_expire(struct devcluster *cluster)
+{
+    struct snapshot **at = &cluster->snapshots;
+    while (*at && clock_boottime_ms() - (*at)->made_ms <= SNAPSHOT_LIFE_MS)
+        at = &(*at)->next;
+    free_snapshots(at);
+}
+
 void lists_done(struct devcluster *cluster)
 {
     free_snapshots(&cluster->snapshots);
@@ -137,10 +145,11 @@ static int read_on(struct call *call, const char *token, size_t limit, struct pa
     size_t from;
     if (sscanf(token, "%" SCNu64 ".%zu", &id, &from) != 2)
         return refuse(call, "BadRequest", "continue key is not valid: %s", token);
+    lists_expire(call->cluster);
     const struct snapshot *snapshot = call->cluster->snapshots;
     while (snapshot && snapshot->id != id)
         snapshot = snapshot->next;
-    if (!snapshot || clock_boottime_ms() - snapshot->made_ms > SNAPSHOT_LIFE_MS)
+    if (!snapshot)
         return refuse(call, "Expired",
                       "The provided continue parameter is too old to display a consistent list "
                       "result. You can start a new list without the continue parameter.");

@@ -6,6 +6,8 @@
 struct selector;
 
 int lists_read(struct call *call);
+/* What nobody may read on any more. */
+void lists_expire(struct devcluster *cluster);
 void lists_done(struct devcluster *cluster);
 
 /* What a list has, or a watch begins with; the arena's. *version, that of now, becomes what is

@@ -1,12 +1,12 @@
 #include "server/dev/devcluster/managed.h"
 
 #include "server/base/cleanup.h"
-#include "server/base/clock.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
 #include "server/dev/devcluster/fields.h"
 #include "server/dev/devcluster/merges.h"
 #include "server/dev/devcluster/status.h"
+#include "server/dev/devcluster/write.h"
 
 #include <string.h>
 
@@ -62,11 +62,10 @@ static bool is_mine(const struct call *call, const json_t *entry, const char *op
 
 static json_t *entry_new(const struct call *call, const char *operation, json_t *fields)
 {
-    char now[CLOCK_RFC3339_BYTES];
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:O, s:s*}", "manager", managed_writer(call),
+    return json_pack("{s:s, s:s, s:s, s:o, s:s, s:O, s:s*}", "manager", managed_writer(call),
                      "operation", operation, "apiVersion", call->kind->api_version, "time",
-                     clock_rfc3339(now, clock_wall_ms(), 0), "fieldsType", "FieldsV1", "fieldsV1",
-                     fields, "subresource", call->subresource);
+                     write_now(), "fieldsType", "FieldsV1", "fieldsV1", fields, "subresource",
+                     call->subresource);
 }
 
 /* Puts the entries into the object, without those that own nothing. */
@@ -167,22 +166,33 @@ static int take_over(struct call *call, json_t *entries, const json_t *changed)
     return conflicts.count ? refuse_conflicts(&conflicts) : 0;
 }
 
-/* What this manager set before, does not set any more, and nobody else sets. Removes its entry. */
-static json_t *given_up(struct call *call, json_t *entries, const json_t *set)
+/* What this manager set before, does not set any more, and nobody else sets. */
+static json_t *given_up(struct call *call, const json_t *entries, const json_t *set)
 {
     struct arena *arena = call->ctx.arena;
-    json_t *before = arena_json(arena, json_object()), *others = before;
+    json_t *gone = arena_json(arena, json_object()), *entry;
+    size_t at;
+    json_array_foreach((json_t *)(uintptr_t)entries, at, entry)
+        if (is_mine(call, entry, "Apply"))
+            gone = fields_difference(arena, json_object_get(entry, "fieldsV1"), set);
+    json_array_foreach((json_t *)(uintptr_t)entries, at, entry)
+        if (!is_mine(call, entry, "Apply"))
+            gone = fields_difference(arena, gone, json_object_get(entry, "fieldsV1"));
+    return gone;
+}
+
+/* Who sets nothing new keeps his entry with its time: an apply that changes nothing is no write. */
+static void put_mine(struct call *call, json_t *entries, json_t *set, bool changed)
+{
     for (size_t at = json_array_size(entries); at-- > 0;) {
         json_t *entry = json_array_get(entries, at);
-        json_t *fields = json_object_get(entry, "fieldsV1");
-        if (!is_mine(call, entry, "Apply")) {
-            others = fields_union(arena, others, fields);
+        if (!is_mine(call, entry, "Apply"))
             continue;
-        }
-        before = arena_json(arena, json_incref(fields));
+        if (!changed && json_equal(json_object_get(entry, "fieldsV1"), set))
+            return;
         json_array_remove(entries, at);
     }
-    return fields_difference(arena, fields_difference(arena, before, set), others);
+    json_array_append_new(entries, entry_new(call, "Apply", set));
 }
 
 int managed_apply(struct call *call, const json_t *live, const json_t *patch, json_t **ret)
@@ -193,10 +203,12 @@ int managed_apply(struct call *call, const json_t *live, const json_t *patch, js
     json_t *entries = entries_of(arena, live);
     json_t *set = owned(fields_of(arena, &shape, patch));
     json_t *merged = merge_apply(arena, &shape, live ? live : nothing, patch);
-    json_t *changed = owned(fields_changed(arena, &shape, live ? live : nothing, merged, removed));
+    json_t *changed = json_array_size(entries) /* nobody minds what becomes of a new one */
+                          ? owned(fields_changed(arena, &shape, live, merged, removed))
+                          : nothing;
     TRY(take_over(call, entries, changed));
     fields_prune(arena, &shape, merged, given_up(call, entries, set));
-    json_array_append_new(entries, entry_new(call, "Apply", set));
+    put_mine(call, entries, set, json_object_size(changed));
     put_entries(merged, entries);
     *ret = merged;
     return 0;

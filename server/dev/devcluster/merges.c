@@ -86,24 +86,28 @@ json_t *merge_apply(struct arena *arena, const struct shape *shape, const json_t
 
 /* ---- RFC 7386 ---- */
 
-static json_t *merged_patch(const json_t *live, const json_t *patch)
+static void merge_into(json_t *into, const json_t *patch)
 {
-    if (!json_is_object(patch))
-        return json_deep_copy(patch);
-    json_t *merged = json_is_object(live) ? json_deep_copy(live) : json_object(), *value;
     const char *name;
+    json_t *value;
     json_object_foreach((json_t *)(uintptr_t)patch, name, value) {
+        json_t *member = json_object_get(into, name);
+        if (json_is_object(value) && !json_is_object(member))
+            json_object_set_new(into, name, member = json_object());
         if (json_is_null(value))
-            json_object_del(merged, name);
+            json_object_del(into, name);
+        else if (json_is_object(value))
+            merge_into(member, value);
         else
-            json_object_set_new(merged, name, merged_patch(json_object_get(merged, name), value));
+            json_object_set_new(into, name, json_deep_copy(value));
     }
-    return merged;
 }
 
 json_t *merge_patch(struct arena *arena, const json_t *live, const json_t *patch)
 {
-    return arena_json(arena, merged_patch(live, patch));
+    json_t *merged = arena_json(arena, json_deep_copy(live));
+    merge_into(merged, patch);
+    return merged;
 }
 
 /* ---- strategic ---- */
@@ -200,11 +204,18 @@ static const char *token(struct arena *arena, const char **pointer)
     return name;
 }
 
+static json_t *value_at(json_t *in, const char *name)
+{
+    int64_t index;
+    if (!json_is_array(in))
+        return json_object_get(in, name);
+    return str_to_int(name, 0, INT32_MAX, &index) ? json_array_get(in, (size_t)index) : NULL;
+}
+
 /* What holds the last token, or NULL; *ret_name is that token. */
 static json_t *holder(struct arena *arena, json_t *root, const char *pointer, const char **ret_name)
 {
     json_t *at = root;
-    int64_t index;
     *ret_name = NULL;
     while (at && *pointer == '/') {
         const char *name = token(arena, &pointer);
@@ -212,20 +223,9 @@ static json_t *holder(struct arena *arena, json_t *root, const char *pointer, co
             *ret_name = name;
             return at;
         }
-        at = json_is_array(at)
-                 ? (str_to_int(name, 0, INT32_MAX, &index) ? json_array_get(at, (size_t)index)
-                                                           : NULL)
-                 : json_object_get(at, name);
+        at = value_at(at, name);
     }
     return NULL;
-}
-
-static json_t *value_at(json_t *in, const char *name)
-{
-    int64_t index;
-    if (!json_is_array(in))
-        return json_object_get(in, name);
-    return str_to_int(name, 0, INT32_MAX, &index) ? json_array_get(in, (size_t)index) : NULL;
 }
 
 static bool put_at(json_t *in, const char *name, json_t *value, bool replace)

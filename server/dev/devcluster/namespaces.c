@@ -1,9 +1,7 @@
 #include "server/dev/devcluster/namespaces.h"
 
 #include "server/base/cleanup.h"
-#include "server/base/clock.h"
 #include "server/base/json.h"
-#include "server/base/str.h"
 #include "server/dev/devcluster/controllers.h"
 #include "server/dev/devcluster/kinds.h"
 #include "server/dev/devcluster/store.h"
@@ -26,17 +24,12 @@ void namespaces_init(struct devcluster *cluster)
     control_create(cluster, kinds_find(cluster, "", "v1", "nodes"), node);
 }
 
-static json_t *namespace_of(const struct devcluster *cluster, const json_t *object)
-{
-    const char *name = json_str(object, "metadata.namespace");
-    return name ? store_get(kinds_find(cluster, "", "v1", "namespaces"), NULL, name) : NULL;
-}
-
 void namespaces_notice(struct devcluster *cluster, const json_t *gone)
 {
-    json_t *namespace = namespace_of(cluster, gone);
+    struct kind *kind = kinds_find(cluster, "", "v1", "namespaces");
+    const json_t *namespace = store_get(kind, NULL, json_str(gone, "metadata.namespace"));
     if (json_at(namespace, "metadata.deletionTimestamp"))
-        control_again(cluster, kinds_find(cluster, "", "v1", "namespaces"), namespace, 0);
+        control_again(cluster, kind, namespace, 0);
 }
 
 /* Ends all that is in the namespace; how much there still is. */
@@ -76,16 +69,14 @@ void namespaces_establish(struct devcluster *cluster, struct kind *kind, json_t 
         const char *type, *reason, *message;
     } rows[] = {{"NamesAccepted", "NoConflicts", "no conflicts found"},
                 {"Established", "InitialNamesAccepted", "the initial names have been accepted"}};
-    char now[CLOCK_RFC3339_BYTES];
     if (json_at(live, "status.conditions"))
         return;
     json_t *next = json_deep_copy(live), *conditions = json_array();
-    clock_rfc3339(now, clock_wall_ms(), 0);
     for (size_t at = 0; at < ARRAY_SIZE(rows); at++)
         json_array_append_new(conditions,
-                              json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", rows[at].type,
-                                        "status", "True", "lastTransitionTime", now, "reason",
-                                        rows[at].reason, "message", rows[at].message));
+                              json_pack("{s:s, s:s, s:o, s:s, s:s}", "type", rows[at].type,
+                                        "status", "True", "lastTransitionTime", write_now(),
+                                        "reason", rows[at].reason, "message", rows[at].message));
     json_put(next, "status.conditions", conditions);
     json_put(next, "status.acceptedNames", json_incref(json_at(live, "spec.names")));
     json_put(next, "status.storedVersions",

@@ -13,8 +13,6 @@
 #include "server/dev/devcluster/table.h"
 #include "server/dev/devcluster/write.h"
 
-#include <string.h>
-
 enum { PATCH_MAX_BYTES = 3 << 20 };
 
 /* ---- server-side apply ---- */
@@ -141,7 +139,7 @@ static int patch_live(struct call *call, const char *type, json_t *live)
     if (!str_equal(json_str(next, "metadata.name"), call->name))
         return refuse_invalid(call, "metadata.name: Invalid value: field is immutable");
     if (call->kind->home != call->kind)
-        next = arena_json(call->ctx.arena, events_from_core(next));
+        next = arena_json(call->ctx.arena, events_view(next, false));
     return write_commit(call, live, next, false);
 }
 

@@ -1,16 +1,10 @@
 /* A pod's life without a kubelet: placed at once, Ready after the delay; a Job's succeeds then. */
 #include "server/base/cleanup.h"
-#include "server/base/clock.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
 #include "server/dev/devcluster/controllers.h"
 #include "server/dev/devcluster/store.h"
-
-static json_t *now(void)
-{
-    char text[CLOCK_RFC3339_BYTES];
-    return json_string(clock_rfc3339(text, clock_wall_ms(), 0));
-}
+#include "server/dev/devcluster/write.h"
 
 static void put_conditions(json_t *pod, const char *types_true)
 {
@@ -19,9 +13,9 @@ static void put_conditions(json_t *pod, const char *types_true)
     json_t *conditions = json_array();
     for (size_t at = 0; at < ARRAY_SIZE(types); at++) {
         bool holds = str_has_word(types_true, types[at]);
-        json_array_append_new(conditions,
-                              json_pack("{s:s, s:s, s:o}", "type", types[at], "status",
-                                        holds ? "True" : "False", "lastTransitionTime", now()));
+        json_array_append_new(conditions, json_pack("{s:s, s:s, s:o}", "type", types[at], "status",
+                                                    holds ? "True" : "False", "lastTransitionTime",
+                                                    write_now()));
     }
     json_put(pod, "status.conditions", conditions);
 }
@@ -31,9 +25,9 @@ static void put_containers(json_t *pod, bool running)
     json_t *list = json_array(), *container;
     size_t at;
     json_array_foreach(json_at(pod, "spec.containers"), at, container) {
-        json_t *state = running ? json_pack("{s:{s:o}}", "running", "startedAt", now())
+        json_t *state = running ? json_pack("{s:{s:o}}", "running", "startedAt", write_now())
                                 : json_pack("{s:{s:i, s:s, s:o}}", "terminated", "exitCode", 0,
-                                            "reason", "Completed", "finishedAt", now());
+                                            "reason", "Completed", "finishedAt", write_now());
         json_array_append_new(list, json_pack("{s:O*, s:O*, s:s, s:b, s:b, s:i, s:o}", "name",
                                               json_object_get(container, "name"), "image",
                                               json_object_get(container, "image"), "imageID", "",
@@ -43,16 +37,11 @@ static void put_containers(json_t *pod, bool running)
     json_put(pod, "status.containerStatuses", list);
 }
 
-static bool is_of_job(const json_t *pod)
-{
-    return json_find(pod, "metadata.ownerReferences", "kind", "Job");
-}
-
 static void begin(json_t *pod)
 {
     json_put(pod, "spec.nodeName", json_string("node-1"));
     json_put(pod, "status.phase", json_string("Pending"));
-    json_put(pod, "status.startTime", now());
+    json_put(pod, "status.startTime", write_now());
     put_conditions(pod, "PodScheduled Initialized");
 }
 
@@ -65,7 +54,7 @@ static json_t *address(const struct devcluster *cluster)
 
 static void run(const struct devcluster *cluster, json_t *pod)
 {
-    bool ends = is_of_job(pod);
+    bool ends = json_find(pod, "metadata.ownerReferences", "kind", "Job");
     json_put(pod, "status.phase", json_string(ends ? "Succeeded" : "Running"));
     json_put(pod, "status.podIP", address(cluster));
     put_containers(pod, !ends);
@@ -77,22 +66,19 @@ static void run(const struct devcluster *cluster, json_t *pod)
 void workload_pod(struct devcluster *cluster, struct kind *kind, json_t *live)
 {
     const char *phase = json_str(live, "status.phase");
-    json_t *next = json_deep_copy(live);
     if (json_at(live, "metadata.deletionTimestamp")) {
-        if (json_array_size(json_at(live, "metadata.finalizers")))
-            json_decref(next);
-        else
-            store_remove(cluster, kind, live, next);
+        if (!json_array_size(json_at(live, "metadata.finalizers")))
+            store_remove(cluster, kind, live, json_deep_copy(live));
         return;
     }
-    if (!phase) {
-        begin(next);
-        store_put(cluster, kind, live, next);
-        control_again(cluster, kind, next, cluster->options.pod_delay_ms);
-    } else if (str_equal(phase, "Pending")) {
+    if (phase && !str_equal(phase, "Pending"))
+        return;
+    json_t *next = json_deep_copy(live);
+    if (phase)
         run(cluster, next);
-        store_put(cluster, kind, live, next);
-    } else {
-        json_decref(next);
-    }
+    else
+        begin(next);
+    store_put(cluster, kind, live, next);
+    if (!phase)
+        control_again(cluster, kind, next, cluster->options.pod_delay_ms);
 }

@@ -1,6 +1,5 @@
 /* DELETE: at once, or by a mark where somebody has a say. */
 #include "server/base/cleanup.h"
-#include "server/base/clock.h"
 #include "server/base/json.h"
 #include "server/base/str.h"
 #include "server/dev/devcluster/lists.h"
@@ -25,16 +24,14 @@ bool write_is_held(const struct kind *kind, const json_t *object)
 
 static void mark(const struct kind *kind, json_t *object)
 {
-    char now[CLOCK_RFC3339_BYTES];
     bool is_pod = str_equal(kind->plural, "pods");
-    json_put(object, "metadata.deletionTimestamp",
-             json_string(clock_rfc3339(now, clock_wall_ms(), 0)));
+    json_put(object, "metadata.deletionTimestamp", write_now());
     json_put(object, "metadata.deletionGracePeriodSeconds", json_integer(is_pod ? POD_GRACE_S : 0));
     if (kind->flags & GENERATION)
         json_put(object, "metadata.generation",
                  json_integer(json_int_or(object, "metadata.generation", 0) + 1));
     if (str_equal(kind->plural, "namespaces"))
-        json_put(object, "status.phase", json_string("Terminating"));
+        json_object_set_new(object, "status", json_pack("{s:s}", "phase", "Terminating"));
 }
 
 /* What the garbage collector does first, as the finalizer that it takes away. */
@@ -43,14 +40,13 @@ static void add_finalizer(json_t *object, const char *policy)
     static const struct {
         const char *policy, *finalizer;
     } rows[] = {{"Foreground", "foregroundDeletion"}, {"Orphan", "orphan"}};
+    json_t *finalizers = json_at(object, "metadata.finalizers");
     for (size_t at = 0; at < ARRAY_SIZE(rows); at++) {
         if (!str_equal(rows[at].policy, policy))
             continue;
-        json_t *metadata = json_object_get(object, "metadata");
-        if (!json_object_get(metadata, "finalizers"))
-            json_object_set_new(metadata, "finalizers", json_array());
-        json_array_append_new(json_object_get(metadata, "finalizers"),
-                              json_string(rows[at].finalizer));
+        if (!finalizers)
+            json_put(object, "metadata.finalizers", finalizers = json_array());
+        json_array_append_new(finalizers, json_string(rows[at].finalizer));
     }
 }
 
@@ -58,7 +54,8 @@ bool write_remove(struct devcluster *cluster, struct kind *kind, json_t *live, c
 {
     if (json_at(live, "metadata.deletionTimestamp"))
         return false;
-    json_t *last = json_deep_copy(live);
+    json_t *last = json_copy(live); /* the rest is not changed, and may be shared */
+    json_object_set_new(last, "metadata", json_deep_copy(json_object_get(live, "metadata")));
     add_finalizer(last, policy);
     if (write_is_held(kind, last)) {
         mark(kind, last);

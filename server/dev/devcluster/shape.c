@@ -56,17 +56,22 @@ struct shape shape_item(const struct shape *shape)
     return (struct shape){json_object_get(shape->schema, "items"), shape->field, shape->parent};
 }
 
+const char *shape_words(struct arena *arena, const json_t *list)
+{
+    const char *text = "";
+    size_t at;
+    json_t *word;
+    json_array_foreach((json_t *)(uintptr_t)list, at, word)
+        text = arena_printf(arena, "%s%s%s", text, at ? " " : "", json_string_value(word));
+    return text;
+}
+
 static const char *schema_keys(struct arena *arena, const json_t *schema)
 {
     const char *type = json_string_value(json_object_get(schema, "x-kubernetes-list-type"));
-    const char *text = "";
-    size_t at;
-    json_t *key;
     if (!str_equal(type, "map"))
         return str_equal(type, "set") ? "" : NULL;
-    json_array_foreach(json_object_get(schema, "x-kubernetes-list-map-keys"), at, key)
-        text = arena_printf(arena, "%s%s%s", text, at ? " " : "", json_string_value(key));
-    return text;
+    return shape_words(arena, json_object_get(schema, "x-kubernetes-list-map-keys"));
 }
 
 const char *shape_keys(struct arena *arena, const struct shape *shape)

@@ -15,6 +15,8 @@ struct shape {
 struct shape shape_of(const struct kind *kind);
 struct shape shape_member(const struct shape *shape, const char *name);
 struct shape shape_item(const struct shape *shape);
+/* The strings of a list with blanks between them. */
+const char *shape_words(struct arena *arena, const json_t *list);
 /* Of a list: the keys of its items with blanks between them, "" of a set, NULL of one that is
  * replaced as a whole. */
 const char *shape_keys(struct arena *arena, const struct shape *shape);

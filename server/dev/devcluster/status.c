@@ -4,8 +4,6 @@
 #include "server/base/json.h"
 #include "server/base/str.h"
 
-#include <string.h>
-
 static const struct row {
     const char *reason;
     int http;

@@ -8,8 +8,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
-enum { HISTORY_DEFAULT = 10000, KEY_BYTES = 640 };
+enum { HISTORY_DEFAULT = 10000, HISTORY_MAX_BYTES = 32 << 20, KEY_BYTES = 640 };
 
 static const char *make_key(char out[KEY_BYTES], const char *namespace, const char *name)
 {
@@ -59,71 +60,111 @@ char *store_version(struct arena *arena, uint64_t version)
     return arena_printf(arena, "%" PRIu64, version);
 }
 
+/* ---- texts ---- */
+
+static json_t *tell(const json_t *object)
+{
+    char *text = json_dumps(object, JSON_COMPACT);
+    json_t *told =
+        json_pack("{s:o, s:{s:O*, s:O*, s:O*}}", "text", json_string_nocheck(text), "metadata",
+                  "namespace", json_at(object, "metadata.namespace"), "name",
+                  json_at(object, "metadata.name"), "labels", json_at(object, "metadata.labels"));
+    free(text);
+    return told;
+}
+
+const char *store_text(struct arena *arena, const struct kind *kind, const json_t *object)
+{
+    const struct object *found =
+        find(kind, json_str(object, "metadata.namespace"), json_str(object, "metadata.name"));
+    if (!found || found->value != object)
+        return NULL;
+    return json_str(arena_json(arena, json_incref(found->told)), "text");
+}
+
+json_t *store_recall(struct arena *arena, const json_t *told)
+{
+    const char *text = json_str(told, "text");
+    return text ? arena_json(arena, json_loads(text, 0, NULL)) : NULL;
+}
+
 /* ---- changes ---- */
 
-static void forget(struct kind *kind, size_t count)
+const struct change *store_older(const struct kind *kind, const struct change *change)
 {
-    for (size_t at = 0; at < count; at++) {
-        json_decref(kind->changes[at].before);
-        json_decref(kind->changes[at].after);
-    }
-    kind->forgotten = kind->changes[count - 1].version;
-    kind->changed -= count;
-    memmove(kind->changes, kind->changes + count, kind->changed * sizeof *kind->changes);
+    if (!change)
+        return kind->changes ? kind->changes->prev : NULL;
+    return change == kind->changes ? NULL : change->prev;
 }
 
-static void remember(struct devcluster *cluster, struct kind *kind, struct change change)
+static void forget(struct kind *kind)
+{
+    struct change *oldest = kind->changes;
+    DL_DELETE(kind->changes, oldest);
+    kind->forgotten = oldest->version;
+    kind->changed--;
+    kind->bytes -= oldest->bytes;
+    json_decref(oldest->before);
+    json_decref(oldest->after);
+    free(oldest);
+}
+
+static void remember(struct devcluster *cluster, struct kind *kind, struct change row)
 {
     size_t keep = cluster->options.history ? (size_t)cluster->options.history : HISTORY_DEFAULT;
-    if (!kind->changes)
-        kind->changes = calloc(2 * keep, sizeof *kind->changes);
-    if (!kind->changes)
+    struct change *change = calloc(1, sizeof *change);
+    if (!change)
         abort();
-    if (kind->changed == 2 * keep)
-        forget(kind, keep);
-    change.version = cluster->version;
-    json_incref(change.before);
-    json_incref(change.after);
-    kind->changes[kind->changed++] = change;
-    pthread_cond_broadcast(&cluster->news);
-    owned_note(cluster, kind, change.before, true);
-    if (!str_equal(change.type, "DELETED"))
-        owned_note(cluster, kind, change.after, false);
-    controllers_notice(cluster, kind, change.after, change.type);
+    *change = row;
+    change->version = cluster->version;
+    change->bytes = json_string_length(json_object_get(row.after, "text"));
+    DL_APPEND(kind->changes, change);
+    kind->changed++;
+    kind->bytes += change->bytes;
+    while (kind->changed > keep || kind->bytes > HISTORY_MAX_BYTES)
+        forget(kind);
+    pthread_cond_broadcast(&kind->news);
+    pthread_cond_signal(&cluster->news);
 }
 
-static void stamp(struct devcluster *cluster, json_t *object)
+/* Steals `next`: the state that it has from now on, or had at its end. */
+static void change(struct devcluster *cluster, struct kind *kind, struct object *object,
+                   const char *type, json_t *next)
 {
-    char text[32];
-    snprintf(text, sizeof text, "%" PRIu64, ++cluster->version);
-    json_put(object, "metadata.resourceVersion", json_string(text));
+    json_t *was = object->value, *told = object->told;
+    json_put(next, "metadata.resourceVersion", json_sprintf("%" PRIu64, ++cluster->version));
+    object->value = next;
+    object->told = tell(next);
+    remember(cluster, kind,
+             (struct change){.type = type, .before = told, .after = json_incref(object->told)});
+    owned_note(cluster, kind, was, true);
+    if (!str_equal(type, "DELETED"))
+        owned_note(cluster, kind, next, false);
+    controllers_notice(cluster, kind, next, type);
+    json_decref(was);
 }
 
 void store_put(struct devcluster *cluster, struct kind *kind, json_t *live, json_t *next)
 {
     kind = kind->home;
-    stamp(cluster, next);
-    struct object *object =
-        find(kind, json_str(next, "metadata.namespace"), json_str(next, "metadata.name"));
+    const char *namespace = json_str(next, "metadata.namespace");
+    const char *name = json_str(next, "metadata.name");
+    struct object *object = find(kind, namespace, name);
     if (!object) {
         char key[KEY_BYTES];
-        make_key(key, json_str(next, "metadata.namespace"), json_str(next, "metadata.name"));
         object = calloc(1, sizeof *object);
-        if (!object || !(object->key = strdup(key)))
+        if (!object || !(object->key = strdup(make_key(key, namespace, name))))
             abort();
         HASH_ADD_KEYPTR(hh, kind->objects, object->key, strlen(object->key), object);
     }
-    json_t *before = object->value;
-    object->value = next;
-    remember(cluster, kind,
-             (struct change){.type = live ? "MODIFIED" : "ADDED", .before = before, .after = next});
-    json_decref(before);
+    change(cluster, kind, object, live ? "MODIFIED" : "ADDED", next);
 }
 
 static void drop(struct kind *kind, struct object *object)
 {
     HASH_DEL(kind->objects, object);
     json_decref(object->value);
+    json_decref(object->told);
     free(object->key);
     free(object);
 }
@@ -131,21 +172,18 @@ static void drop(struct kind *kind, struct object *object)
 void store_remove(struct devcluster *cluster, struct kind *kind, json_t *live, json_t *last)
 {
     kind = kind->home;
-    stamp(cluster, last);
     struct object *object =
         find(kind, json_str(live, "metadata.namespace"), json_str(live, "metadata.name"));
-    remember(cluster, kind, (struct change){.type = "DELETED", .before = live, .after = last});
-    json_decref(last);
-    if (object)
-        drop(kind, object);
+    if (!object)
+        return json_decref(last);
+    change(cluster, kind, object, "DELETED", last);
+    drop(kind, object);
 }
 
 void store_done(struct kind *kind)
 {
     while (kind->objects)
         drop(kind, kind->objects);
-    if (kind->changed)
-        forget(kind, kind->changed);
-    free(kind->changes);
-    kind->changes = NULL;
+    while (kind->changes)
+        forget(kind);
 }

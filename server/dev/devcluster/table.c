@@ -7,6 +7,7 @@
 #include "server/dev/devcluster/events.h"
 #include "server/dev/devcluster/jsonpath.h"
 #include "server/dev/devcluster/status.h"
+#include "server/dev/devcluster/store.h"
 
 #include <string.h>
 
@@ -284,6 +285,8 @@ int table_answer(struct call *call, json_t *object, bool created)
     struct table_form form;
     TRY(table_form_of(call, &form));
     json_t *shown = present_object(call->ctx.arena, call->kind, object);
+    if (form.form == FORM_PLAIN && shown == object)
+        call->text = store_text(call->ctx.arena, call->kind, object);
     call->answer = table_form_object(call->ctx.arena, call->kind, &form, shown);
     call->type = form.content_type;
     call->status = created ? 201 : 200;
@@ -335,5 +338,5 @@ int table_list_answer(struct call *call, json_t *items, json_t *metadata)
 
 json_t *present_object(struct arena *arena, const struct kind *kind, json_t *object)
 {
-    return kind->home == kind ? object : arena_json(arena, events_as_core(object));
+    return kind->home == kind ? object : arena_json(arena, events_view(object, true));
 }

@@ -27,10 +27,11 @@ struct watch {
     struct devcluster *cluster;
     struct kind *kind;
     struct arena *arena; /* of one block of frames */
-    char *namespace, *labels, *fields, *client;
+    struct arena *own;   /* of these: */
+    const char *namespace, *labels, *fields, *client;
     struct table_form form;
     int fd;
-    bool bookmarks, cut;
+    bool bookmarks, cut, whole;             /* whole: heads and texts do not do */
     uint64_t version;                       /* all up to this was sent */
     int64_t end_ms, bookmark_ms, expire_ms; /* expire_ms: 0 = never */
     struct str frames;                      /* written, not yet taken */
@@ -39,22 +40,17 @@ struct watch {
 
 /* ---- frames ---- */
 
-static void add_frame(struct watch *watch, const char *type, json_t *object)
+static void add_frame(struct watch *watch, const char *type, const char *object)
 {
     str_printf(&watch->frames, "{\"type\":\"%s\",\"object\":", type);
-    str_add(&watch->frames, json_text(watch->arena, object));
+    str_add(&watch->frames, object);
     str_add(&watch->frames, "}\n");
 }
 
-static void add_object(struct watch *watch, const char *type, json_t *shown, uint64_t version)
+static void add_object(struct watch *watch, const char *type, json_t *shown)
 {
-    /* Of what left the selection the last state is told, with the version at which it left. */
-    if (str_equal(type, "DELETED")) {
-        shown = arena_json(watch->arena, json_deep_copy(shown));
-        json_put(shown, "metadata.resourceVersion",
-                 json_string(store_version(watch->arena, version)));
-    }
-    add_frame(watch, type, table_form_object(watch->arena, watch->kind, &watch->form, shown));
+    shown = table_form_object(watch->arena, watch->kind, &watch->form, shown);
+    add_frame(watch, type, json_text(watch->arena, shown));
 }
 
 static void add_bookmark(struct watch *watch, bool initial_end)
@@ -66,20 +62,20 @@ static void add_bookmark(struct watch *watch, bool initial_end)
                             json_pack("{s:s}", "k8s.io/initial-events-end", "true"));
     json_t *object = json_pack("{s:s, s:s, s:o}", "kind", watch->kind->name, "apiVersion",
                                watch->kind->api_version, "metadata", metadata);
-    add_frame(watch, "BOOKMARK",
-              table_form_object(watch->arena, watch->kind, &watch->form,
-                                arena_json(watch->arena, object)));
+    add_object(watch, "BOOKMARK", arena_json(watch->arena, object));
     watch->bookmark_ms = clock_boottime_ms() + BOOKMARK_MS;
 }
 
-/* As the watcher sees it, or NULL when its selection leaves it out. */
-static json_t *seen(struct watch *watch, json_t *object)
+/* What the selection sees of it, or NULL when it leaves it out. */
+static json_t *seen(struct watch *watch, const json_t *told)
 {
     const struct selector selector = {watch->labels, watch->fields};
-    if (!object ||
-        (watch->namespace && !str_equal(json_str(object, "metadata.namespace"), watch->namespace)))
+    const char *namespace = json_str(told, "metadata.namespace");
+    if (!told || (watch->namespace && !str_equal(namespace, watch->namespace)))
         return NULL;
-    json_t *shown = present_object(watch->arena, watch->kind, object);
+    json_t *shown = (json_t *)(uintptr_t)told;
+    if (watch->whole)
+        shown = present_object(watch->arena, watch->kind, store_recall(watch->arena, told));
     return selector_matches(watch->arena, &selector, shown) ? shown : NULL;
 }
 
@@ -89,23 +85,36 @@ static void add_expired(struct watch *watch)
     (void)refuse(&call, "Expired", "too old resource version: %s (%s)",
                  store_version(watch->arena, watch->version),
                  store_version(watch->arena, watch->kind->home->forgotten));
-    add_frame(watch, "ERROR", status_failure(&call));
+    add_frame(watch, "ERROR", json_text(watch->arena, status_failure(&call)));
     watch->end_ms = 0;
+}
+
+/* Of what left the selection the last state is told, with the version at which it left. */
+static void add_left(struct watch *watch, const struct change *change)
+{
+    json_t *last = store_recall(watch->arena, change->before);
+    json_put(last, "metadata.resourceVersion",
+             json_string(store_version(watch->arena, change->version)));
+    add_object(watch, "DELETED", present_object(watch->arena, watch->kind, last));
 }
 
 /* What the watcher is told of a change; false: nothing of it is his. */
 static bool add_change(struct watch *watch, const struct change *change)
 {
     bool deleted = str_equal(change->type, "DELETED");
-    json_t *before = seen(watch, change->before);
-    json_t *after = deleted ? NULL : seen(watch, change->after);
-    if (after)
-        add_object(watch, before ? "MODIFIED" : "ADDED", after, change->version);
-    else if (before)
-        add_object(watch, "DELETED",
-                   deleted ? present_object(watch->arena, watch->kind, change->after) : before,
-                   change->version);
-    return before || after;
+    const json_t *before = seen(watch, change->before), *after = seen(watch, change->after);
+    const char *type = deleted ? "DELETED" : before ? "MODIFIED" : "ADDED";
+    if (deleted ? !before : !after && !before)
+        return false;
+    if (!deleted && !after)
+        add_left(watch, change);
+    else if (watch->whole)
+        add_object(
+            watch, type,
+            present_object(watch->arena, watch->kind, store_recall(watch->arena, change->after)));
+    else
+        add_frame(watch, type, json_str(change->after, "text"));
+    return true;
 }
 
 /* The same under the fault table. */
@@ -135,7 +144,7 @@ static void add_all(struct watch *watch, struct call *call, const struct selecto
     json_t *items = lists_items(call, selector, &watch->version), *item;
     size_t at;
     json_array_foreach(items, at, item)
-        add_object(watch, "ADDED", item, 0);
+        add_object(watch, "ADDED", item);
 }
 
 /* What happened since; the lock is held. */
@@ -143,30 +152,22 @@ static void follow(struct watch *watch)
 {
     const struct kind *kind = watch->kind->home;
     if (watch->version < kind->forgotten) {
-        add_expired(watch); /* a slow reader */
+        add_expired(watch); /* a slow reader, or one who comes too late: the stream tells both */
         return;
     }
-    size_t at = kind->changed;
-    while (at && kind->changes[at - 1].version > watch->version)
-        at--;
-    for (; at < kind->changed && watch->end_ms && !watch->frames.overflow; at++)
-        tell_change(watch, &kind->changes[at]);
+    const struct change *older = NULL, *from = NULL;
+    while ((older = store_older(kind, older)) && older->version > watch->version)
+        from = older;
+    for (; from && watch->end_ms && !watch->frames.overflow; from = from->next)
+        tell_change(watch, from);
     watch->version = watch->cluster->version;
 }
 
 /* ---- the stream ---- */
 
-static char *keep(const char *text)
+static const char *keep(struct watch *watch, const char *text)
 {
-    char *copy = text ? strdup(text) : NULL;
-    if (text && !copy)
-        abort();
-    return copy;
-}
-
-static bool has_initial_events(struct call *call)
-{
-    return call_flag(call, "sendInitialEvents");
+    return text ? arena_strdup(watch->own, text) : NULL;
 }
 
 static int check_initial(struct call *call)
@@ -187,27 +188,27 @@ static int check_initial(struct call *call)
 static struct watch *watch_new(struct call *call, const struct selector *selector)
 {
     struct watch *watch = calloc(1, sizeof *watch);
-    int64_t seconds = TIMEOUT_DEFAULT_S;
+    int64_t seconds;
     if (!watch)
         abort();
     const char *timeout = call_query(call, "timeoutSeconds");
-    if (timeout)
-        (void)str_to_int(timeout, 0, INT32_MAX,
-                         &seconds); /* else the default, as the server does */
+    if (!timeout || !str_to_int(timeout, 0, INT32_MAX, &seconds))
+        seconds = TIMEOUT_DEFAULT_S; /* as the server does */
     *watch = (struct watch){
         .cluster = call->cluster,
         .kind = call->kind,
         .arena = arena_new(),
-        .namespace = keep(call->namespace),
-        .labels = keep(selector->labels),
-        .fields = keep(selector->fields),
-        .client = keep(call_header(call, "User-Agent")),
+        .own = arena_new(),
         .fd = MHD_get_connection_info(call->connection, MHD_CONNECTION_INFO_CONNECTION_FD)
                   ->connect_fd,
         .bookmarks = call_flag(call, "allowWatchBookmarks"),
         .end_ms = clock_boottime_ms() + seconds * 1000,
         .bookmark_ms = clock_boottime_ms() + BOOKMARK_MS,
     };
+    watch->namespace = keep(watch, call->namespace);
+    watch->labels = keep(watch, selector->labels);
+    watch->fields = keep(watch, selector->fields);
+    watch->client = keep(watch, call_header(call, "User-Agent"));
     str_init(&watch->frames, FRAMES_MAX_BYTES);
     return watch;
 }
@@ -221,16 +222,14 @@ int watch_open(struct call *call)
     TRY(table_form_of(call, &form));
     TRY(check_initial(call));
     TRY(lists_version(call, &version));
-    if (version && version < call->kind->home->forgotten)
-        return refuse(call, "Expired", "too old resource version: %s (%s)",
-                      store_version(call->ctx.arena, version),
-                      store_version(call->ctx.arena, call->kind->home->forgotten));
     struct watch *watch = watch_new(call, &selector);
     watch->form = form;
+    watch->whole = selector.fields || form.form != FORM_PLAIN || call->kind->home != call->kind;
     watch->version = version;
-    if (has_initial_events(call) || !version)
+    bool initial = call_flag(call, "sendInitialEvents");
+    if (initial || !version)
         add_all(watch, call, &selector);
-    if (has_initial_events(call) && watch->bookmarks)
+    if (initial && watch->bookmarks)
         add_bookmark(watch, true);
     call->watch = watch;
     call->type = form.content_type;
@@ -261,8 +260,8 @@ static bool fill(struct watch *watch)
         if (watch->frames.length || over)
             break;
         struct timespec until = clock_until(LOOK_MS);
-        pthread_cond_timedwait(&cluster->news, &cluster->lock, &until);
-        over = client_left(watch);
+        over = pthread_cond_timedwait(&watch->kind->home->news, &cluster->lock, &until) != 0 &&
+               client_left(watch);
     }
     pthread_mutex_unlock(&cluster->lock);
     return watch->frames.length > 0;
@@ -292,9 +291,6 @@ void watch_free(void *arg)
     struct watch *watch = arg;
     str_done(&watch->frames);
     arena_free(watch->arena);
-    free(watch->namespace);
-    free(watch->labels);
-    free(watch->fields);
-    free(watch->client);
+    arena_free(watch->own);
     free(watch);
 }

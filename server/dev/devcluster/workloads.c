@@ -385,19 +385,16 @@ static bool label_job(struct devcluster *cluster, struct kind *kind, json_t *liv
 static void tell_job(struct devcluster *cluster, struct kind *kind, json_t *live, int64_t active,
                      int64_t succeeded)
 {
-    char now[CLOCK_RFC3339_BYTES];
     bool done = succeeded >= json_int_or(live, "spec.completions", 1);
-    json_t *status = json_object();
-    clock_rfc3339(now, clock_wall_ms(), 0);
-    json_object_set_new(status, "startTime",
-                        json_string(json_str_or(live, "status.startTime", now)));
+    json_t *status = json_object(), *began = json_at(live, "status.startTime");
+    json_object_set_new(status, "startTime", began ? json_incref(began) : write_now());
     put_count(status, "active", active);
     put_count(status, "succeeded", succeeded);
     json_object_set_new(status, "ready", json_integer(0));
     json_object_set_new(status, "terminating", json_integer(0));
     json_object_set_new(status, "uncountedTerminatedPods", json_object());
     if (done) {
-        json_object_set_new(status, "completionTime", json_string(now));
+        json_object_set_new(status, "completionTime", write_now());
         put_condition(live, status, "SuccessCriteriaMet", true, "CompletionsReached",
                       "Reached expected number of succeeded pods");
         put_condition(live, status, "Complete", true, "CompletionsReached",

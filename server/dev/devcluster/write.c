@@ -18,7 +18,7 @@
 
 /* ---- the system's own fields ---- */
 
-static json_t *now(void)
+json_t *write_now(void)
 {
     char text[CLOCK_RFC3339_BYTES];
     return json_string(clock_rfc3339(text, clock_wall_ms(), 0));
@@ -36,7 +36,7 @@ void write_stamp_new(json_t *object)
              id[2], id[3], id[4], id[5], id[6], id[7], id[8], id[9], id[10], id[11], id[12], id[13],
              id[14], id[15]);
     json_put(object, "metadata.uid", json_string(uid));
-    json_put(object, "metadata.creationTimestamp", now());
+    json_put(object, "metadata.creationTimestamp", write_now());
 }
 
 /* Whatever a client sends for these, they are as they were. */
@@ -100,22 +100,6 @@ static json_t *through_door(struct call *call, json_t *live, json_t *next)
 
 /* ---- commit ---- */
 
-static json_t *without_times(const json_t *object)
-{
-    json_t *copy = json_deep_copy(object), *entry;
-    size_t at;
-    json_array_foreach(json_at(copy, "metadata.managedFields"), at, entry)
-        json_object_del(entry, "time");
-    return copy;
-}
-
-static bool is_same(const json_t *live, const json_t *next)
-{
-    _cleanup_json_ json_t *a = without_times(live);
-    _cleanup_json_ json_t *b = without_times(next);
-    return json_equal(a, b);
-}
-
 static int refuse_other_uid(struct call *call, const char *uid)
 {
     const char *problem =
@@ -147,7 +131,7 @@ static json_t *put(struct call *call, json_t *live, json_t *next)
 {
     struct devcluster *cluster = call->cluster;
     const char *dry_run = call_query(call, "dryRun");
-    if (live && is_same(live, next))
+    if (live && json_equal(live, next))
         return live;
     if (dry_run && *dry_run)
         return next;
@@ -228,8 +212,8 @@ static int read_object(struct call *call, json_t **ret)
         json_put(body, "metadata.namespace", json_string(call->namespace));
     json_put(body, "apiVersion", json_string(call->kind->home->api_version));
     json_put(body, "kind", json_string(call->kind->name));
-    *ret =
-        call->kind->home == call->kind ? body : arena_json(call->ctx.arena, events_from_core(body));
+    *ret = call->kind->home == call->kind ? body
+                                          : arena_json(call->ctx.arena, events_view(body, false));
     return 0;
 }
 

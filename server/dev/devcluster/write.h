@@ -17,6 +17,8 @@ int write_commit(struct call *call, json_t *live, json_t *next, bool applied);
 /* May this object be created in the call's namespace? */
 int write_check_namespace(struct call *call);
 
+/* The time, as objects have it. */
+json_t *write_now(void);
 /* uid and times of a new object. */
 void write_stamp_new(json_t *object);
 /*

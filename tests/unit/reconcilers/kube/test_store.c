@@ -74,12 +74,14 @@ static void test_dropped_stays_away(void **state)
     store_event(store, object(ctx, "a", "u", 5), false);
     store_drop(store, "n", "a", "u");
     assert_string_equal(content(ctx), "");
+    assert_false(store_heard_end(store, "u")); /* it is our word alone */
     assert_int_equal(store_event(store, object(ctx, "a", "u", 6), false),
                      STORE_OUTDATED);           /* late */
     store_put(store, object(ctx, "a", "u", 7)); /* a slow writer's result */
     assert_string_equal(content(ctx), "");
     assert_int_equal(store_event(store, object(ctx, "a", "u", 8), true),
                      STORE_TAKEN); /* others hear of it */
+    assert_true(store_heard_end(store, "u"));
     assert_int_equal(store_event(store, object(ctx, "a", "new", 9), false), STORE_TAKEN);
     assert_string_equal(content(ctx), "a@9");
     store_drop(store, "n", "a", "u"); /* again: another object has the name now */
@@ -90,9 +92,11 @@ static void test_deletion_then_late_put(void **state)
 {
     struct ctx *ctx = *state;
     store_event(store, object(ctx, "a", "u", 5), false);
+    assert_false(store_heard_end(store, "u"));
     assert_int_equal(store_event(store, object(ctx, "a", "u", 6), true), STORE_TAKEN);
     store_put(store, object(ctx, "a", "u", 5));
     assert_string_equal(content(ctx), "");
+    assert_true(store_heard_end(store, "u"));
 }
 
 static void test_back_into_the_selector(void **state)

@@ -100,6 +100,22 @@ static void put__makes_the_objects_on_the_way(void **state)
     assert_string_equal(json_text(ctx->arena, root), "{\"a\":{\"b\":{\"c\":1},\"d\":\"x\"}}");
 }
 
+static void copy_with__leaves_the_original_as_it_is(void **state)
+{
+    struct ctx *ctx = *state;
+    json_t *object = NULL;
+    parse(ctx, "{\"a\":{\"b\":1},\"c\":{\"d\":2}}", &object);
+    json_t *copy = arena_json(ctx->arena, json_copy_with(object, "a"));
+    json_put(copy, "a.x", json_integer(3));
+    json_put(copy, "y", json_integer(4));
+    assert_string_equal(json_text(ctx->arena, copy),
+                        "{\"a\":{\"b\":1,\"x\":3},\"c\":{\"d\":2},\"y\":4}");
+    assert_string_equal(json_text(ctx->arena, object), "{\"a\":{\"b\":1},\"c\":{\"d\":2}}");
+    assert_ptr_equal(json_at(copy, "c"), json_at(object, "c"));
+    copy = arena_json(ctx->arena, json_copy_with(object, "new"));
+    assert_string_equal(json_text(ctx->arena, json_at(copy, "new")), "{}");
+}
+
 static void hash__depends_on_content_not_on_order(void **state)
 {
     struct ctx *ctx = *state;
@@ -114,9 +130,13 @@ static void hash__depends_on_content_not_on_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(parse__refuses_what_is_dangerous),        TEST(parse__does_not_quote_what_it_refuses),
-        TEST(parse_foreign__reads_nul_as_replacement), TEST(at__walks_objects_and_arrays),
-        TEST(put__makes_the_objects_on_the_way),       TEST(hash__depends_on_content_not_on_order),
+        TEST(copy_with__leaves_the_original_as_it_is),
+        TEST(parse__refuses_what_is_dangerous),
+        TEST(parse__does_not_quote_what_it_refuses),
+        TEST(parse_foreign__reads_nul_as_replacement),
+        TEST(at__walks_objects_and_arrays),
+        TEST(put__makes_the_objects_on_the_way),
+        TEST(hash__depends_on_content_not_on_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
