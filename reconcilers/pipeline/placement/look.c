@@ -1,4 +1,4 @@
-#include "reconcilers/pipeline/placement/state.h"
+#include "reconcilers/pipeline/placement/quota.h"
 #include "server/base/ctx.h"
 
 #include <inttypes.h>

@@ -1,0 +1,111 @@
+/* Who is reserved on pods to come takes room that serves as soon as there is some: what it gives
+ * back need not come. */
+#include "reconcilers/pipeline/placement/fit.h"
+
+static bool comes(const struct placement *placement, const struct share *share)
+{
+    return !pod_serves(&placement->classes[share->class_id]->pods[share->pod]);
+}
+
+static int64_t coming(const struct placement *placement, const struct stage *stage)
+{
+    int64_t sum = 0;
+    for (uint32_t at = stage->shares; at != PLACE_NONE; at = placement->shares[at].stage_next)
+        sum += comes(placement, &placement->shares[at]) ? placement->shares[at].milli : 0;
+    return sum;
+}
+
+bool sooner_may(const struct placement *placement, uint32_t id)
+{
+    const struct pipeline *pipeline = &placement->pipelines[id];
+    bool any = false, all = true;
+    for (uint32_t stage = 0; stage < pipeline->stage_count; stage++) {
+        int64_t milli = coming(placement, &pipeline->stages[stage]);
+        if (milli == 0)
+            continue;
+        bool may = milli <= placement->classes[pipeline->stages[stage].class_id]->free;
+        any |= may;
+        all &= may;
+    }
+    return any && (all || pipeline->view.ran);
+}
+
+/* Each part as it is, on another pod. */
+static bool move_parts(struct placement *placement, uint32_t id, uint32_t stage_at)
+{
+    const struct stage *stage = &placement->pipelines[id].stages[stage_at];
+    const struct class *class = placement->classes[stage->class_id];
+    uint32_t next, mark = placement->journal_count;
+    for (uint32_t at = stage->shares; at != PLACE_NONE; at = next) {
+        const struct share share = placement->shares[at];
+        next = share.stage_next;
+        if (!comes(placement, &share))
+            continue;
+        uint32_t zone = class->pods[share.pod].zone;
+        uint32_t mask =
+            SHELVES_READY & (class->spec.zones_min > 1 ? SHELVES_ZONE(zone) : SHELVES_ALL);
+        uint32_t pod = fit_other_pod(placement, stage, mask, share.milli);
+        if (pod == PLACE_NONE) {
+            state_undo(placement, mark);
+            return false;
+        }
+        state_take(placement, at, share.milli, true);
+        state_add(placement, id, stage_at, pod, share.milli);
+        next = stage->shares; /* the list is another now, and this part comes no more */
+    }
+    return true;
+}
+
+/* The same milli, otherwise divided. */
+static bool place_parts(struct placement *placement, uint32_t id, uint32_t stage_at)
+{
+    const struct stage *stage = &placement->pipelines[id].stages[stage_at];
+    uint32_t next, mark = placement->journal_count;
+    for (uint32_t at = stage->shares; at != PLACE_NONE; at = next) {
+        next = placement->shares[at].stage_next;
+        if (comes(placement, &placement->shares[at]))
+            state_take(placement, at, placement->shares[at].milli, true);
+    }
+    placement->serving = true;
+    bool fits = fit_rest(placement, id, stage_at);
+    placement->serving = false;
+    if (!fits)
+        state_undo(placement, mark);
+    return fits;
+}
+
+static bool move_stage(struct placement *placement, uint32_t id, uint32_t stage)
+{
+    return coming(placement, &placement->pipelines[id].stages[stage]) == 0 ||
+           move_parts(placement, id, stage) || place_parts(placement, id, stage);
+}
+
+/* What was reserved is room to others, to come or, if it is there by now, that serves. */
+static void give_back(struct placement *placement, uint32_t from)
+{
+    placement->given = placement->journal_count > from;
+    for (uint32_t at = from; at < placement->journal_count; at++) {
+        const struct change *change = &placement->journal[at];
+        if (change->milli < 0)
+            phase_room(placement,
+                       placement->classes
+                           [placement->pipelines[change->pipeline].stages[change->stage].class_id]);
+    }
+}
+
+bool sooner(struct placement *placement, uint32_t id)
+{
+    const struct pipeline *pipeline = &placement->pipelines[id];
+    uint32_t mark = placement->journal_count;
+    if (!sooner_may(placement, id))
+        return false;
+    if (!pipeline->view.ran) {
+        if (fit_each_of(placement, id, move_stage) != PLACE_NONE)
+            state_undo(placement, mark);
+    } else {
+        for (uint32_t stage = 0; stage < pipeline->stage_count; stage++)
+            move_stage(placement, id, stage);
+    }
+    give_back(placement, mark);
+    return placement->journal_count > mark;
+}
