@@ -52,6 +52,12 @@ enum place_reason admit_refusal(const struct placement *placement, uint32_t id, 
     return *ret_stage != PLACE_NONE ? PLACE_BEHIND : PLACE_FITS;
 }
 
+static void room_made(struct placement *placement, const struct pipeline *pipeline)
+{
+    for (uint32_t at = 0; at < pipeline->stage_count; at++)
+        phase_room(placement, placement->classes[pipeline->stages[at].class_id]);
+}
+
 /* For whom pods did not come asks for none until its time; what serves it may have before. */
 static bool asks_for_no_pod(const struct placement *placement, uint32_t id, int64_t now_s)
 {
@@ -73,8 +79,9 @@ static void admit(struct placement *placement, uint32_t id, int64_t now_s)
         }
     }
     if (stage != PLACE_NONE) {
-        if (!placement->serving)
-            phase_wait(placement, id, stage, reason, now_s);
+        if (placement->serving && !phase_never(reason))
+            reason = PLACE_TIMED_OUT;
+        phase_wait(placement, id, stage, reason, now_s);
         return;
     }
     phase_admitted(placement, id, true);
@@ -112,15 +119,21 @@ static void repair(struct placement *placement, uint32_t id, int64_t now_s)
 
 void admit_try(struct placement *placement, uint32_t id, int64_t now_s)
 {
+    struct pipeline *pipeline = &placement->pipelines[id];
+    bool held = phase_holds(&pipeline->view, now_s);
     placement->postponed = false;
-    placement->pipelines[id].view.due = false;
+    pipeline->view.due = false;
     placement->serving = asks_for_no_pod(placement, id, now_s);
-    if (placement->pipelines[id].admitted)
+    if (pipeline->admitted)
         repair(placement, id, now_s);
     else
         admit(placement, id, now_s);
     placement->serving = false;
-    placement->pipelines[id].view.due |= placement->postponed;
+    pipeline->view.due |= placement->postponed;
+    if (held && !phase_holds(&pipeline->view, now_s)) { /* who stood behind it may go on */
+        room_made(placement, pipeline);
+        placement->given = true;
+    }
 }
 
 void admit_sooner(struct placement *placement, uint32_t id, int64_t now_s)
@@ -187,12 +200,6 @@ int placement_admit(struct ctx *ctx, struct placement *placement, const struct p
     placement->journal_count = 0;
     admit_try(placement, spec->id, now_s);
     return 0;
-}
-
-static void room_made(struct placement *placement, const struct pipeline *pipeline)
-{
-    for (uint32_t at = 0; at < pipeline->stage_count; at++)
-        phase_room(placement, placement->classes[pipeline->stages[at].class_id]);
 }
 
 int placement_remove(struct ctx *ctx, struct placement *placement, uint32_t id)

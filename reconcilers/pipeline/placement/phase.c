@@ -100,6 +100,12 @@ void phase_room(struct placement *placement, const struct class *class)
     }
 }
 
+bool phase_holds(const struct place_view *view, int64_t now_s)
+{
+    return view->phase == PLACE_WAITING && view->reason == PLACE_NO_CAPACITY &&
+           now_s - view->waiting_since_s >= PLACE_HOLD_S;
+}
+
 uint32_t phase_first(const struct placement *placement, const struct class *class, int64_t now_s)
 {
     uint32_t first = PLACE_NONE, place = class->line;
@@ -107,8 +113,7 @@ uint32_t phase_first(const struct placement *placement, const struct class *clas
         uint32_t id = place / PLACE_STAGES_MAX;
         const struct pipeline *one = &placement->pipelines[id];
         const struct pipeline *best = first == PLACE_NONE ? NULL : &placement->pipelines[first];
-        if (one->view.phase != PLACE_WAITING || one->view.reason != PLACE_NO_CAPACITY ||
-            now_s - one->view.waiting_since_s < PLACE_HOLD_S)
+        if (!phase_holds(&one->view, now_s))
             continue;
         if (!best || one->priority > best->priority ||
             (one->priority == best->priority && one->age < best->age))
@@ -236,6 +241,11 @@ static int64_t pods_for(const struct class *class, int64_t need)
     return (lacks + class->spec.capacity - 1) / class->spec.capacity;
 }
 
+bool phase_never(enum place_reason reason)
+{
+    return reason == PLACE_TOO_LARGE || reason == PLACE_TOO_LARGE_FOR_QUOTA;
+}
+
 struct place_view phase_lacking(const struct placement *placement, uint32_t id, uint32_t stage_at,
                                 enum place_reason reason, int64_t now_s)
 {
@@ -243,7 +253,7 @@ struct place_view phase_lacking(const struct placement *placement, uint32_t id, 
     const struct stage *stage = &pipeline->stages[stage_at];
     const struct class *class = placement->classes[stage->class_id];
     struct place_view view = pipeline->view;
-    bool never = reason == PLACE_TOO_LARGE || reason == PLACE_TOO_LARGE_FOR_QUOTA;
+    bool never = phase_never(reason);
     if (!pipeline->admitted)
         view.phase = never ? PLACE_REJECTED : PLACE_WAITING;
     view.reason = reason;

@@ -88,7 +88,7 @@ struct placement {
     uint32_t changed_first, changed_last;
     bool holding;   /* what is added now waits until victims have drained */
     bool serving;   /* what is placed now comes on pods that serve, or nowhere */
-    bool given;     /* somebody gave reservations back in the tick at hand */
+    bool given;     /* somebody let others go on in the tick at hand */
     uint32_t work;  /* shares that preemption changed on trial, and stages, since the last tick */
     bool postponed; /* the try at hand had to do without preemption: that is spent */
     bool behind;    /* placement_is_behind() */
@@ -133,7 +133,9 @@ uint32_t phase_lacks(const struct placement *placement, uint32_t id, bool drains
  */
 struct place_view phase_lacking(const struct placement *placement, uint32_t id, uint32_t stage,
                                 enum place_reason reason, int64_t now_s);
-/* Makes it so. */
+/* Refused for good, as things are. */
+bool phase_never(enum place_reason reason);
+/* Makes it so: phase_lacking(). */
 void phase_wait(struct placement *placement, uint32_t id, uint32_t stage, enum place_reason reason,
                 int64_t now_s);
 void phase_admitted(struct placement *placement, uint32_t id, bool admitted);
@@ -145,7 +147,9 @@ uint32_t phase_lacking_all(const struct placement *placement, uint32_t id);
 /* There is more room in the class, or leave to use it: who lacks some, or waits for pods, is due.
  */
 void phase_room(struct placement *placement, const struct class *class);
-/* Who has waited so long there that its equals do not overtake it; PLACE_NONE = nobody. */
+/* Has it waited so long for room that its equals do not overtake it? */
+bool phase_holds(const struct place_view *view, int64_t now_s);
+/* The first of those there; PLACE_NONE = none. */
 uint32_t phase_first(const struct placement *placement, const struct class *class, int64_t now_s);
 
 /* fit.c: each leaves everything as it was when it returns false. */

@@ -128,13 +128,20 @@ static inline int64_t dominant(const struct step *step, uint32_t tenant, bool at
     return most < PODS * CAPACITY ? most : PODS * CAPACITY;
 }
 
+/* Has it waited so long that its equals, whosever they are, stand behind it? */
+static inline bool is_held_for(const struct step *step, const struct seen_pipeline *was)
+{
+    return was->view.reason == PLACE_NO_CAPACITY &&
+           step->now->now_s - was->view.waiting_since_s >= PLACE_HOLD_S;
+}
+
 /* Both wait, and may be tried; who is left out asks for no more of the class, and lacks room. */
 static inline bool compete(const struct step *step, uint32_t in, uint32_t out)
 {
     const struct seen_pipeline *one = &step->before->pipelines[in],
                                *other = &step->before->pipelines[out];
     return is_tried(step, one) && is_tried(step, other) && one->tenant != other->tenant &&
-           one->priority == other->priority &&
+           !is_held_for(step, one) && one->priority == other->priority &&
            one->stages[0].class_id == other->stages[0].class_id &&
            other->stages[0].rate <= one->stages[0].rate && holds_room(&step->now->pipelines[in]) &&
            step->now->pipelines[out].view.phase == PLACE_WAITING &&
