@@ -132,7 +132,7 @@ void admit_try(struct placement *placement, uint32_t id, int64_t now_s)
     pipeline->view.due |= placement->postponed;
     if (held && !phase_holds(&pipeline->view, now_s)) { /* who stood behind it may go on */
         room_made(placement, pipeline);
-        placement->given = true;
+        placement->news = true;
     }
 }
 

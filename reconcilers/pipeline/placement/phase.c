@@ -53,35 +53,42 @@ static struct stage *stage_of(const struct placement *placement, uint32_t place)
     return &placement->pipelines[place / PLACE_STAGES_MAX].stages[place % PLACE_STAGES_MAX];
 }
 
-static void line_leave(struct placement *placement, const struct stage *stage)
+static uint32_t *line_of(struct placement *placement, const struct stage *stage, bool holding)
+{
+    return &placement->classes[stage->class_id]->lines[holding];
+}
+
+static void line_leave(struct placement *placement, const struct stage *stage, bool holding)
 {
     if (stage->line_previous == PLACE_NONE)
-        placement->classes[stage->class_id]->line = stage->line_next;
+        *line_of(placement, stage, holding) = stage->line_next;
     else
         stage_of(placement, stage->line_previous)->line_next = stage->line_next;
     if (stage->line_next != PLACE_NONE)
         stage_of(placement, stage->line_next)->line_previous = stage->line_previous;
 }
 
-static void line_enter(struct placement *placement, uint32_t place)
+static void line_enter(struct placement *placement, uint32_t place, bool holding)
 {
     struct stage *stage = stage_of(placement, place);
-    struct class *class = placement->classes[stage->class_id];
+    uint32_t *line = line_of(placement, stage, holding);
     stage->line_previous = PLACE_NONE;
-    stage->line_next = class->line;
-    if (class->line != PLACE_NONE)
-        stage_of(placement, class->line)->line_previous = place;
-    class->line = place;
+    stage->line_next = *line;
+    if (*line != PLACE_NONE)
+        stage_of(placement, *line)->line_previous = place;
+    *line = place;
 }
 
 void phase_line(struct placement *placement, uint32_t id, uint32_t stage, uint32_t lined)
 {
     struct pipeline *pipeline = &placement->pipelines[id];
     for (uint32_t left = pipeline->lined; left; left &= left - 1)
-        line_leave(placement, &pipeline->stages[__builtin_ctz(left)]);
+        line_leave(placement, &pipeline->stages[__builtin_ctz(left)], pipeline->lined_holding);
     for (uint32_t left = lined; left; left &= left - 1)
-        line_enter(placement, id * PLACE_STAGES_MAX + (uint32_t)__builtin_ctz(left));
+        line_enter(placement, id * PLACE_STAGES_MAX + (uint32_t)__builtin_ctz(left),
+                   pipeline->admitted);
     pipeline->lined = lined;
+    pipeline->lined_holding = pipeline->admitted;
     pipeline->view.stage = stage;
 }
 
@@ -92,11 +99,13 @@ static bool waits_for_pods(const struct place_view *view)
 
 void phase_room(struct placement *placement, const struct class *class)
 {
-    uint32_t place = class->line;
-    for (; place != PLACE_NONE; place = stage_of(placement, place)->line_next) {
-        struct place_view *view = &placement->pipelines[place / PLACE_STAGES_MAX].view;
-        /* What is to drain has its place. */
-        view->due |= view->phase != PLACE_SCALING || waits_for_pods(view);
+    for (int holding = 0; holding < 2; holding++) {
+        uint32_t place = class->lines[holding];
+        for (; place != PLACE_NONE; place = stage_of(placement, place)->line_next) {
+            struct place_view *view = &placement->pipelines[place / PLACE_STAGES_MAX].view;
+            /* What is to drain has its place. */
+            view->due |= view->phase != PLACE_SCALING || waits_for_pods(view);
+        }
     }
 }
 
@@ -108,7 +117,7 @@ bool phase_holds(const struct place_view *view, int64_t now_s)
 
 uint32_t phase_first(const struct placement *placement, const struct class *class, int64_t now_s)
 {
-    uint32_t first = PLACE_NONE, place = class->line;
+    uint32_t first = PLACE_NONE, place = class->lines[false];
     for (; place != PLACE_NONE; place = stage_of(placement, place)->line_next) {
         uint32_t id = place / PLACE_STAGES_MAX;
         const struct pipeline *one = &placement->pipelines[id];

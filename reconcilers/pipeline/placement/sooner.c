@@ -15,7 +15,8 @@ static int64_t coming(const struct placement *placement, const struct stage *sta
     return sum;
 }
 
-bool sooner_may(const struct placement *placement, uint32_t id)
+/* Is there as much room in all? `refused`: and was nobody refused who asked for no more? */
+static bool may(const struct placement *placement, uint32_t id, bool refused)
 {
     const struct pipeline *pipeline = &placement->pipelines[id];
     bool any = false, all = true;
@@ -23,11 +24,18 @@ bool sooner_may(const struct placement *placement, uint32_t id)
         int64_t milli = coming(placement, &pipeline->stages[stage]);
         if (milli == 0)
             continue;
-        bool may = milli <= placement->classes[pipeline->stages[stage].class_id]->free;
-        any |= may;
-        all &= may;
+        const struct class *class = placement->classes[pipeline->stages[stage].class_id];
+        bool fits = milli <= class->free &&
+                    (!refused || milli < class->refused || milli < pipeline->stages[stage].placed);
+        any |= fits;
+        all &= fits;
     }
     return any && (all || pipeline->view.ran);
+}
+
+bool sooner_may(const struct placement *placement, uint32_t id)
+{
+    return may(placement, id, true);
 }
 
 /* Each part as it is, on another pod. */
@@ -74,16 +82,32 @@ static bool place_parts(struct placement *placement, uint32_t id, uint32_t stage
     return fits;
 }
 
-static bool move_stage(struct placement *placement, uint32_t id, uint32_t stage)
+/* Who asks for as much, and has nothing that serves, need not be looked at. */
+static void note_refused(struct placement *placement, const struct stage *stage, int64_t milli)
 {
-    return coming(placement, &placement->pipelines[id].stages[stage]) == 0 ||
-           move_parts(placement, id, stage) || place_parts(placement, id, stage);
+    struct class *class = placement->classes[stage->class_id];
+    if (milli < stage->placed || milli >= class->refused)
+        return;
+    class->refused = milli;
+    placement->news = true;
+}
+
+static bool move_stage(struct placement *placement, uint32_t id, uint32_t stage_at)
+{
+    const struct stage *stage = &placement->pipelines[id].stages[stage_at];
+    int64_t milli = coming(placement, stage);
+    uint32_t mark = placement->journal_count;
+    if (milli == 0 || move_parts(placement, id, stage_at) || place_parts(placement, id, stage_at))
+        return true;
+    if (mark == 0) /* nothing that other stages took lacks */
+        note_refused(placement, stage, milli);
+    return false;
 }
 
 /* What was reserved is room to others, to come or, if it is there by now, that serves. */
 static void give_back(struct placement *placement, uint32_t from)
 {
-    placement->given = placement->journal_count > from;
+    placement->news |= placement->journal_count > from;
     for (uint32_t at = from; at < placement->journal_count; at++) {
         const struct change *change = &placement->journal[at];
         if (change->milli < 0)
@@ -93,11 +117,18 @@ static void give_back(struct placement *placement, uint32_t from)
     }
 }
 
+void sooner_look(struct placement *placement)
+{
+    for (uint32_t at = 0; at < PLACE_CLASSES_MAX; at++)
+        if (placement->classes[at])
+            placement->classes[at]->refused = INT64_MAX;
+}
+
 bool sooner(struct placement *placement, uint32_t id)
 {
     const struct pipeline *pipeline = &placement->pipelines[id];
     uint32_t mark = placement->journal_count;
-    if (!sooner_may(placement, id))
+    if (!may(placement, id, false))
         return false;
     if (!pipeline->view.ran) {
         if (fit_each_of(placement, id, move_stage) != PLACE_NONE)

@@ -40,13 +40,15 @@ struct class
     uint32_t shelves; /* mask of those that are not empty */
     int64_t free;     /* on pods that serve */
     int64_t used;
-    uint32_t absent; /* no pod below is absent */
-    uint32_t line;   /* stages of this class that stand in line, in no order: see pipeline.lined */
+    uint32_t absent;   /* no pod below is absent */
+    uint32_t lines[2]; /* stages that stand in line, in no order: see pipeline.lined; [1] of those
+                          who hold room */
+    int64_t refused;   /* for a stage of so much no pod that serves has room: sooner_look() */
 };
 
 struct stage {
     uint32_t class_id, shares;
-    uint32_t line_next, line_previous; /* see class.line: pipeline * PLACE_STAGES_MAX + stage */
+    uint32_t line_next, line_previous; /* see class.lines: pipeline * PLACE_STAGES_MAX + stage */
     int64_t rate, placed;
 };
 
@@ -55,6 +57,7 @@ struct pipeline {
     uint32_t stage_count, tenant;
     int32_t priority;
     bool admitted;
+    bool lined_holding; /* in which of its classes' lines it stands */
     uint64_t age;
     struct place_view view;
     uint32_t lined; /* mask of the stages that wait for room of their class: of one that waits
@@ -88,7 +91,7 @@ struct placement {
     uint32_t changed_first, changed_last;
     bool holding;   /* what is added now waits until victims have drained */
     bool serving;   /* what is placed now comes on pods that serve, or nowhere */
-    bool given;     /* somebody let others go on in the tick at hand */
+    bool news;      /* others are due, or not any more, than when the tick at hand looked last */
     uint32_t work;  /* shares that preemption changed on trial, and stages, since the last tick */
     bool postponed; /* the try at hand had to do without preemption: that is spent */
     bool behind;    /* placement_is_behind() */
@@ -180,12 +183,12 @@ void admit_sooner(struct placement *placement, uint32_t id, int64_t now_s);
 /* sooner.c: what is reserved on pods to come goes to pods that serve: of one that never ran all of
  * it or nothing, else what fits of each stage, whole. True: something went. */
 bool sooner(struct placement *placement, uint32_t id);
-/* Is there as much room as that takes, were it on one pod? */
+/* May there be room for that? Not where a stage that asked for no more was refused since
+ * sooner_look(), behind which there is only less room. */
 bool sooner_may(const struct placement *placement, uint32_t id);
+void sooner_look(struct placement *placement);
 
-/* pods.c: the pipelines on a pod, those to be served first in front; each once. Freed by the
- * caller.
- */
+/* pods.c: the pipelines on a pod, those to be served first in front; each once. To be freed. */
 uint32_t *pods_pipelines(struct placement *placement, const struct pod *pod, uint32_t *ret_count);
 /* preempt.c: makes room by taking it from pipelines of lower priority, and from those of tenants
  * that have borrowed it. False: that does not help, or it borrows itself, or placement->postponed.

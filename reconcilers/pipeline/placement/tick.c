@@ -93,17 +93,20 @@ uint32_t placement_tick(struct placement *placement, int64_t now_s)
     uint32_t tried = 0, first;
     uint32_t *due = memory_new(placement->pipelines_size + 1, sizeof *due);
     expire_all(placement, now_s);
+    sooner_look(placement);
     uint32_t count = look_at_all(placement, now_s, due);
     for (; tried < PLACE_WAKE_MAX && placement->work < PLACE_WORK_MAX &&
            (first = take_first(placement, due, &count, now_s)) != PLACE_NONE;
          tried++) {
         placement->journal_count = 0;
-        placement->given = false;
-        if (placement->pipelines[first].view.phase == PLACE_SCALING)
+        placement->news = false;
+        if (placement->pipelines[first].view.phase == PLACE_SCALING) {
             admit_sooner(placement, first, now_s);
-        else
+        } else {
             admit_try(placement, first, now_s);
-        if (placement->given) /* others are due now */
+            sooner_look(placement);
+        }
+        if (placement->news)
             count = look_at_all(placement, now_s, due);
     }
     placement->behind = take_first(placement, due, &count, now_s) != PLACE_NONE;

@@ -280,6 +280,26 @@ static void test_sooner__who_lacks_in_two_classes_waits_in_both_lines(void **sta
     placement_free(placement);
 }
 
+/* Enough in all, on no pod: one of those who ask for as much is tried for all of them. */
+static void test_sooner__one_that_is_refused_speaks_for_all(void **state)
+{
+    struct place_class spec = plain;
+    spec.mode = PLACE_WHOLE;
+    spec.pods_max = 64;
+    struct placement *placement = with(*state, spec, 2);
+    admit(*state, placement, 0, 8, 0, 0, 0);
+    admit(*state, placement, 1, 8, 0, 0, 0); /* 7 are left on each */
+    for (uint32_t id = 2; id < 42; id++)
+        admit(*state, placement, id, 9, 0, 0, 0);
+    assert_int_equal(placement_tick(placement, 1), 1);
+    assert_int_equal(placement_class_set(*state, placement, CLASS, &spec), 0);
+    assert_true(placement_look(placement, 41).due);
+    assert_int_equal(placement_tick(placement, 2), 1);
+    assert_waits(placement, 41);
+    assert_int_equal(placement_tick(placement, 3), 0);
+    placement_free(placement);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +311,7 @@ int main(void)
         TEST(test_sooner__what_is_given_back_is_for_who_waits),
         TEST(test_sooner__an_older_one_that_waits_comes_first),
         TEST(test_sooner__who_timed_out_takes_what_serves),
+        TEST(test_sooner__one_that_is_refused_speaks_for_all),
         TEST(test_sooner__who_lacks_in_two_classes_waits_in_both_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
