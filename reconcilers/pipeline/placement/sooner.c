@@ -64,7 +64,8 @@ static bool move_parts(struct placement *placement, uint32_t id, uint32_t stage_
     return true;
 }
 
-/* The same milli, otherwise divided. */
+/* The same milli, otherwise divided: not what is to be spread, or all would go to the pod that is
+ * the first to come. */
 static bool place_parts(struct placement *placement, uint32_t id, uint32_t stage_at)
 {
     const struct stage *stage = &placement->pipelines[id].stages[stage_at];
@@ -95,11 +96,13 @@ static void note_refused(struct placement *placement, const struct stage *stage,
 static bool move_stage(struct placement *placement, uint32_t id, uint32_t stage_at)
 {
     const struct stage *stage = &placement->pipelines[id].stages[stage_at];
+    bool packs = placement->classes[stage->class_id]->spec.policy == PLACE_PACK;
     int64_t milli = coming(placement, stage);
     uint32_t mark = placement->journal_count;
-    if (milli == 0 || move_parts(placement, id, stage_at) || place_parts(placement, id, stage_at))
+    if (milli == 0 || move_parts(placement, id, stage_at) ||
+        (packs && place_parts(placement, id, stage_at)))
         return true;
-    if (mark == 0) /* nothing that other stages took lacks */
+    if (packs && mark == 0) /* nothing that other stages took lacks */
         note_refused(placement, stage, milli);
     return false;
 }

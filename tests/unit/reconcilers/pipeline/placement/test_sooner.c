@@ -280,6 +280,29 @@ static void test_sooner__who_lacks_in_two_classes_waits_in_both_lines(void **sta
     placement_free(placement);
 }
 
+/* The pods of a stage that is spread come one after the other: the first does not get all of it. */
+static void test_sooner__what_is_to_be_spread_stays_so(void **state)
+{
+    static const enum place_mode modes[] = {PLACE_WEIGHTED, PLACE_EQUAL};
+    for (size_t at = 0; at < ARRAY_SIZE(modes); at++) {
+        struct place_class spec = plain;
+        spec.mode = modes[at];
+        spec.policy = PLACE_SPREAD;
+        struct placement *placement = with(*state, spec, 0);
+        for (uint32_t pod = 0; pod < 3; pod++)
+            pod_is(*state, placement, pod, POD_STARTING, 0);
+        admit(*state, placement, 0, 9, 0, 0, 0);
+        for (uint32_t pod = 0; pod < 3; pod++) {
+            assert_int_equal(placement_look(placement, 0).phase, PLACE_SCALING);
+            pod_is(*state, placement, pod, POD_READY, 0);
+            placement_tick(placement, 1);
+            assert_shares(*state, placement, 0, "0:3 1:3 2:3");
+        }
+        assert_int_equal(placement_look(placement, 0).phase, PLACE_PLACED);
+        placement_free(placement);
+    }
+}
+
 /* Enough in all, on no pod: one of those who ask for as much is tried for all of them. */
 static void test_sooner__one_that_is_refused_speaks_for_all(void **state)
 {
@@ -311,6 +334,7 @@ int main(void)
         TEST(test_sooner__what_is_given_back_is_for_who_waits),
         TEST(test_sooner__an_older_one_that_waits_comes_first),
         TEST(test_sooner__who_timed_out_takes_what_serves),
+        TEST(test_sooner__what_is_to_be_spread_stays_so),
         TEST(test_sooner__one_that_is_refused_speaks_for_all),
         TEST(test_sooner__who_lacks_in_two_classes_waits_in_both_lines),
     };
