@@ -7,26 +7,46 @@ static bool comes(const struct placement *placement, const struct share *share)
     return !pod_serves(&placement->classes[share->class_id]->pods[share->pod]);
 }
 
-static int64_t coming(const struct placement *placement, const struct stage *stage)
+/* What the stage has there, and the largest part of it. */
+static int64_t coming(const struct placement *placement, const struct stage *stage, int64_t *ret)
 {
     int64_t sum = 0;
-    for (uint32_t at = stage->shares; at != PLACE_NONE; at = placement->shares[at].stage_next)
-        sum += comes(placement, &placement->shares[at]) ? placement->shares[at].milli : 0;
+    *ret = 0;
+    for (uint32_t at = stage->shares; at != PLACE_NONE; at = placement->shares[at].stage_next) {
+        int64_t milli = comes(placement, &placement->shares[at]) ? placement->shares[at].milli : 0;
+        *ret = milli > *ret ? milli : *ret;
+        sum += milli;
+    }
     return sum;
 }
 
-/* Is there as much room in all? `refused`: and was nobody refused who asked for no more? */
+/* Else its parts stay as they are. */
+static bool divides(const struct class *class)
+{
+    return class->spec.policy == PLACE_PACK && class->spec.mode != PLACE_WHOLE;
+}
+
+/* Is there as much room in all, and where parts stay as they are, on one pod? `refused`: and was
+ * nobody refused who asked for no more? */
+static bool may_move(const struct placement *placement, const struct stage *stage, bool refused)
+{
+    const struct class *class = placement->classes[stage->class_id];
+    int64_t part, milli = coming(placement, stage, &part);
+    return milli <= class->free &&
+           (divides(class) || choose_ceiling(class, SHELVES_READY, part, 0) != PLACE_NONE) &&
+           (!refused || milli < class->refused || milli < stage->placed);
+}
+
 static bool may(const struct placement *placement, uint32_t id, bool refused)
 {
     const struct pipeline *pipeline = &placement->pipelines[id];
     bool any = false, all = true;
-    for (uint32_t stage = 0; stage < pipeline->stage_count; stage++) {
-        int64_t milli = coming(placement, &pipeline->stages[stage]);
-        if (milli == 0)
+    int64_t part;
+    for (uint32_t at = 0; at < pipeline->stage_count; at++) {
+        const struct stage *stage = &pipeline->stages[at];
+        if (coming(placement, stage, &part) == 0)
             continue;
-        const struct class *class = placement->classes[pipeline->stages[stage].class_id];
-        bool fits = milli <= class->free &&
-                    (!refused || milli < class->refused || milli < pipeline->stages[stage].placed);
+        bool fits = may_move(placement, stage, refused);
         any |= fits;
         all &= fits;
     }
@@ -96,13 +116,13 @@ static void note_refused(struct placement *placement, const struct stage *stage,
 static bool move_stage(struct placement *placement, uint32_t id, uint32_t stage_at)
 {
     const struct stage *stage = &placement->pipelines[id].stages[stage_at];
-    bool packs = placement->classes[stage->class_id]->spec.policy == PLACE_PACK;
-    int64_t milli = coming(placement, stage);
+    bool divided = divides(placement->classes[stage->class_id]);
+    int64_t part, milli = coming(placement, stage, &part);
     uint32_t mark = placement->journal_count;
     if (milli == 0 || move_parts(placement, id, stage_at) ||
-        (packs && place_parts(placement, id, stage_at)))
+        (divided && place_parts(placement, id, stage_at)))
         return true;
-    if (packs && mark == 0) /* nothing that other stages took lacks */
+    if (divided && mark == 0) /* nothing that other stages took lacks */
         note_refused(placement, stage, milli);
     return false;
 }

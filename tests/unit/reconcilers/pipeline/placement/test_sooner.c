@@ -307,7 +307,8 @@ static void test_sooner__what_is_to_be_spread_stays_so(void **state)
 static void test_sooner__one_that_is_refused_speaks_for_all(void **state)
 {
     struct place_class spec = plain;
-    spec.mode = PLACE_WHOLE;
+    spec.mode = PLACE_EQUAL;
+    spec.split_max = 1;
     spec.pods_max = 64;
     struct placement *placement = with(*state, spec, 2);
     admit(*state, placement, 0, 8, 0, 0, 0);
