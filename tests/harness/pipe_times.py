@@ -30,10 +30,11 @@ class Repairs:
     """`done`: one for each binding that a lost pod was in. The clock runs from the deletion, or from when the pod had not
     been ready for FLAP_S by its own word, which knows whole seconds; it stops when the slice leads for the whole rate to other pods. Not `moved`: a new pod of the
     lost one's name has it, which takes as long as that takes to start. `came_back`: how many were whole again since
-    their very pod was well before they had moved; `waiting` is what is left in the end."""
+    their very pod was well before they had moved; `dropped`: how many went, or ask for nothing now, and need no repair;
+    `waiting` is what is left in the end."""
 
     def __init__(self):
-        self.done, self.came_back = [], 0
+        self.done, self.came_back, self.dropped = [], 0, 0
         self.wall = time.time() - time.monotonic()
         self.pods, self.unready, self.waiting = {}, {}, {}  # waiting: {(binding, (pod, address)): _Lost}
         self.routes = collections.defaultdict(_Route)
@@ -86,9 +87,19 @@ class Repairs:
             del self.waiting[key]
             self.came_back += 1
 
+    def _drop(self, binding):
+        """Its pipeline has no such stage any more, or no place: what it had on a pod is nobody's loss, now and later."""
+        self.routes[binding].rate, self.routes[binding].milli = 0, {}
+        for key in [key for key in self.waiting if key[0] == binding]:
+            del self.waiting[key]
+            self.dropped += 1
+
     def _binding(self, change):
+        if change.gone or not change.item["spec"]["milliDocumentsPerSecond"]:
+            self._drop(change.name)
+            return
         route = self.routes[change.name]
-        route.rate = 0 if change.gone else change.item["spec"]["milliDocumentsPerSecond"]
+        route.rate = change.item["spec"]["milliDocumentsPerSecond"]
         route.of = change.item["spec"]["pipeline"], change.item["spec"]["stage"]
         route.milli = {(row["pod"], row["address"]): row["milliDocumentsPerSecond"] for row in change.item["spec"]["shares"]}
         for key, lost in self.waiting.items():

@@ -95,6 +95,21 @@ def test_a_pipeline_that_ends_while_it_waits_for_pods(world, operate):  # noqa: 
     assert world.loads() == {"blue-0": 10}
 
 
+def test_who_waits_for_a_pod_takes_room_that_comes_free(world, operate):  # noqa: F811
+    operate()
+    world.worker_class("blue", 10, mode="Whole", maxReplicas=2, drainSeconds=0)
+    world.pod("blue", 0)
+    world.pipeline("first", 10, ALONE)
+    world.wait("first", "Ready", "Routed", 30)
+    world.pipeline("second", 10, ALONE)
+    world.wait("second", "Pending", "WaitingForScale")
+    world.wait_class("blue", wantedReplicas=2, request=20)
+    world.cluster.delete("pipelines", "first", world.namespace)
+    world.wait("second", "Ready", "Routed")
+    world.wait_class("blue", wantedReplicas=1, request=10)
+    assert world.loads() == {"blue-0": 10}
+
+
 def test_a_name_as_long_as_a_service_s(world, operate):  # noqa: F811
     operate()
     world.worker_class("blue", 30, drainSeconds=0)

@@ -1,4 +1,4 @@
-#include "reconcilers/pipeline/placement/state.h"
+#include "reconcilers/pipeline/placement/quota.h"
 #include "server/base/ctx.h"
 
 #include <inttypes.h>
@@ -52,6 +52,19 @@ enum place_reason admit_refusal(const struct placement *placement, uint32_t id, 
     return *ret_stage != PLACE_NONE ? PLACE_BEHIND : PLACE_FITS;
 }
 
+static void room_made(struct placement *placement, const struct pipeline *pipeline)
+{
+    for (uint32_t at = 0; at < pipeline->stage_count; at++)
+        phase_room(placement, placement->classes[pipeline->stages[at].class_id]);
+}
+
+/* For whom pods did not come asks for none until its time; what serves it may have before. */
+static bool asks_for_no_pod(const struct placement *placement, uint32_t id, int64_t now_s)
+{
+    const struct place_view *view = &placement->pipelines[id].view;
+    return view->reason == PLACE_TIMED_OUT && view->retry_s > now_s;
+}
+
 /* All stages or none. */
 static void admit(struct placement *placement, uint32_t id, int64_t now_s)
 {
@@ -62,10 +75,12 @@ static void admit(struct placement *placement, uint32_t id, int64_t now_s)
         if (stage != PLACE_NONE) {
             reason = PLACE_NO_CAPACITY;
             state_undo(placement, mark);
-            stage = preempt(placement, id, now_s) ? PLACE_NONE : stage;
+            stage = !placement->serving && preempt(placement, id, now_s) ? PLACE_NONE : stage;
         }
     }
     if (stage != PLACE_NONE) {
+        if (placement->serving && !phase_never(reason))
+            reason = PLACE_TIMED_OUT;
         phase_wait(placement, id, stage, reason, now_s);
         return;
     }
@@ -93,22 +108,39 @@ static void fit_each(struct placement *placement, uint32_t id)
 static void repair(struct placement *placement, uint32_t id, int64_t now_s)
 {
     fit_each(placement, id);
-    if (phase_lacks(placement, id, false) != PLACE_NONE)
+    if (!placement->serving && phase_lacks(placement, id, false) != PLACE_NONE)
         preempt(placement, id, now_s);
     uint32_t stage = phase_lacks(placement, id, true);
-    if (stage != PLACE_NONE)
+    if (stage != PLACE_NONE && !placement->serving)
         phase_wait(placement, id, stage, PLACE_NO_CAPACITY, now_s);
+    sooner(placement, id);
     phase_settle(placement, id, now_s);
 }
 
 void admit_try(struct placement *placement, uint32_t id, int64_t now_s)
 {
+    struct pipeline *pipeline = &placement->pipelines[id];
+    bool held = phase_holds(&pipeline->view, now_s);
     placement->postponed = false;
-    if (placement->pipelines[id].admitted)
+    pipeline->view.due = false;
+    placement->serving = asks_for_no_pod(placement, id, now_s);
+    if (pipeline->admitted)
         repair(placement, id, now_s);
     else
         admit(placement, id, now_s);
-    placement->pipelines[id].view.due |= placement->postponed;
+    placement->serving = false;
+    pipeline->view.due |= placement->postponed;
+    if (held && !phase_holds(&pipeline->view, now_s)) { /* who stood behind it may go on */
+        room_made(placement, pipeline);
+        placement->news = true;
+    }
+}
+
+void admit_sooner(struct placement *placement, uint32_t id, int64_t now_s)
+{
+    placement->pipelines[id].view.due = false;
+    if (sooner(placement, id))
+        phase_settle(placement, id, now_s);
 }
 
 static int check_rate(struct ctx *ctx, int64_t rate)
@@ -170,19 +202,13 @@ int placement_admit(struct ctx *ctx, struct placement *placement, const struct p
     return 0;
 }
 
-static void room_made(struct placement *placement, const struct pipeline *pipeline)
-{
-    for (uint32_t at = 0; at < pipeline->stage_count; at++)
-        phase_room(placement, placement->classes[pipeline->stages[at].class_id]);
-}
-
 int placement_remove(struct ctx *ctx, struct placement *placement, uint32_t id)
 {
     struct pipeline *pipeline = state_pipeline(placement, id);
     if (!pipeline)
         return err_set(ctx, ERR_NOT_FOUND, NULL, "there is no pipeline %" PRIu32, id);
     placement->journal_count = 0;
-    phase_line(placement, id, PLACE_NONE);
+    phase_line(placement, id, PLACE_NONE, 0);
     for (uint32_t at = 0; at < pipeline->stage_count; at++)
         state_clear(placement, id, at, true);
     room_made(placement, pipeline);

@@ -49,6 +49,7 @@ bool fit_place(struct placement *placement, uint32_t id, uint32_t stage, uint32_
     struct choice choice = {0};
     uint32_t planned[PLACE_SPLIT_MAX], count = 0;
     bool found = false;
+    reach = placement->serving ? REACH_READY : reach;
     for (int tier = 0; tier < TIERS && tier <= (int)reach && !found; tier++)
         found = choose(class, tiers[tier] & zone_mask(zone), want, &choice);
     if (!found && reach == REACH_PLANNED)
@@ -147,6 +148,7 @@ bool fit_one_more(struct placement *placement, uint32_t id, uint32_t stage_at, u
     struct class *class = placement->classes[stage->class_id];
     int64_t milli = stage->rate - stage->placed, count = fit_share_count(placement, stage) + 1;
     uint32_t pod = PLACE_NONE;
+    reach = placement->serving ? REACH_READY : reach;
     if (count > class->spec.split_max || milli < stage->rate / count ||
         milli > (stage->rate + count - 1) / count)
         return false;
@@ -205,17 +207,21 @@ static bool more_whole(struct placement *placement, uint32_t id, uint32_t stage)
     return level(placement, &placement->pipelines[id].stages[stage]);
 }
 
-bool fit_stage(struct placement *placement, uint32_t id, uint32_t stage_at)
+bool fit_rest(struct placement *placement, uint32_t id, uint32_t stage_at)
 {
     static bool (*const more[])(struct placement *, uint32_t, uint32_t) = {
         [PLACE_WEIGHTED] = more_weighted, [PLACE_EQUAL] = more_equal, [PLACE_WHOLE] = more_whole};
     const struct stage *stage = &placement->pipelines[id].stages[stage_at];
     enum place_mode mode = placement->classes[stage->class_id]->spec.mode;
-    if (stage->placed == stage->rate)
-        return true;
-    if (stage->shares != PLACE_NONE && more[mode](placement, id, stage_at))
-        return true;
-    return place_anew(placement, id, stage_at);
+    return stage->shares != PLACE_NONE ? more[mode](placement, id, stage_at)
+                                       : place(placement, id, stage_at);
+}
+
+bool fit_stage(struct placement *placement, uint32_t id, uint32_t stage_at)
+{
+    const struct stage *stage = &placement->pipelines[id].stages[stage_at];
+    return stage->placed == stage->rate || fit_rest(placement, id, stage_at) ||
+           (stage->shares != PLACE_NONE && place_anew(placement, id, stage_at));
 }
 
 /* The highest pod's share, of those in `zone`; PLACE_NONE = none. */
@@ -247,7 +253,8 @@ void fit_shrink(struct placement *placement, uint32_t id, uint32_t stage_at)
     }
 }
 
-uint32_t fit_all(struct placement *placement, uint32_t id)
+uint32_t fit_each_of(struct placement *placement, uint32_t id,
+                     bool (*fit)(struct placement *, uint32_t, uint32_t))
 {
     const struct pipeline *pipeline = &placement->pipelines[id];
     uint32_t done = 0;
@@ -257,11 +264,16 @@ uint32_t fit_all(struct placement *placement, uint32_t id)
             if (!(done >> at & 1) && (largest == PLACE_NONE ||
                                       pipeline->stages[at].rate > pipeline->stages[largest].rate))
                 largest = at;
-        if (!fit_stage(placement, id, largest))
+        if (!fit(placement, id, largest))
             return largest;
         done |= UINT32_C(1) << largest;
     }
     return PLACE_NONE;
+}
+
+uint32_t fit_all(struct placement *placement, uint32_t id)
+{
+    return fit_each_of(placement, id, fit_stage);
 }
 
 bool fit_move(struct placement *placement, uint32_t share)

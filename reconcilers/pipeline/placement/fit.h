@@ -23,7 +23,8 @@ uint32_t choose_ceiling(const struct class *class, uint32_t mask, int64_t room, 
 
 /* fit.c, zones.c: true when the stage has got what was asked for, in milli; each leaves everything
  * as it was when it returns false. `zone`: PLACE_NONE = any. */
-/* How far is looked: pods that serve, those to come, those that can be asked for. */
+/* How far is looked: pods that serve, those to come, those that can be asked for; while
+ * placement->serving not beyond the first. */
 enum reach { REACH_READY, REACH_COMING, REACH_PLANNED };
 /* Shares of so much; the stage's own pods may be among those that get them. */
 bool fit_place(struct placement *placement, uint32_t id, uint32_t stage, uint32_t zone,
@@ -34,6 +35,8 @@ bool fit_beside(struct placement *placement, uint32_t id, uint32_t stage, uint32
 /* One pod more, if that keeps the parts equal: what a lost one leaves behind. */
 bool fit_one_more(struct placement *placement, uint32_t id, uint32_t stage, uint32_t zone,
                   enum reach reach);
+/* What the stage lacks, beside what it has, or if it has nothing, anywhere. */
+bool fit_rest(struct placement *placement, uint32_t id, uint32_t stage);
 uint32_t fit_share_count(const struct placement *placement, const struct stage *stage);
 /* The whole stage, which has nothing yet, in even parts in spec.zones_min zones. */
 bool zones_place(struct placement *placement, uint32_t id, uint32_t stage);

@@ -1,4 +1,4 @@
-#include "reconcilers/pipeline/placement/state.h"
+#include "reconcilers/pipeline/placement/quota.h"
 #include "server/base/ctx.h"
 
 #include <inttypes.h>
@@ -31,7 +31,7 @@ static int check_class(struct ctx *ctx, uint32_t class_id, const struct place_cl
 static struct class *class_new(void)
 {
     struct class *class = memory_new(1, sizeof *class);
-    class->line = PLACE_NONE;
+    class->lines[false] = class->lines[true] = PLACE_NONE;
     for (uint32_t at = 0; at < SHELVES; at++)
         class->roots[at] = PLACE_NONE;
     return class;

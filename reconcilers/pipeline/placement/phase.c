@@ -1,4 +1,4 @@
-#include "reconcilers/pipeline/placement/state.h"
+#include "reconcilers/pipeline/placement/quota.h"
 
 static const char *const words[] = {
 #define X(name, word, doc) [PLACE_##name] = word,
@@ -46,49 +46,83 @@ void phase_admitted(struct placement *placement, uint32_t id, bool admitted)
     quota_charge(placement, pipeline, admitted ? 1 : -1);
 }
 
-static struct class *class_of(const struct placement *placement, const struct pipeline *pipeline)
+/* ---- lines ---- */
+
+static struct stage *stage_of(const struct placement *placement, uint32_t place)
 {
-    return placement->classes[pipeline->stages[pipeline->view.stage].class_id];
+    return &placement->pipelines[place / PLACE_STAGES_MAX].stages[place % PLACE_STAGES_MAX];
 }
 
-void phase_line(struct placement *placement, uint32_t id, uint32_t stage)
+static uint32_t *line_of(struct placement *placement, const struct stage *stage, bool holding)
 {
-    struct pipeline *pipeline = &placement->pipelines[id], *all = placement->pipelines;
-    if (pipeline->view.stage != PLACE_NONE) {
-        if (pipeline->line_previous == PLACE_NONE)
-            class_of(placement, pipeline)->line = pipeline->line_next;
-        else
-            all[pipeline->line_previous].line_next = pipeline->line_next;
-        if (pipeline->line_next != PLACE_NONE)
-            all[pipeline->line_next].line_previous = pipeline->line_previous;
-    }
+    return &placement->classes[stage->class_id]->lines[holding];
+}
+
+static void line_leave(struct placement *placement, const struct stage *stage, bool holding)
+{
+    if (stage->line_previous == PLACE_NONE)
+        *line_of(placement, stage, holding) = stage->line_next;
+    else
+        stage_of(placement, stage->line_previous)->line_next = stage->line_next;
+    if (stage->line_next != PLACE_NONE)
+        stage_of(placement, stage->line_next)->line_previous = stage->line_previous;
+}
+
+static void line_enter(struct placement *placement, uint32_t place, bool holding)
+{
+    struct stage *stage = stage_of(placement, place);
+    uint32_t *line = line_of(placement, stage, holding);
+    stage->line_previous = PLACE_NONE;
+    stage->line_next = *line;
+    if (*line != PLACE_NONE)
+        stage_of(placement, *line)->line_previous = place;
+    *line = place;
+}
+
+void phase_line(struct placement *placement, uint32_t id, uint32_t stage, uint32_t lined)
+{
+    struct pipeline *pipeline = &placement->pipelines[id];
+    for (uint32_t left = pipeline->lined; left; left &= left - 1)
+        line_leave(placement, &pipeline->stages[__builtin_ctz(left)], pipeline->lined_holding);
+    for (uint32_t left = lined; left; left &= left - 1)
+        line_enter(placement, id * PLACE_STAGES_MAX + (uint32_t)__builtin_ctz(left),
+                   pipeline->admitted);
+    pipeline->lined = lined;
+    pipeline->lined_holding = pipeline->admitted;
     pipeline->view.stage = stage;
-    if (stage == PLACE_NONE)
-        return;
-    struct class *class = class_of(placement, pipeline);
-    pipeline->line_previous = PLACE_NONE;
-    pipeline->line_next = class->line;
-    if (class->line != PLACE_NONE)
-        all[class->line].line_previous = id;
-    class->line = id;
+}
+
+static bool waits_for_pods(const struct place_view *view)
+{
+    return view->phase == PLACE_SCALING && view->reason == PLACE_WAITS_FOR_PODS;
 }
 
 void phase_room(struct placement *placement, const struct class *class)
 {
-    for (uint32_t id = class->line; id != PLACE_NONE; id = placement->pipelines[id].line_next) {
-        struct place_view *view = &placement->pipelines[id].view;
-        view->due |= view->phase != PLACE_SCALING && view->reason != PLACE_TIMED_OUT;
+    for (int holding = 0; holding < 2; holding++) {
+        uint32_t place = class->lines[holding];
+        for (; place != PLACE_NONE; place = stage_of(placement, place)->line_next) {
+            struct place_view *view = &placement->pipelines[place / PLACE_STAGES_MAX].view;
+            /* What is to drain has its place. */
+            view->due |= view->phase != PLACE_SCALING || waits_for_pods(view);
+        }
     }
+}
+
+bool phase_holds(const struct place_view *view, int64_t now_s)
+{
+    return view->phase == PLACE_WAITING && view->reason == PLACE_NO_CAPACITY &&
+           now_s - view->waiting_since_s >= PLACE_HOLD_S;
 }
 
 uint32_t phase_first(const struct placement *placement, const struct class *class, int64_t now_s)
 {
-    uint32_t first = PLACE_NONE;
-    for (uint32_t id = class->line; id != PLACE_NONE; id = placement->pipelines[id].line_next) {
+    uint32_t first = PLACE_NONE, place = class->lines[false];
+    for (; place != PLACE_NONE; place = stage_of(placement, place)->line_next) {
+        uint32_t id = place / PLACE_STAGES_MAX;
         const struct pipeline *one = &placement->pipelines[id];
         const struct pipeline *best = first == PLACE_NONE ? NULL : &placement->pipelines[first];
-        if (one->view.phase != PLACE_WAITING || one->view.reason != PLACE_NO_CAPACITY ||
-            now_s - one->view.waiting_since_s < PLACE_HOLD_S)
+        if (!phase_holds(&one->view, now_s))
             continue;
         if (!best || one->priority > best->priority ||
             (one->priority == best->priority && one->age < best->age))
@@ -99,6 +133,7 @@ uint32_t phase_first(const struct placement *placement, const struct class *clas
 
 /* What the shares of one stage say; OR of all stages. */
 enum { STAGE_LACKS = 1, STAGE_DEAD = 2, STAGE_COMES = 4, STAGE_HELD = 8, STAGE_DRAINS = 16 };
+enum { STAGE_NEW = 32 }; /* some stage was not in line before */
 
 static unsigned stage_state(const struct placement *placement, const struct stage *stage)
 {
@@ -123,6 +158,15 @@ uint32_t phase_lacks(const struct placement *placement, uint32_t id, bool drains
     while (at < pipeline->stage_count && !(stage_state(placement, &pipeline->stages[at]) & wanted))
         at++;
     return at < pipeline->stage_count ? at : PLACE_NONE;
+}
+
+uint32_t phase_lacking_all(const struct placement *placement, uint32_t id)
+{
+    const struct pipeline *pipeline = &placement->pipelines[id];
+    uint32_t lined = 0;
+    for (uint32_t at = 0; at < pipeline->stage_count; at++)
+        lined |= (uint32_t)(stage_state(placement, &pipeline->stages[at]) != 0) << at;
+    return lined;
 }
 
 static int32_t longest_timeout(const struct placement *placement, const struct pipeline *pipeline)
@@ -156,6 +200,8 @@ static void settle_whole(struct placement *placement, struct pipeline *pipeline,
 {
     struct place_view *view = &pipeline->view;
     if (state & (STAGE_COMES | STAGE_HELD)) {
+        /* Who is given a pod to come may have been led past what serves. */
+        view->due |= state & STAGE_COMES && (state & STAGE_NEW || !waits_for_pods(view));
         if (view->phase != PLACE_SCALING) {
             view->deadline_s = now_s + longest_timeout(placement, pipeline);
             view->waiting_since_s = view->waiting_since_s ? view->waiting_since_s : now_s;
@@ -164,7 +210,6 @@ static void settle_whole(struct placement *placement, struct pipeline *pipeline,
         tell_coming(placement, pipeline);
         view->reason = state & STAGE_COMES ? PLACE_WAITS_FOR_PODS : PLACE_WAITS_FOR_DRAIN;
         view->retry_s = 0;
-        view->due = false;
         return;
     }
     *view = (struct place_view){
@@ -177,16 +222,18 @@ void phase_settle(struct placement *placement, uint32_t id, int64_t now_s)
     if (!pipeline->admitted)
         return;
     unsigned state = 0;
-    uint32_t lacking = PLACE_NONE, coming = PLACE_NONE;
+    uint32_t lacking = PLACE_NONE, coming = PLACE_NONE, lined = 0;
     for (uint32_t at = 0; at < pipeline->stage_count; at++) {
         unsigned own = stage_state(placement, &pipeline->stages[at]);
         if (own & (STAGE_LACKS | STAGE_DRAINS) && lacking == PLACE_NONE)
             lacking = at;
         if (own && coming == PLACE_NONE)
             coming = at;
+        lined |= (uint32_t)(own != 0) << at;
         state |= own;
     }
-    phase_line(placement, id, lacking != PLACE_NONE ? lacking : coming);
+    state |= lined & ~pipeline->lined ? STAGE_NEW : 0;
+    phase_line(placement, id, lacking != PLACE_NONE ? lacking : coming, lined);
     if (state & (STAGE_LACKS | STAGE_DRAINS)) {
         pipeline->view.phase = state & STAGE_DEAD ? PLACE_BROKEN : PLACE_DEGRADED;
         pipeline->view.deadline_s = 0;
@@ -203,6 +250,11 @@ static int64_t pods_for(const struct class *class, int64_t need)
     return (lacks + class->spec.capacity - 1) / class->spec.capacity;
 }
 
+bool phase_never(enum place_reason reason)
+{
+    return reason == PLACE_TOO_LARGE || reason == PLACE_TOO_LARGE_FOR_QUOTA;
+}
+
 struct place_view phase_lacking(const struct placement *placement, uint32_t id, uint32_t stage_at,
                                 enum place_reason reason, int64_t now_s)
 {
@@ -210,7 +262,7 @@ struct place_view phase_lacking(const struct placement *placement, uint32_t id, 
     const struct stage *stage = &pipeline->stages[stage_at];
     const struct class *class = placement->classes[stage->class_id];
     struct place_view view = pipeline->view;
-    bool never = reason == PLACE_TOO_LARGE || reason == PLACE_TOO_LARGE_FOR_QUOTA;
+    bool never = phase_never(reason);
     if (!pipeline->admitted)
         view.phase = never ? PLACE_REJECTED : PLACE_WAITING;
     view.reason = reason;
@@ -236,7 +288,7 @@ void phase_wait(struct placement *placement, uint32_t id, uint32_t stage, enum p
                 int64_t now_s)
 {
     struct place_view view = phase_lacking(placement, id, stage, reason, now_s);
-    phase_line(placement, id, stage);
+    phase_line(placement, id, stage, UINT32_C(1) << stage);
     placement->pipelines[id].view = view;
     phase_changed(placement, id);
 }

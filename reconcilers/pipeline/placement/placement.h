@@ -28,6 +28,8 @@
  *  - Admission is one step over all stages: nothing is held while waiting, so no two pipelines wait
  * for each other (Coffman's hold-and-wait, 1971, cannot occur). What waits has a reason, numbers
  * and a time of its next try.
+ *  - Who is reserved on pods to come is due when the class has room on pods that serve, and has it
+ * then: all stages at once if it never ran. What it had reserved is room for others.
  */
 #pragma once
 
@@ -103,8 +105,8 @@ int placement_remove(struct ctx *ctx, struct placement *placement, uint32_t id);
 
 /*
  * Time passes: reservations beyond their deadline are given back, up to PLACE_WAKE_MAX pipelines
- * that wait are tried: repairs first, then by priority, their tenant's dominant share (Ghodsi et
- * al., NSDI 2011), age. Returns how many were tried.
+ * that wait, or are reserved, are tried: repairs first, then by priority, their tenant's dominant
+ * share (Ghodsi et al., NSDI 2011), age. Returns how many were tried.
  */
 uint32_t placement_tick(struct placement *placement, int64_t now_s);
 /* The last tick ended at PLACE_WAKE_MAX or PLACE_WORK_MAX: who is still due is the next one's. */

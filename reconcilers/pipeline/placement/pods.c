@@ -23,12 +23,14 @@ static int check_pod(struct ctx *ctx, const struct placement *placement,
     return 0;
 }
 
-static int by_order(const void *a, const void *b, void *placement)
+static int by_order(const void *a, const void *b, void *of)
 {
-    uint32_t one = *(const uint32_t *)a, other = *(const uint32_t *)b;
-    if (one == other)
-        return 0;
-    return quota_is_before(placement, one, other) ? -1 : 1;
+    const struct placement *placement = of;
+    const struct pipeline *one = &placement->pipelines[*(const uint32_t *)a];
+    const struct pipeline *other = &placement->pipelines[*(const uint32_t *)b];
+    if (one->priority != other->priority)
+        return one->priority > other->priority ? -1 : 1;
+    return (one->age > other->age) - (one->age < other->age);
 }
 
 uint32_t *pods_pipelines(struct placement *placement, const struct pod *pod, uint32_t *ret_count)
@@ -122,7 +124,8 @@ int placement_pod_set(struct ctx *ctx, struct placement *placement, const struct
     TRY(check_pod(ctx, placement, pod));
     struct class *class = placement->classes[pod->class_id];
     struct place_pod fact = *pod;
-    bool more = is_more(&class->pods[fact.ordinal], &fact);
+    /* A pod that cannot keep what it carried is empty for others, though it be smaller. */
+    bool more = is_more(&class->pods[fact.ordinal], &fact) || breaks(class, &fact);
     placement->journal_count = 0;
     if (more)
         phase_room(placement, class);

@@ -1,4 +1,4 @@
-#include "reconcilers/pipeline/placement/state.h"
+#include "reconcilers/pipeline/placement/quota.h"
 
 /* Who may have to go, in the order in which they are asked: the least important first. */
 struct victims {

@@ -1,4 +1,4 @@
-#include "reconcilers/pipeline/placement/state.h"
+#include "reconcilers/pipeline/placement/quota.h"
 #include "server/base/ctx.h"
 
 #include <inttypes.h>
@@ -162,14 +162,20 @@ static int64_t dominant_of(const struct placement *placement, uint32_t number)
     return tenant ? tenant->dominant : 0;
 }
 
+/* And not only reserved: that is no more than to wait with a place. */
+static bool is_repaired(const struct pipeline *pipeline)
+{
+    return pipeline->admitted && (pipeline->view.ran || pipeline->view.phase != PLACE_SCALING);
+}
+
 bool quota_is_before(const struct placement *placement, uint32_t a, uint32_t b)
 {
     const struct pipeline *one = &placement->pipelines[a], *other = &placement->pipelines[b];
-    if (one->admitted != other->admitted)
-        return one->admitted;
+    if (is_repaired(one) != is_repaired(other))
+        return is_repaired(one);
     if (one->priority != other->priority)
         return one->priority > other->priority;
-    if (one->tenant != other->tenant && !one->admitted) {
+    if (one->tenant != other->tenant && !is_repaired(one)) {
         int64_t mine = dominant_of(placement, one->tenant);
         int64_t theirs = dominant_of(placement, other->tenant);
         if (mine != theirs)

@@ -1,4 +1,4 @@
-#include "reconcilers/pipeline/placement/state.h"
+#include "reconcilers/pipeline/placement/quota.h"
 #include "server/base/ctx.h"
 
 #include <inttypes.h>
@@ -135,7 +135,7 @@ int placement_redraw(struct ctx *ctx, struct placement *placement, uint32_t old,
     bool ran = placement->pipelines[old].view.ran, admitted = placement->pipelines[old].admitted;
     const struct redraw redraw = {old, spec->id, from};
     placement->journal_count = 0;
-    phase_line(placement, old, PLACE_NONE);
+    phase_line(placement, old, PLACE_NONE, 0);
     phase_admitted(placement, old, false);
     if (admitted)
         take_over(placement, &redraw, ran, now_s);

@@ -73,6 +73,7 @@ int placement_restore(struct ctx *ctx, struct placement *placement,
     pipeline->view = *view;
     pipeline->view.stage = PLACE_NONE;
     pipeline->view.ran |= placed;
-    phase_line(placement, spec->id, view->stage);
+    phase_line(placement, spec->id, view->stage,
+               admitted ? phase_lacking_all(placement, spec->id) : UINT32_C(1) << view->stage);
     return 0;
 }

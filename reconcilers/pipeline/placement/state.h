@@ -40,12 +40,15 @@ struct class
     uint32_t shelves; /* mask of those that are not empty */
     int64_t free;     /* on pods that serve */
     int64_t used;
-    uint32_t absent; /* no pod below is absent */
-    uint32_t line;   /* the pipelines whose view.stage is of this class, in no order */
+    uint32_t absent;   /* no pod below is absent */
+    uint32_t lines[2]; /* stages that stand in line, in no order: see pipeline.lined; [1] of those
+                          who hold room */
+    int64_t refused;   /* for a stage of so much no pod that serves has room: sooner_look() */
 };
 
 struct stage {
     uint32_t class_id, shares;
+    uint32_t line_next, line_previous; /* see class.lines: pipeline * PLACE_STAGES_MAX + stage */
     int64_t rate, placed;
 };
 
@@ -54,10 +57,12 @@ struct pipeline {
     uint32_t stage_count, tenant;
     int32_t priority;
     bool admitted;
+    bool lined_holding; /* in which of its classes' lines it stands */
     uint64_t age;
     struct place_view view;
-    uint32_t line_next, line_previous; /* see class.line */
-    uint32_t next_changed;             /* the next one's id + 1; its own = last; 0 = not listed */
+    uint32_t lined; /* mask of the stages that wait for room of their class: of one that waits
+                       view.stage, else those that lack something, or a pod */
+    uint32_t next_changed; /* the next one's id + 1; its own = last; 0 = not listed */
 };
 
 struct quota {
@@ -85,6 +90,8 @@ struct placement {
     uint32_t pipelines_size, shares_size, share_free, journal_size, journal_count;
     uint32_t changed_first, changed_last;
     bool holding;   /* what is added now waits until victims have drained */
+    bool serving;   /* what is placed now comes on pods that serve, or nowhere */
+    bool news;      /* others are due, or not any more, than when the tick at hand looked last */
     uint32_t work;  /* shares that preemption changed on trial, and stages, since the last tick */
     bool postponed; /* the try at hand had to do without preemption: that is spent */
     bool behind;    /* placement_is_behind() */
@@ -129,16 +136,23 @@ uint32_t phase_lacks(const struct placement *placement, uint32_t id, bool drains
  */
 struct place_view phase_lacking(const struct placement *placement, uint32_t id, uint32_t stage,
                                 enum place_reason reason, int64_t now_s);
-/* Makes it so. */
+/* Refused for good, as things are. */
+bool phase_never(enum place_reason reason);
+/* Makes it so: phase_lacking(). */
 void phase_wait(struct placement *placement, uint32_t id, uint32_t stage, enum place_reason reason,
                 int64_t now_s);
 void phase_admitted(struct placement *placement, uint32_t id, bool admitted);
 void phase_changed(struct placement *placement, uint32_t id);
-/* view.stage: in the line of its class. */
-void phase_line(struct placement *placement, uint32_t id, uint32_t stage);
-/* There is more room in the class, or leave to use it: who lacks some is due. */
+/* view.stage; the stages that stand in the lines of their classes, as a mask. */
+void phase_line(struct placement *placement, uint32_t id, uint32_t stage, uint32_t lined);
+/* The stages that would stand in line as things are. */
+uint32_t phase_lacking_all(const struct placement *placement, uint32_t id);
+/* There is more room in the class, or leave to use it: who lacks some, or waits for pods, is due.
+ */
 void phase_room(struct placement *placement, const struct class *class);
-/* Who has waited so long there that its equals do not overtake it; PLACE_NONE = nobody. */
+/* Has it waited so long for room that its equals do not overtake it? */
+bool phase_holds(const struct place_view *view, int64_t now_s);
+/* The first of those there; PLACE_NONE = none. */
 uint32_t phase_first(const struct placement *placement, const struct class *class, int64_t now_s);
 
 /* fit.c: each leaves everything as it was when it returns false. */
@@ -151,6 +165,9 @@ uint32_t fit_all(struct placement *placement, uint32_t id);
 /* Best fit among the pods that do not carry the stage already. */
 uint32_t fit_other_pod(const struct placement *placement, const struct stage *stage, uint32_t mask,
                        int64_t milli);
+/* `fit` for each stage, large ones first, until one returns false: that one, PLACE_NONE = none. */
+uint32_t fit_each_of(struct placement *placement, uint32_t id,
+                     bool (*fit)(struct placement *, uint32_t id, uint32_t stage));
 /* A share elsewhere, off its pod; what served there leaves when the new one serves. */
 bool fit_move(struct placement *placement, uint32_t share);
 
@@ -161,9 +178,17 @@ enum place_reason admit_refusal(const struct placement *placement, uint32_t id, 
                                 uint32_t *ret_stage);
 /* The pipeline that waits, or lacks something, once more. */
 void admit_try(struct placement *placement, uint32_t id, int64_t now_s);
-/* pods.c: the pipelines on a pod, those to be served first in front; each once. Freed by the
- * caller.
- */
+/* The one that has its place, and waits for pods, once more. */
+void admit_sooner(struct placement *placement, uint32_t id, int64_t now_s);
+/* sooner.c: what is reserved on pods to come goes to pods that serve: of one that never ran all of
+ * it or nothing, else what fits of each stage, whole. True: something went. */
+bool sooner(struct placement *placement, uint32_t id);
+/* May there be room for that? Not where a stage that asked for no more was refused since
+ * sooner_look(), behind which there is only less room. */
+bool sooner_may(const struct placement *placement, uint32_t id);
+void sooner_look(struct placement *placement);
+
+/* pods.c: the pipelines on a pod, those to be served first in front; each once. To be freed. */
 uint32_t *pods_pipelines(struct placement *placement, const struct pod *pod, uint32_t *ret_count);
 /* preempt.c: makes room by taking it from pipelines of lower priority, and from those of tenants
  * that have borrowed it. False: that does not help, or it borrows itself, or placement->postponed.
@@ -173,24 +198,3 @@ bool preempt(struct placement *placement, uint32_t id, int64_t now_s);
 /* What changes [from, to) of the journal took leaves its pods from now on; what came in its place
  * waits where that would be too much. */
 void preempt_charge(struct placement *placement, uint32_t id, uint32_t from, uint32_t to);
-
-/* quota.c */
-/* What the pipeline's stages ask of one class together. */
-int64_t quota_asked(const struct pipeline *pipeline, uint32_t class_id);
-/* The first stage whose class the tenant may not use so much of; *ret_ever: not even with all
- * others gone. */
-uint32_t quota_refuses(const struct placement *placement, const struct pipeline *pipeline,
-                       bool *ret_ever);
-void quota_charge(struct placement *placement, const struct pipeline *pipeline, int sign);
-/* A class is another size now. */
-void quota_resize(struct placement *placement);
-/* Is its tenant beyond its quota of a class that it asks for, or would be with it? Then what it has
- * may be taken back, and it takes nothing from others. */
-bool quota_is_borrower(const struct placement *placement, const struct pipeline *pipeline);
-/* Has its tenant a quota of some class that it asks for? Only then may it have something back. */
-bool quota_lends(const struct placement *placement, const struct pipeline *pipeline);
-/* How much of the class the victim's tenant has borrowed that the other one may have back. */
-int64_t quota_reclaimable(const struct placement *placement, const struct pipeline *pipeline,
-                          const struct pipeline *victim, uint32_t class_id);
-/* Is `a` to be served before `b`? */
-bool quota_is_before(const struct placement *placement, uint32_t a, uint32_t b);

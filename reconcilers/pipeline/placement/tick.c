@@ -1,4 +1,4 @@
-#include "reconcilers/pipeline/placement/state.h"
+#include "reconcilers/pipeline/placement/quota.h"
 
 #include <stdlib.h>
 
@@ -35,6 +35,7 @@ static void expire(struct placement *placement, uint32_t id, int64_t now_s)
     if (!placement->pipelines[id].view.ran)
         phase_admitted(placement, id, false);
     phase_wait(placement, id, stage, PLACE_TIMED_OUT, now_s);
+    placement->pipelines[id].view.due = true; /* for what serves */
     phase_settle(placement, id, now_s);
 }
 
@@ -46,24 +47,31 @@ static bool is_due(const struct place_view *view, int64_t now_s)
     return view->due || (waits && view->retry_s <= now_s);
 }
 
-/* Gives back the reservations that ran out; returns who is due. Freed by the caller. */
-static uint32_t *look_at_all(struct placement *placement, int64_t now_s, uint32_t *ret_count)
+/* Gives back the reservations that ran out. */
+static void expire_all(struct placement *placement, int64_t now_s)
 {
-    uint32_t *due = memory_new(placement->pipelines_size + 1, sizeof *due), count = 0;
     for (uint32_t id = 0; id < placement->pipelines_size; id++) {
         const struct place_view *view = &placement->pipelines[id].view;
         if (view->phase == PLACE_SCALING && view->deadline_s <= now_s)
             expire(placement, id, now_s);
     }
-    for (uint32_t id = 0; id < placement->pipelines_size; id++)
-        if (is_due(&placement->pipelines[id].view, now_s))
-            due[count++] = id;
-    *ret_count = count;
-    return due;
 }
 
-/* Takes out of the list who is to be served first; a try makes nobody else due, but may displace
- * who was. */
+/* Who is due; of those who wait for pods nobody for whom there is not so much room. How many. */
+static uint32_t look_at_all(struct placement *placement, int64_t now_s, uint32_t *due)
+{
+    uint32_t count = 0;
+    for (uint32_t id = 0; id < placement->pipelines_size; id++) {
+        struct place_view *view = &placement->pipelines[id].view;
+        if (view->due && view->phase == PLACE_SCALING)
+            view->due = sooner_may(placement, id);
+        if (is_due(view, now_s))
+            due[count++] = id;
+    }
+    return count;
+}
+
+/* Takes out of the list who is to be served first; a try may displace who was due. */
 static uint32_t take_first(const struct placement *placement, uint32_t *due, uint32_t *count,
                            int64_t now_s)
 {
@@ -82,13 +90,24 @@ static uint32_t take_first(const struct placement *placement, uint32_t *due, uin
 
 uint32_t placement_tick(struct placement *placement, int64_t now_s)
 {
-    uint32_t count, tried = 0, first;
-    uint32_t *due = look_at_all(placement, now_s, &count);
+    uint32_t tried = 0, first;
+    uint32_t *due = memory_new(placement->pipelines_size + 1, sizeof *due);
+    expire_all(placement, now_s);
+    sooner_look(placement);
+    uint32_t count = look_at_all(placement, now_s, due);
     for (; tried < PLACE_WAKE_MAX && placement->work < PLACE_WORK_MAX &&
            (first = take_first(placement, due, &count, now_s)) != PLACE_NONE;
          tried++) {
         placement->journal_count = 0;
-        admit_try(placement, first, now_s);
+        placement->news = false;
+        if (placement->pipelines[first].view.phase == PLACE_SCALING) {
+            admit_sooner(placement, first, now_s);
+        } else {
+            admit_try(placement, first, now_s);
+            sooner_look(placement);
+        }
+        if (placement->news)
+            count = look_at_all(placement, now_s, due);
     }
     placement->behind = take_first(placement, due, &count, now_s) != PLACE_NONE;
     placement->work = 0;

@@ -58,6 +58,30 @@ static void test_who_waits_has_reason_numbers_and_a_time(void **state)
     assert_string_equal(shares_of(&fixture, "third", "green"), "2:10000");
 }
 
+/* Whoever decides, before and after: what waits for room is in the ledger. */
+static void test_who_waits_for_a_pod_takes_room_that_comes_free(void **state)
+{
+    struct fixture fixture = fixture_new(*state);
+    put_talk_pods(&fixture);
+    put_pipeline(&fixture, "first", 10);
+    put_pipeline(&fixture, "second", 10);
+    put_pipeline(&fixture, "third", 10);
+    decided(&fixture);
+    assert_string_equal(shares_of(&fixture, "third", "green"), "2:10000");
+    json_array_remove(fixture.pipelines, 1);
+    decided(&fixture);
+    assert_int_equal(verdict_of(&fixture, "third")->view.phase, PLACE_SCALING);
+    assert_int_equal(fixture.decision.classes[1].replicas, 3);
+    decided(&fixture); /* routed: it drains from now on */
+    fixture.now_s += 5;
+    decided(&fixture);
+    assert_int_equal(verdict_of(&fixture, "third")->view.phase, PLACE_PLACED);
+    assert_string_equal(shares_of(&fixture, "third", "green"), "1:10000");
+    assert_string_equal(shares_of(&fixture, "third", "blue"), "0:10000");
+    assert_int_equal(fixture.decision.classes[1].replicas, 2);
+    assert_false(decided(&fixture)->changed);
+}
+
 static void test_a_lost_pod_moves_only_its_shares(void **state)
 {
     struct fixture fixture = fixture_new(*state);
@@ -505,6 +529,7 @@ int main(void)
         TEST(test_the_talk_s_second_pipeline_shares_what_the_first_leaves),
         TEST(test_a_ledger_that_is_replayed_says_the_same),
         TEST(test_who_waits_has_reason_numbers_and_a_time),
+        TEST(test_who_waits_for_a_pod_takes_room_that_comes_free),
         TEST(test_a_lost_pod_moves_only_its_shares),
         TEST(test_a_pod_that_flaps_keeps_what_it_carries),
         TEST(test_a_new_pod_of_a_lost_one_s_name_is_not_waited_for),

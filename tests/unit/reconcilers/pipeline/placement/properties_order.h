@@ -37,6 +37,52 @@ static inline bool has_reason(const struct step *step)
     return true;
 }
 
+/* Has a pod that serves room for the one part that the stage has on a pod to come? 1 = it has, 0 =
+ * none has, or there are several such parts, -1 = it has no such part. */
+static inline int could_serve(const struct step *step, const struct seen_stage *stage)
+{
+    const struct shape *shape = &step->world->shape;
+    uint32_t count = 0, from = 0;
+    for (uint32_t pod = 0; pod < PODS; pod++)
+        if (stage->on[pod] && step->now->pods[stage->class_id][pod].pod.state < POD_READY) {
+            count++;
+            from = pod;
+        }
+    for (uint32_t to = 0; count == 1 && to < PODS; to++) {
+        const struct place_pod *pod = &step->now->pods[stage->class_id][to].pod;
+        int64_t room = pod->capacity - step->now->pods[stage->class_id][to].used -
+                       step->now->pods[stage->class_id][to].leaving;
+        bool zone = shape->zones == 1 || stage->class_id == 2 ||
+                    pod->zone == step->now->pods[stage->class_id][from].pod.zone;
+        if (pod->state == POD_READY && zone && !stage->on[to] && room >= stage->on[from])
+            return 1;
+    }
+    return count == 0 ? -1 : 0;
+}
+
+/* P14: nobody waits for pods to come while others serve that have the room, but who is tried at the
+ * next tick: all stages of one that never ran, or any. Two stages of one class may want the same
+ * room. */
+static inline bool takes_what_serves(const struct step *step)
+{
+    for (uint32_t id = 0; id < PIPELINES; id++) {
+        const struct seen_pipeline *pipeline = &step->now->pipelines[id];
+        bool any = false, all = true;
+        if (pipeline->view.phase != PLACE_SCALING || pipeline->view.due)
+            continue;
+        for (uint32_t at = 0; at < pipeline->stage_count; at++) {
+            int could = could_serve(step, &pipeline->stages[at]);
+            any |= could > 0;
+            all &= could != 0 &&
+                   (at == 0 || pipeline->stages[at].class_id != pipeline->stages[0].class_id);
+        }
+        ++*step->checks;
+        if (any && (all || pipeline->view.ran))
+            return false;
+    }
+    return true;
+}
+
 /* P12: the metric is the demand; in the calm every pod asked for has come and what must has left,
  * so that no reservation is left. */
 static inline bool scales(const struct step *step)
@@ -82,13 +128,20 @@ static inline int64_t dominant(const struct step *step, uint32_t tenant, bool at
     return most < PODS * CAPACITY ? most : PODS * CAPACITY;
 }
 
+/* Has it waited so long that its equals, whosever they are, stand behind it? */
+static inline bool is_held_for(const struct step *step, const struct seen_pipeline *was)
+{
+    return was->view.reason == PLACE_NO_CAPACITY &&
+           step->now->now_s - was->view.waiting_since_s >= PLACE_HOLD_S;
+}
+
 /* Both wait, and may be tried; who is left out asks for no more of the class, and lacks room. */
 static inline bool compete(const struct step *step, uint32_t in, uint32_t out)
 {
     const struct seen_pipeline *one = &step->before->pipelines[in],
                                *other = &step->before->pipelines[out];
     return is_tried(step, one) && is_tried(step, other) && one->tenant != other->tenant &&
-           one->priority == other->priority &&
+           !is_held_for(step, one) && one->priority == other->priority &&
            one->stages[0].class_id == other->stages[0].class_id &&
            other->stages[0].rate <= one->stages[0].rate && holds_room(&step->now->pipelines[in]) &&
            step->now->pipelines[out].view.phase == PLACE_WAITING &&

@@ -1,15 +1,21 @@
 /* One rule each: rates, loss, draining, zones, compaction, preemption, back-off, limits. */
 #include "tests/unit/reconcilers/pipeline/placement/one_class.h"
 
-static void set_rate(struct ctx *ctx, struct placement *placement, uint32_t id, int64_t rate,
-                     bool done)
+static void set_rate_at(struct ctx *ctx, struct placement *placement, uint32_t id, int64_t rate,
+                        bool done, int64_t now_s)
 {
     struct place_view refusal;
     bool did;
-    assert_int_equal(placement_rates_set(ctx, placement, id, &rate, 0, &refusal, &did), 0);
+    assert_int_equal(placement_rates_set(ctx, placement, id, &rate, now_s, &refusal, &did), 0);
     assert_int_equal(did, done);
     if (!done)
         assert_int_equal(refusal.reason, PLACE_NO_CAPACITY);
+}
+
+static void set_rate(struct ctx *ctx, struct placement *placement, uint32_t id, int64_t rate,
+                     bool done)
+{
+    set_rate_at(ctx, placement, id, rate, done, 0);
 }
 
 static void test_rules__modes(void **state)
@@ -200,6 +206,22 @@ static void test_rules__back_off_and_the_first_in_line(void **state)
     placement_free(placement);
 }
 
+/* Not at its own next time, which may be an hour off. */
+static void test_rules__who_stood_behind_another_goes_on_when_that_is_placed(void **state)
+{
+    struct placement *placement = with(*state, plain, PODS);
+    admit(*state, placement, 0, 50, 0, 0, 0);
+    admit(*state, placement, 1, 20, 0, 0, 0);
+    placement_tick(placement, PLACE_HOLD_S);
+    admit(*state, placement, 2, 5, 0, 0, PLACE_HOLD_S);
+    assert_int_equal(placement_look(placement, 2).reason, PLACE_BEHIND);
+    set_rate_at(*state, placement, 1, 5, true, PLACE_HOLD_S); /* fits, and leaves as much */
+    assert_int_equal(placement_look(placement, 1).phase, PLACE_PLACED);
+    placement_tick(placement, PLACE_HOLD_S);
+    assert_int_equal(placement_look(placement, 2).phase, PLACE_PLACED);
+    placement_free(placement);
+}
+
 /* It had waited long, and ran; who takes its room then begins its wait anew. */
 static void test_rules__who_was_placed_is_first_in_line_no_more(void **state)
 {
@@ -271,6 +293,7 @@ int main(void)
         TEST(test_rules__a_rate_falls_in_a_class_of_another_mode_now),
         TEST(test_rules__preemption_takes_as_little_as_it_can),
         TEST(test_rules__back_off_and_the_first_in_line),
+        TEST(test_rules__who_stood_behind_another_goes_on_when_that_is_placed),
         TEST(test_rules__who_was_placed_is_first_in_line_no_more),
         TEST(test_rules__a_copy_decides_the_same_and_changes_nothing),
         TEST(test_rules__limits_are_refused_by_name),
