@@ -133,14 +133,16 @@ def test_less_than_the_minimum_is_broken(world, operate):  # noqa: F811
         world.cluster.delete("pipelines", name, world.namespace)
         eventually(lambda name=name: not world.get("pipelines", name))
 
-    def is_empty():  # or the second pod is still as full as the first one was
-        ledger = world.get("placementledgers", "placement")["spec"]
-        return not ledger["pipelines"] and not any(row.get("leaving") for row in ledger["classes"])
+    def is_empty():  # what still leaves would be in the way
+        told, ledger = world.get("workerclasses", "grey"), world.get("placementledgers", "placement")["spec"]
+        return (told["status"]["observedGeneration"] == told["metadata"]["generation"] and not told["status"].get("used")
+                and not ledger.get("pipelines") and not any(row.get("leaving") for row in ledger.get("classes", [])))
 
-    eventually(is_empty, 20)
+    eventually(is_empty, what="the new policy is known, and nothing is on the pods")
     for name, least in (("picky", 3), ("modest", 2)):
         world.pipeline(name, 4, {"grey": one("grey")}, minDocumentsPerSecond=least)
         world.wait(name, "Ready", "Routed", 30)
+    assert world.loads() == {"grey-0": 4, "grey-1": 4}
     world.cluster.delete("pods", "grey-1", world.namespace)
     world.wait("picky", "Broken", "BelowMinimum")
     world.wait("modest", "Ready", "Degraded")
