@@ -74,7 +74,14 @@ struct binding_row *bindings_of(const struct bindings *bindings, const char *uid
 
 /* ---- are they as the ledger says? ---- */
 
-/* What the ledger lets the pod of a share serve of the stage. */
+/* The ledger's row of the stage, if its class is still the binding's; NULL = nothing is let. */
+static const json_t *stage_row(const struct binding_row *binding)
+{
+    const json_t *spec = json_object_get(binding->object, "spec");
+    const json_t *row = json_find(binding->entry, "stages", "name", json_str_or(spec, "stage", ""));
+    return str_equal(json_str(row, "class"), json_str_or(spec, "class", "")) ? row : NULL;
+}
+
 static int64_t milli_of(const json_t *row, const char *pod)
 {
     uint32_t ordinal;
@@ -88,21 +95,27 @@ static int64_t milli_of(const json_t *row, const char *pod)
     return 0;
 }
 
-/* Routed as it says, and to no pod more than the ledger does. `entry` NULL = it is not in it. */
-static bool is_settled(const json_t *binding, const json_t *entry)
+int64_t binding_lets(const struct binding_row *binding, const char *pod)
 {
-    const json_t *spec = json_object_get(binding, "spec");
-    const json_t *row = json_find(entry, "stages", "name", json_str_or(spec, "stage", ""));
+    return milli_of(stage_row(binding), pod);
+}
+
+bool binding_exceeds(const struct binding_row *binding, const json_t *share)
+{
+    return json_int_or(share, "milliDocumentsPerSecond", 0) >
+           binding_lets(binding, json_str_or(share, "pod", ""));
+}
+
+/* Routed as it says, and to no pod more than the ledger does. */
+static bool is_settled(const struct binding_row *binding)
+{
     size_t at;
     json_t *share;
-    if (json_int_or(binding, "status.observedGeneration", 0) !=
-        json_int_or(binding, "metadata.generation", -1))
+    if (json_int_or(binding->object, "status.observedGeneration", 0) !=
+        json_int_or(binding->object, "metadata.generation", -1))
         return false;
-    if (!str_equal(json_str(row, "class"), json_str_or(spec, "class", "")))
-        row = NULL;
-    json_array_foreach(json_object_get(spec, "shares"), at, share)
-        if (json_int_or(share, "milliDocumentsPerSecond", 0) >
-            milli_of(row, json_str_or(share, "pod", "")))
+    json_array_foreach(json_at(binding->object, "spec.shares"), at, share)
+        if (binding_exceeds(binding, share))
             return false;
     return true;
 }
@@ -121,7 +134,7 @@ bool bindings_settled(struct bindings *bindings, const json_t *ledger)
             rows[row].entry = entry;
     }
     for (uint32_t row = 0; row < bindings->count && settled; row++)
-        settled = is_settled(bindings->rows[row].object, bindings->rows[row].entry);
+        settled = is_settled(&bindings->rows[row]);
     return settled;
 }
 

@@ -78,6 +78,6 @@ int lost_ask(struct ctx *ctx, struct pass *pass)
     scope->scene.pods = pods;
     scope->scene.now_s = clock_wall_ms() / 1000;
     scene_look(ctx, scope);
-    TRY(scale_verify(ctx, pass));
+    TRY(placer_verify(ctx, pass));
     return scene_decide(ctx, scope);
 }

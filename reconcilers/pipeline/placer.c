@@ -153,6 +153,12 @@ static int add_unseen(struct ctx *ctx, struct pass *pass, json_t *pipelines)
     return 0;
 }
 
+int placer_verify(struct ctx *ctx, struct pass *pass)
+{
+    TRY(scale_verify(ctx, pass));
+    return misled_hold(ctx, pass);
+}
+
 static int gather(struct ctx *ctx, struct pass *pass)
 {
     struct placer_scope *scope = pass->scope;
@@ -170,7 +176,7 @@ static int gather(struct ctx *ctx, struct pass *pass)
         .ledger = json_at(pass->root, "spec"),
         .now_s = clock_wall_ms() / 1000};
     scene_look(ctx, scope);
-    return scale_verify(ctx, pass);
+    return placer_verify(ctx, pass);
 }
 
 /* ---- deciding ---- */
@@ -180,7 +186,7 @@ static int decide_all(struct ctx *ctx, struct pass *pass)
     struct placer_scope *scope = pass->scope;
     TRY(scene_decide(ctx, scope));
     if (scope->refused) { /* without it all pods are new */
-        TRY(scale_verify(ctx, pass));
+        TRY(placer_verify(ctx, pass));
         TRY(scene_decide(ctx, scope));
     }
     TRY(lost_ask(ctx, pass));

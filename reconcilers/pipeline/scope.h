@@ -5,6 +5,7 @@
 #include "reconcilers/pipeline/decide.h"
 #include "reconcilers/pipeline/pipeline.h"
 #include "reconcilers/pipeline/requests.h"
+#include "reconcilers/pipeline/routes.h"
 #include "reconcilers/pipeline/weights.h"
 
 /* The ledger of each namespace. */
@@ -94,6 +95,17 @@ bool lost_takes(struct ctx *ctx, const struct world *world, const json_t *before
 /* If the pass's decision does so: it is made anew with the pods that the server tells now. */
 int lost_ask(struct ctx *ctx, struct pass *pass);
 
+/* ---- who comes back (misled.c) ---- */
+
+/* Pure: the pods, as "<name> <address>", to which something leads beyond what the ledger lets them
+ * serve. Behind bindings_settled(). */
+struct pod_names misled_pods(struct ctx *ctx, const struct bindings *bindings,
+                             const struct routes *routes);
+/* Such pods that are new to the ledger, or were lost, stay out of the world as if they started. */
+int misled_hold(struct ctx *ctx, struct pass *pass);
+
+/* What is asked of the server before the pass's world is believed; behind each scene_look(). */
+int placer_verify(struct ctx *ctx, struct pass *pass);
 /* The ledger of the pass's namespace, if there is none yet. */
 int placer_ledger_make(struct ctx *ctx, struct pass *pass);
 /* A Pipeline of the pass's namespace as the server has it now; NULL = the one of that uid went. */
@@ -115,6 +127,10 @@ struct binding_row *bindings_of(const struct bindings *bindings, const char *uid
 /* Each is routed as it says, and none gives a pod more than the ledger does. One of a pipeline that
  * went leads somewhere as long as it is there. */
 bool bindings_settled(struct bindings *bindings, const json_t *ledger);
+/* Behind that: what its ledger lets a pod serve of the binding's stage, in milli-documents. */
+int64_t binding_lets(const struct binding_row *binding, const char *pod);
+/* One of the binding's shares is more than that. */
+bool binding_exceeds(const struct binding_row *binding, const json_t *share);
 
 /* "<pipeline>-<stage>", or where that is too long or could be another's, its beginning and a hash.
  */

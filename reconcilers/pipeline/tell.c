@@ -45,6 +45,14 @@ static int tell_pipelines(struct ctx *ctx, struct pass *pass)
 static const char *const conditions[] = {"PodsCounted", "Scaled", "Zoned"};
 static const char *const numbers[] = {"observedGeneration", "readyReplicas", "replicas"};
 
+/* Somebody waits for pods, and whoever scales has not heard of it. */
+static bool wants_more(const json_t *live, const json_t *status)
+{
+    int64_t wanted = json_int_or(status, "wantedReplicas", 0);
+    return wanted > json_int_or(status, "replicas", 0) &&
+           wanted > json_int_or(live, "wantedReplicas", 0);
+}
+
 static bool is_urgent(const json_t *live, const json_t *status)
 {
     for (size_t at = 0; at < ARRAY_SIZE(conditions); at++)
@@ -54,7 +62,7 @@ static bool is_urgent(const json_t *live, const json_t *status)
     for (size_t at = 0; at < ARRAY_SIZE(numbers); at++)
         if (json_int_or(live, numbers[at], -1) != json_int_or(status, numbers[at], -1))
             return true;
-    return false;
+    return wants_more(live, status);
 }
 
 /* Not after each decision: autoscalers look every 15 or 30 s. */

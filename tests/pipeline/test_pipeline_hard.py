@@ -1,10 +1,15 @@
 """Cases that are hard for a scheduler, on a Kubernetes API: fair order, a class that is made smaller than what it carries, a pipeline
-that ends while it waits for pods, names as long as they may be, the talk's sample gauge."""
+that ends while it waits for pods, names as long as they may be, the talk's sample gauge, a pod that is back too soon."""
+
+import json
 
 from harness import metrics
+from harness.cell import bury
+from harness.history import History
+from harness.killpoint import KillPoint
 from harness.wait import eventually
 
-from pipeline.test_pipeline import one, world  # noqa: F401
+from pipeline.test_pipeline import CLASS_LABEL, one, world  # noqa: F401
 
 ALONE = {"blue": one("blue")}
 
@@ -142,3 +147,41 @@ def test_the_talk_s_sample_gauge(world, operate):  # noqa: F811
                 if row["workerclass_namespace"] == world.namespace}
 
     eventually(lambda: asked() == {name: load for name, (_, load) in GAUGE.items()}, what="the metric says the same")
+
+
+def play(world, name, address):  # noqa: F811
+    """A pod of a kubelet that nobody else plays: it serves at that address, as often as it comes back."""
+    spec = {"schedulerName": "nobody", "containers": [{"name": "worker", "image": "registry.k8s.io/pause:3.10"}]}
+    world.apply("pods", name, spec, {CLASS_LABEL: name.rpartition("-")[0]}, "v1")
+    status = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}], "conditions": [{"type": "Ready", "status": "True"}]}
+    world.kubectl("patch", "pod", name, "--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
+
+
+def test_a_pod_that_is_back_before_its_routes_are_rewritten(world, operate, tmp_path):  # noqa: F811
+    """Whoever was to rewrite them died. Who comes then gives the pod's room to nobody before he did it, though it takes him long."""
+    killed = KillPoint(tmp_path, "kube.object.apply.before")
+    first = operate(env=killed.env)
+    world.worker_class("blue", 10, drainSeconds=0)
+    for ordinal in range(2):
+        play(world, f"blue-{ordinal}", f"10.99.0.{ordinal + 1}")
+    world.pipeline("old", 8, {"blue": one("blue")})
+    world.wait("old", "Ready", "Routed", 30)
+    assert world.endpoints("old-blue") == ["blue-0"]
+    history = History(world.cluster, world.namespace, ["pipelinebindings", "endpointslices"])
+    killed.arm()
+    world.cluster.delete("pods", "blue-0", world.namespace)
+    killed.assert_killed(first)
+    assert [share["pod"] for share in world.get("pipelinebindings", "old-blue")["spec"]["shares"]] == ["blue-1"]
+    assert world.endpoints("old-blue") == ["blue-0"]
+    bury(world)
+    play(world, "blue-0", "10.99.0.1")
+    world.pipeline("new", 8, {"blue": one("blue")})
+    operate(env={"FLOTILLA_FAILPOINTS": "kube.object.apply.before=hang(3000)"})
+    world.wait("new", "Ready", "Routed", 60)
+    assert world.endpoints("new-blue") == ["blue-0"] and world.endpoints("old-blue") == ["blue-1"]
+    for version, state in history.catch_up().states():
+        given = [share["pod"] for share in state["pipelinebindings"].get("new-blue", {"spec": {"shares": []}})["spec"]["shares"]]
+        led = [endpoint["targetRef"]["name"] for name, item in state["endpointslices"].items() if name.startswith("old-blue")
+               for endpoint in item.get("endpoints") or []]
+        assert not (given == ["blue-0"] == led), f"at {version} both lead to it"
+    history.stop()
