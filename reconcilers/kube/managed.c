@@ -12,6 +12,13 @@ static const char member[] = "\"managedFields\":[";
 
 enum { MEMBER_BYTES = sizeof member - 1 };
 
+static const char *skip_blanks(const char *at, const char *end)
+{
+    while (at < end && strchr(" \t\r\n", *at) && *at)
+        at++;
+    return at;
+}
+
 /* Behind the array that begins at `at`, or `end` when it does not end. */
 static const char *behind(const char *at, const char *end)
 {
@@ -52,7 +59,7 @@ static const char *cut(struct arena *arena, const char *text, size_t *bytes)
     char *copy = arena_alloc(arena, *bytes), *to = copy;
     for (; at < end; at = find(from, text, end)) {
         to = (char *)mempcpy(to, from, (size_t)(at - from));
-        from = behind(at + MEMBER_BYTES - 1, end);
+        from = skip_blanks(behind(at + MEMBER_BYTES - 1, end), end);
         if (from < end && *from == ',')
             from++;
         else if (to[-1] == ',')

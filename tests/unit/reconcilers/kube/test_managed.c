@@ -27,6 +27,8 @@ static void test_is_cut_out(void **state)
         {"{\"{\\\"managedFields\":[1]}", "{\"{\\\"managedFields\":[1]}"},
         {"{\"a\":\",\",\"b\":\"managedFields\"}", "{\"a\":\",\",\"b\":\"managedFields\"}"},
         {"{\"managedFields\":{\"a\":[1]}}", "{\"managedFields\":{\"a\":[1]}}"},
+        {"{\"managedFields\":[1] ,\"a\":1}", "{\"a\":1}"},
+        {"{\"a\":1,\"managedFields\":[1]\n}", "{\"a\":1}"},
         /* With blanks, as no server sends it: the slow way takes it off, client_strip(). */
         {"{\"managedFields\": [1]}", "{\"managedFields\":[1]}"},
     };
