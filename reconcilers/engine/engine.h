@@ -169,7 +169,6 @@ int pass_patch(struct ctx *ctx, struct pass *pass, enum call call, const json_t 
                const char *subresource, json_t *patch, json_t **ret);
 /* Deletes exactly the object that was read (by uid and resourceVersion); gone is fine. */
 int pass_delete(struct ctx *ctx, struct pass *pass, enum call call, const json_t *object);
-
 /* The status of another object that was read in this pass; sends nothing when nothing differs. */
 int pass_put_status(struct ctx *ctx, struct pass *pass, enum call call, const json_t *object,
                     const json_t *status);

@@ -1,5 +1,4 @@
-/* state: what the placement keeps. Only the files of this room see it; everything is an index, so a
- * copy is a copy. */
+/* state: what the placement keeps, by index, so that a copy is a copy. For this room alone. */
 #pragma once
 
 #include "reconcilers/pipeline/placement/placement.h"
