@@ -149,7 +149,7 @@ int64_t shard_members_wait_ms(const struct shards *shards, int64_t now_ms, int64
 /*
  * Refused: it lives, and was not heard of: the next round lists. When the server could not do it,
  * the member counts as living, too: nothing of it is taken, our own renewals go on, and the next
- * list tries again.
+ * round tries again.
  */
 static void fence(struct ctx *ctx, struct shards *shards, struct shard_member *member)
 {

@@ -133,7 +133,7 @@ bool store_heard_end(struct store *store, const char *uid)
 {
     pthread_mutex_lock(&store->lock);
     const struct gone *gone = gone_find(store, uid);
-    bool heard = gone && *gone->version;
+    bool heard = gone && *gone->version && gone->until_ms >= clock_boottime_ms();
     pthread_mutex_unlock(&store->lock);
     return heard;
 }

@@ -153,8 +153,8 @@ static int route(struct ctx *ctx, struct pass *pass)
     struct bundle_plan nothing = {0};
     bool known;
     scope->gone = kube_is_going(pass->root);
-    if (scope->gone)
-        return 0; /* what goes must not be made again */
+    if (scope->gone) /* nor must what goes be made again, nor lead anywhere while it is held */
+        return bundle_apply(ctx, pass, &nothing, &scope->weighing.stack);
     TRY(find_pipeline(ctx, pass, &known));
     if (known)
         return weights_apply(ctx, pass, believed(ctx, pass), &scope->weighing);

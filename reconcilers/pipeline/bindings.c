@@ -310,10 +310,31 @@ static int bring_all(struct ctx *ctx, struct pass *pass, uint32_t at, struct ref
     return 0;
 }
 
+/* One that is being deleted and is still there, for somebody holds it by a finalizer: the ledger
+ * has given away what it had. */
+static int unroute_going(struct ctx *ctx, struct pass *pass, struct refusals *refusals)
+{
+    const struct placer_scope *scope = pass->scope;
+    size_t at;
+    uint32_t count;
+    json_t *pipeline;
+    json_array_foreach(scope->scene.pipelines, at, pipeline) {
+        if (!kube_is_going(pipeline))
+            continue;
+        const char *uid = json_str_or(pipeline, "metadata.uid", "");
+        const struct binding_row *rows = bindings_of(&scope->bindings, uid, &count);
+        for (uint32_t row = 0; row < count; row++)
+            TRY(refusals_note(ctx, refusals,
+                              bring_shares(ctx, pass, rows[row].object, 0, json_array())));
+    }
+    return 0;
+}
+
 int bindings_apply(struct ctx *ctx, struct pass *pass)
 {
     struct placer_scope *scope = pass->scope;
     struct refusals refusals = {0};
+    TRY(unroute_going(ctx, pass, &refusals));
     for (uint32_t at = 0; at < scope->world.pipeline_count; at++) {
         const struct pipeline_wish *wish = &scope->world.pipelines[at];
         const struct verdict *verdict = &scope->decision.verdicts[at];

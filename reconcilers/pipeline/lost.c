@@ -70,11 +70,12 @@ int lost_ask(struct ctx *ctx, struct pass *pass)
 {
     struct placer_scope *scope = pass->scope;
     json_t *pods;
+    size_t budget = PODS_MAX_BYTES;
     if (scope->refused ||
         !lost_takes(ctx, &scope->world, scope->scene.ledger, scope->decision.ledger))
         return 0;
-    TRY(kube_list(ctx, CALL_KUBE_OBJECT_READ, pass_kube(pass), KIND_POD, pass->key.namespace,
-                  LABEL_WORKER_CLASS, &pods));
+    TRY(kube_list_within(ctx, CALL_KUBE_OBJECT_READ, pass_kube(pass), KIND_POD, pass->key.namespace,
+                         LABEL_WORKER_CLASS, &budget, &pods));
     scope->scene.pods = pods;
     scope->scene.now_s = clock_wall_ms() / 1000;
     scene_look(ctx, scope);

@@ -15,8 +15,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { LEADS_STILL_MS = 500 };
-
 static bool is_asked(const json_t *pod)
 {
     return kube_annotation(pod, ANNOTATION_LEAVING) && !kube_annotation(pod, ANNOTATION_RELEASED) &&
@@ -165,7 +163,9 @@ int release_pods(struct ctx *ctx, struct pass *pass)
         if (!is_asked(pod))
             continue;
         if (!keepers)
-            TRY(keepers_read(ctx, pass, &keepers));
+            TRY(refusals_note(ctx, &scope->scale_refusals, keepers_read(ctx, pass, &keepers)));
+        if (!keepers)
+            return 0; /* it is told, and holds up nothing else */
         if (is_free(keepers, pod))
             TRY(refusals_note(ctx, &scope->scale_refusals, release(ctx, pass, pod)));
         else

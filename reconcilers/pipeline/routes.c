@@ -9,7 +9,8 @@
 
 #define SLICES_OF_OURS "endpointslice.kubernetes.io/managed-by=scheduling.k8s.xxii.io"
 
-enum { NAMES_AT_FIRST = 64 };
+/* A tenant may write slices: a tree takes some twenty times of it, for the length of a pass. */
+enum { NAMES_AT_FIRST = 64, ROUTES_MAX_BYTES = 16 << 20 };
 
 /* ---- names ---- */
 
@@ -81,8 +82,9 @@ struct routes routes_of(struct ctx *ctx, const json_t *slices)
 int routes_read(struct ctx *ctx, struct pass *pass, struct routes *ret)
 {
     json_t *slices;
-    TRY(kube_list(ctx, CALL_KUBE_PIPELINE_ROUTES, pass_kube(pass), KIND_ENDPOINT_SLICE,
-                  pass->key.namespace, SLICES_OF_OURS, &slices));
+    size_t budget = ROUTES_MAX_BYTES;
+    TRY(kube_list_within(ctx, CALL_KUBE_PIPELINE_ROUTES, pass_kube(pass), KIND_ENDPOINT_SLICE,
+                         pass->key.namespace, SLICES_OF_OURS, &budget, &slices));
     *ret = routes_of(ctx, slices);
     return 0;
 }

@@ -18,8 +18,11 @@ struct routes {
     struct pod_names all, ready; /* who has an endpoint; who has one that gets documents */
 };
 
+enum { LEADS_STILL_MS = 500 }; /* to look again: that a slice is rewritten wakes nobody */
+
 /* Pure. */
 struct routes routes_of(struct ctx *ctx, const json_t *slices);
+/* -ERR_TOO_LARGE: they are more than 16 MiB. */
 int routes_read(struct ctx *ctx, struct pass *pass, struct routes *ret);
 /* An endpoint is that pod; with `ready` one that gets documents. */
 bool routes_lead_to(const struct routes *routes, const char *pod, bool ready);

@@ -181,11 +181,12 @@ static int verify_class(struct ctx *ctx, struct pass *pass, struct workers *work
 {
     json_t *pods;
     int64_t wanted;
+    size_t budget = PODS_MAX_BYTES;
     const char *selector =
         arena_printf(ctx->arena, "%s=%s", LABEL_WORKER_CLASS, workers->class.name);
     TRY(followed(ctx, pass, &workers->scaling, &wanted));
-    TRY(kube_list(ctx, CALL_KUBE_PIPELINE_PODS, pass_kube(pass), KIND_POD, pass->key.namespace,
-                  selector, &pods));
+    TRY(kube_list_within(ctx, CALL_KUBE_PIPELINE_PODS, pass_kube(pass), KIND_POD,
+                         pass->key.namespace, selector, &budget, &pods));
     for (uint32_t at = 0; at < workers->count; at++) {
         struct worker *worker = &workers->pods[at];
         if (!is_new(workers, entry, at) ||

@@ -13,6 +13,8 @@
 
 /* Events wake the placement of a namespace at most so often. */
 enum { PLACER_PACE_MS = 50 };
+/* Of pods that are read live: eight times of what a cache keeps of a namespace. */
+enum { PODS_MAX_BYTES = 32 << 20 };
 
 struct pipeline_operator {
     struct bundle *bundle; /* of a PipelineBinding */
@@ -101,7 +103,8 @@ int lost_ask(struct ctx *ctx, struct pass *pass);
  * serve. Behind bindings_settled(). */
 struct pod_names misled_pods(struct ctx *ctx, const struct bindings *bindings,
                              const struct routes *routes);
-/* Such pods that are new to the ledger, or were lost, stay out of the world as if they started. */
+/* Such pods that are new to the ledger, or were lost, stay out of the world as if they started: for
+ * UNSETTLED_S_MAX at most, by when they became ready. */
 int misled_hold(struct ctx *ctx, struct pass *pass);
 
 /* What is asked of the server before the pass's world is believed; behind each scene_look(). */

@@ -7,7 +7,7 @@
 #include "server/base/str.h"
 #include "server/net/metrics.h"
 
-enum { CLASS_MS = 5000 };
+enum { CLASS_MS = 5000, PODS_MS = 1000 };
 
 static void note_reason(struct ctx *ctx, const char *name, const json_t *before,
                         const json_t *after)
@@ -40,10 +40,13 @@ static int tell_pipelines(struct ctx *ctx, struct pass *pass)
     return refusals_end(ctx, &refusals);
 }
 
-/* What people have to see to, or wait for: told at once. The rest, how much is used and wanted,
- * goes up and down with each decision. */
+/* What people have to see to. */
 static const char *const conditions[] = {"PodsCounted", "Scaled", "Zoned"};
-static const char *const numbers[] = {"observedGeneration", "readyReplicas", "replicas"};
+
+static bool differ(const json_t *live, const json_t *status, const char *number)
+{
+    return json_int_or(live, number, -1) != json_int_or(status, number, -1);
+}
 
 /* Somebody waits for pods, and whoever scales has not heard of it. */
 static bool wants_more(const json_t *live, const json_t *status)
@@ -59,13 +62,20 @@ static bool is_urgent(const json_t *live, const json_t *status)
         if (!str_equal(json_str(condition_get(live, conditions[at]), "reason"),
                        json_str(condition_get(status, conditions[at]), "reason")))
             return true;
-    for (size_t at = 0; at < ARRAY_SIZE(numbers); at++)
-        if (json_int_or(live, numbers[at], -1) != json_int_or(status, numbers[at], -1))
-            return true;
-    return wants_more(live, status);
+    return differ(live, status, "observedGeneration") || wants_more(live, status);
 }
 
-/* Not after each decision: autoscalers look every 15 or 30 s. */
+/* So long it may rest since it was told last. Pods are waited for, and may flap; the rest, how much
+ * is used and wanted, goes up and down with each decision, and autoscalers look every 15 or 30 s.
+ */
+static int64_t pace_ms(const json_t *live, const json_t *status)
+{
+    if (is_urgent(live, status))
+        return 0;
+    return differ(live, status, "readyReplicas") || differ(live, status, "replicas") ? PODS_MS
+                                                                                     : CLASS_MS;
+}
+
 static int tell_class(struct ctx *ctx, struct pass *pass, const json_t *object, json_t *status)
 {
     const struct pipeline_operator *home = pass->home;
@@ -73,8 +83,8 @@ static int tell_class(struct ctx *ctx, struct pass *pass, const json_t *object, 
     const json_t *live = json_object_get(object, "status");
     if (live && json_equal(live, status))
         return 0;
-    int64_t rests_ms = requests_rest_ms(home->requests, namespace, name, CLASS_MS);
-    if (rests_ms && !is_urgent(live, status)) {
+    int64_t rests_ms = requests_rest_ms(home->requests, namespace, name, pace_ms(live, status));
+    if (rests_ms) {
         pass_requeue(pass, rests_ms);
         return 0;
     }

@@ -44,13 +44,13 @@ struct scaling {
 
 struct worker {
     const char *name, *uid, *address;
-    const char *zone;     /* as its label says; NULL = it has none */
-    enum pod_state state; /* POD_ABSENT = there is none of this ordinal */
-    bool ready;           /* as its condition says: what routing mirrors */
-    bool bound;           /* a binding gives it something */
-    bool of_set;          /* a WorkerSet's */
-    bool leaving;         /* it is marked to go */
-    int64_t unready_since_s;
+    const char *zone;        /* as its label says; NULL = it has none */
+    enum pod_state state;    /* POD_ABSENT = there is none of this ordinal */
+    bool ready;              /* as its condition says: what routing mirrors */
+    bool bound;              /* a binding gives it something */
+    bool of_set;             /* a WorkerSet's */
+    bool leaving;            /* it is marked to go */
+    int64_t unready_since_s; /* or ready: since its condition says so */
 };
 
 struct workers {

@@ -199,7 +199,7 @@ def test_strangers_do_not_keep_others_out(operate, serving, pair):
             one.close()
         return took
 
-    assert any(seconds() < 1.5 for _ in range(5))  # no handshake's time is over yet
+    assert sorted(seconds() for _ in range(5))[2] < 1.5  # no handshake's time is over yet
 
 
 def test_a_certificate_of_another_name_is_a_stranger_s(tmp_path, operate, front, serving, pair):
@@ -302,8 +302,9 @@ def test_an_authority_that_is_taken_back(cell, operate, front, serving, pair):
     del without["data"]["requestheader-client-ca-file"]
     cell.apply("/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication", without)
     operator.wait_log(lambda line: "nobody is believed" in line.get("msg", ""), REREAD_S)
+    began = time.monotonic()
     known.connection.sock.settimeout(20)
-    assert known.connection.sock.recv(1) == b""
+    assert known.connection.sock.recv(1) == b"" and time.monotonic() - began < 8  # idle ones are ended after 20 s
     known.close()
     status, body, _ = Proxy(port, serving, pair).ask(GROUP)
     assert status == 401, body

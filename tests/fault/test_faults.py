@@ -20,7 +20,8 @@ FIRED_MIN = 0.8  # one undisturbed life is not what all have in common
 
 
 def run(proof, choose, undisturbed=1):
-    """({case: what is wrong with it}, how many fired, of how many). `choose(cases, seed)`: some of them."""
+    """({case: what is wrong with it}, how many fired, of how many). `choose(cases, seed)`: some of them. Where too few were met again
+    others stand in for them, for no more than half."""
     proof.begin()
     proof.record(undisturbed)
     wrong, fired = {}, []
@@ -34,6 +35,7 @@ def run(proof, choose, undisturbed=1):
 
     proof.run_all(fault_cases.Waiting(chosen, proof.met, SEED), report)
     if len(fired) < FIRED_MIN * len(chosen) and not wrong:  # on a busy machine less is met again: others stand in
+        assert len(fired) >= len(chosen) / 2, f"{len(fired)} of {len(chosen)} were met again"
         stand_in = [case for case in others if case not in chosen][:2 * (len(chosen) - len(fired))]
         proof.run_all(fault_cases.Waiting(stand_in, proof.met, SEED), report)
     proof.end()

@@ -8,6 +8,7 @@ from .wait import eventually
 
 SCHEMAS = {"2.13.5": 160, "2.14.4": 171, "2.15.2": 180}
 FOLDER = ".flotilla/dump/"
+FIND_NO_NODE_TRIES = 50
 _numbers = itertools.count(1)  # of pods: one that is going cannot be used again
 
 
@@ -40,7 +41,7 @@ def unpin(cell, registry, name="old"):
 
 def find_no_node(cell):
     """A scheduler hears of a cordon a moment later: until a pod of ours found no node."""
-    while True:
+    for _ in range(FIND_NO_NODE_TRIES):
         name = f"finds-no-node-{next(_numbers)}"
         cell.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"},
                     "spec": {"containers": [{"name": "one", "image": "one"}], "terminationGracePeriodSeconds": 0}})
@@ -53,6 +54,7 @@ def find_no_node(cell):
         cell.stack.kubectl("delete", "pod", name, "-n", "default", "--now", "--wait=false")
         if told == "False":
             return
+    raise AssertionError(f"{FIND_NO_NODE_TRIES} pods found a node that takes none")
 
 
 @contextlib.contextmanager
@@ -65,6 +67,15 @@ def held_nodes(cell):
         yield
     finally:
         cell.stack.kubectl("uncordon", *nodes)
+
+
+def job_of(registry):
+    """Its only one, when those of before are gone."""
+    def jobs():
+        return registry.cell.stack.get("jobs", "-n", registry.namespace)["items"]
+
+    eventually(lambda: len(jobs()) == 1, what="one Job: those of before are gone")
+    return jobs()[0]
 
 
 def job_ids(cell, registry):

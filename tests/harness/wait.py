@@ -1,11 +1,13 @@
 """Polling instead of sleeping.
 
-Three questions, and each has its word: `eventually` something is so, however busy the machine is; it is so `within` a time that
+Each question has its word: `eventually` something is so, however busy the machine is; it is so `within` a time that
 is itself what is claimed; it `rests` at what it is. What must not happen at all: `never`."""
 
 import time
 
-PATIENCE_S = 45.0  # below the minute after which an operator looks again at what nobody woke it for
+# Operators look again at pools after 30 s, and at what they wait for after 5 or 15 s: who claims that something woke them asks
+# `within`.
+PATIENCE_S = 45.0
 
 
 def within(check, seconds, interval=0.05, what=None):

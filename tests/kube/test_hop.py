@@ -8,7 +8,7 @@ import urllib.parse
 import psycopg2
 import pytest
 from harness.cell import read_row
-from harness.hops import FOLDER, SCHEMAS, databases, dumps, held_migration, held_nodes, lose_image, pin, ready, schema, set_schema, state, told, unpin
+from harness.hops import FOLDER, SCHEMAS, databases, dumps, held_migration, held_nodes, job_of, lose_image, pin, ready, schema, set_schema, state, told, unpin
 from harness.wait import eventually, rests, within
 
 OLD, NEW = "2.14.4", "2.15.2"
@@ -60,14 +60,6 @@ def pod_lists(registry):
     return [urllib.parse.unquote(event["requestURI"]) for event in registry.cell.stack.audit_events()
             if event["verb"] == "list" and event.get("objectRef", {}).get("resource") == "pods"
             and event["objectRef"].get("namespace") == registry.namespace and event["user"]["username"] == "flotilla-operate"]
-
-
-def job(registry):
-    def jobs():
-        return registry.cell.stack.get("jobs", "-n", registry.namespace)["items"]
-
-    eventually(lambda: len(jobs()) == 1, what="one Job: those of before are gone")
-    return jobs()[0]
 
 
 def test_hop_dumps_migrates_and_starts_the_new_version(cell, registry):
@@ -160,9 +152,9 @@ def test_rolled_back_hop_is_tried_again_when_asked_and_ends_where_it_leads(cell,
 
 def test_failed_job_is_rolled_back(cell, registry):
     with held_migration(cell, registry, lambda: registry.spec(version="2.15")):
-        cell.patch("job", job(registry)["metadata"]["name"], {"spec": {"activeDeadlineSeconds": 1}}, registry.namespace)
+        cell.patch("job", job_of(registry)["metadata"]["name"], {"spec": {"activeDeadlineSeconds": 1}}, registry.namespace)
         eventually(lambda: state(cell, registry)["step"] != "Migrating", 60, what="the Job has failed")
-        failed = job(registry)
+        failed = job_of(registry)
     told(registry, "Migration", "False", "RolledBack")
     assert "the migration Job failed" in message(registry, "Stalled") and row_is_there(registry)
     assert f"its log is that of the pods of Job {failed['metadata']['name']};" in message(registry, "Stalled")
@@ -287,7 +279,7 @@ def test_hop_goes_back_when_the_migration_has_no_image(cell, registry):
 def test_migration_whose_image_came_after_all_goes_on(cell, registry):
     """As an operator finds it that comes after one which died when it had given the image up."""
     with held_migration(cell, registry, lambda: registry.spec(version="2.15")):
-        before = job(registry)
+        before = job_of(registry)
         given_up = json.dumps({**state(cell, registry), "step": "Abandoning", "why": "image core cannot be pulled"})
         cell.patch("secret", f"registry-{registry.id}", {"metadata": {"annotations": {"hop.flotilla.dev/state": given_up}}},
                    "flotilla-system")

@@ -402,10 +402,10 @@ def test_pool_tells_which_databases_are_open_to_all(cell):
 
     cell.sql("CREATE DATABASE ajar")  # CREATE DATABASE lets everybody in
     cell.patch("backendpool", POOL, {"spec": {"slots": 51}})  # the server is asked at once when the spec changed
-    eventually(lambda: openness() == ("PublicConnect", True), 15)
+    within(lambda: openness() == ("PublicConnect", True), 20)
     cell.sql("DROP DATABASE ajar")
     cell.patch("backendpool", POOL, {"spec": {"slots": 50}})
-    eventually(lambda: openness() == ("NoneOpen", False), 15)
+    within(lambda: openness() == ("NoneOpen", False), 20)
 
 
 def test_pool_whose_locks_everybody_may_take_gets_nobody_further(cell):

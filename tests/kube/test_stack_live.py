@@ -7,7 +7,7 @@ import pathlib
 import subprocess
 
 import pytest
-from harness.hops import SCHEMAS, held_migration, ready, set_schema
+from harness.hops import SCHEMAS, held_migration, job_of, ready, set_schema
 from harness.kube_audit import KubeAudit
 from harness.wait import eventually
 
@@ -21,14 +21,6 @@ def operate_env(stack, tmp_path_factory):
 
 def decoded(secret):
     return {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
-
-
-def job_of(registry):
-    def jobs():
-        return registry.cell.stack.get("jobs", "-n", registry.namespace)["items"]
-
-    eventually(lambda: len(jobs()) == 1, what="one Job: those of before are gone")
-    return jobs()[0]
 
 
 def available_at(deployment):

@@ -51,7 +51,7 @@ def failed(line, *args, **more):
 
 
 def test_what_fits_is_told_where_it_would_run(world, line):
-    before = rests(lambda: of_cell(line), 2)  # numbers of a class are told once a second
+    before = rests(lambda: of_cell(line), 6)  # the load of a class is told every 5 s
     answer = line.ask("stream")
     operation = line.ended(answer)
     told = operation["result"]

@@ -2,6 +2,7 @@
 that ends while it waits for pods, names as long as they may be, the talk's sample gauge, a pod that is back too soon."""
 
 import json
+import time
 
 from harness import metrics
 from harness.cell import bury
@@ -153,7 +154,9 @@ def play(world, name, address):  # noqa: F811
     """A pod of a kubelet that nobody else plays: it serves at that address, as often as it comes back."""
     spec = {"schedulerName": "nobody", "containers": [{"name": "worker", "image": "registry.k8s.io/pause:3.10"}]}
     world.apply("pods", name, spec, {CLASS_LABEL: name.rpartition("-")[0]}, "v1")
-    status = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}], "conditions": [{"type": "Ready", "status": "True"}]}
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    status = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}],
+              "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": since}]}
     world.kubectl("patch", "pod", name, "--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
 
 
@@ -185,3 +188,24 @@ def test_a_pod_that_is_back_before_its_routes_are_rewritten(world, operate, tmp_
                for endpoint in item.get("endpoints") or []]
         assert not (given == ["blue-0"] == led), f"at {version} both lead to it"
     history.stop()
+
+
+def test_who_is_deleted_and_held_by_a_finalizer_leads_nowhere(world, operate):  # noqa: F811
+    """The ledger has given away what it had: a tenant must not keep it by a finalizer of his."""
+    operate()
+    world.worker_class("blue", 10, drainSeconds=0)
+    world.pod("blue", 0)
+    world.pipeline("old", 8, {"blue": one("blue")})
+    world.wait("old", "Ready", "Routed", 30)
+    for resource, name in (("pipelinebindings", "old-blue"), ("pipelines", "old")):
+        world.cluster.merge(resource, name, {"metadata": {"finalizers": ["test.flotilla.dev/held"]}}, world.namespace)
+        world.cluster.delete(resource, name, world.namespace)
+        eventually(lambda: world.endpoints("old-blue") == [], what=f"{name} leads nowhere")
+        if resource == "pipelinebindings":
+            world.cluster.merge(resource, name, {"metadata": {"finalizers": None}}, world.namespace)
+            world.wait("old", "Ready", "Routed", 30)
+    world.pipeline("new", 8, {"blue": one("blue")})
+    world.wait("new", "Ready", "Routed", 30)
+    assert world.endpoints("new-blue") == ["blue-0"] and world.endpoints("old-blue") == []
+    world.cluster.merge("pipelines", "old", {"metadata": {"finalizers": None}}, world.namespace)
+    eventually(lambda: world.get("pipelinebindings", "old-blue") is None, what="its binding goes with it")
