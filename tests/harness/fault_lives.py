@@ -95,7 +95,7 @@ class PipelineLife(Life):
     # ---- what it looks like
 
     def of_workerclass(self, item):
-        return {key: item.get("status", {}).get(key) for key in ("request", "used", "readyReplicas", "wantedReplicas")}
+        return {key: item.get("status", {}).get(key) for key in ("request", "used", "readyReplicas")}
 
     def of_pipeline(self, item):
         status = item.get("status", {})
@@ -170,11 +170,17 @@ class PipelineLife(Life):
     def purge(self):
         self.cluster.delete("namespaces", self.namespace)
 
+    def carries(self, rate):
+        """The load of a class is told up to 5 s late; of how many pods are wanted only the end, nothing, is waited for."""
+        rows = [item.get("status", {}) for item in self.cluster.list("workerclasses", self.namespace)]
+        return all((row.get("request"), row.get("used")) == (rate, rate) and (rate or not row.get("wantedReplicas")) for row in rows)
+
     def reached(self, stage):
         bindings = self.cluster.list("pipelinebindings", self.namespace)
         if stage in ("close", "undo", "purge"):
-            return not bindings
+            return not bindings and self.carries(0)
         pipeline, ledger = self.one("pipelines", self.name), self.one("placementledgers", "placement")
         rate = pipeline["spec"]["documentsPerSecond"] * 1000
-        return (ready_condition(pipeline) == ("True", "Routed") and ledger["metadata"]["uid"] != self.ledger and len(bindings) == 2
+        return (ready_condition(pipeline) == ("True", "Routed") and self.carries(rate / 1000)
+                and ledger["metadata"]["uid"] != self.ledger and len(bindings) == 2
                 and all(self.of_pipelinebinding(item)[2] == rate for item in bindings))
