@@ -12,8 +12,8 @@ import time
 import yaml
 
 from . import REPO
+from .front_proxy import created
 from .process import Child
-from .wait import eventually
 
 DOCS = REPO / "docs/reconcilers/pipeline.md"
 WORKLOAD = "green-workers"  # as the docs name what is scaled; in a proof it has its class's name
@@ -103,27 +103,15 @@ def running(directory, command, env=None):
             child.kill()
 
 
-def _available(stack, name):
-    rows = stack.get("apiservice", name).get("status", {}).get("conditions", [])
-    return any(row["type"] == "Available" and row["status"] == "True" for row in rows)
-
-
-@contextlib.contextmanager
 def aggregated(stack, group, version, authority, port):
-    """The API server asks at `port` of this machine for that group. Removed at the end: else no namespace could be deleted."""
+    """The API server asks at `port` of this machine for that group."""
     service = {"name": group.partition(".")[0] + "-provider", "namespace": "default"}
     objects = [
         {"apiVersion": "v1", "kind": "Service", "metadata": service, "spec": {"type": "ExternalName", "externalName": "localhost"}},
         {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": f"{version}.{group}"}, "spec": {
             "group": group, "version": version, "groupPriorityMinimum": 100, "versionPriority": 100,
             "caBundle": base64.b64encode(authority.pem.encode()).decode(), "service": {**service, "port": port}}}]
-    text = yaml.safe_dump_all(objects)
-    stack.kubectl("create", "-f", "-", stdin=text)
-    try:
-        eventually(lambda: _available(stack, f"{version}.{group}"), 90, what=f"{version}.{group} is Available")
-        yield
-    finally:
-        stack.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=text)
+    return created(stack, yaml.safe_dump_all(objects), [version], group)
 
 
 def condition(part, autoscaler, kind):

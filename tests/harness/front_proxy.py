@@ -143,19 +143,25 @@ def manifests(serving, port):
     return yaml.safe_dump_all(made)
 
 
-def available(stack, version):
-    found = stack.kubectl("get", "apiservice", f"{version}.custom.metrics.k8s.io", "-o", "json", check=False)
+def available(stack, version, group="custom.metrics.k8s.io"):
+    found = stack.kubectl("get", "apiservice", f"{version}.{group}", "-o", "json", check=False)
     rows = json.loads(found.stdout)["status"].get("conditions", []) if found.returncode == 0 else []
     return any(row["type"] == "Available" and row["status"] == "True" for row in rows)
 
 
 @contextlib.contextmanager
-def installed(stack, serving, port):
-    """The API server asks the operator at `port`. Removed at the end: else no namespace could be deleted any more."""
-    stack.kubectl("create", "-f", "-", stdin=manifests(serving, port))
+def created(stack, text, versions, group="custom.metrics.k8s.io"):
+    """These manifests, with APIServices of those versions that are Available. Removed at the end: else no namespace could be deleted
+    any more."""
+    stack.kubectl("create", "-f", "-", stdin=text)
     try:
-        for version in VERSIONS:
-            eventually(lambda version=version: available(stack, version), 60, what=f"{version} is Available")
+        for version in versions:
+            eventually(lambda version=version: available(stack, version, group), 60, what=f"{version}.{group} is Available")
         yield
     finally:
-        stack.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=manifests(serving, port))
+        stack.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=text)
+
+
+def installed(stack, serving, port):
+    """The API server asks the operator at `port`."""
+    return created(stack, manifests(serving, port), VERSIONS)
